@@ -1,0 +1,1 @@
+"""Bytes to facts, facts to findings, and bytes to the store."""

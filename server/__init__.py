@@ -1,0 +1,1 @@
+"""The Flask server: the device API, the console, the only transaction and the only users."""

@@ -1,0 +1,30 @@
+"""The declarative base of every table, with the column types that the tables share."""
+
+from typing import Annotated
+
+from sqlalchemy import BigInteger, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+#: Milliseconds UTC since 1970.
+Millis = Annotated[int, mapped_column(BigInteger)]
+#: SHA-256 in lowercase hex: of bytes, a line, or a public key.
+Digest = Annotated[str, mapped_column(String(64))]
+#: A client-made UUID in its canonical lowercase form.
+Uuid = Annotated[str, mapped_column(String(36))]
+Name = Annotated[str, mapped_column(String(200))]
+Body = Annotated[str, mapped_column(Text)]
+Big = Annotated[int, mapped_column(BigInteger)]
+
+
+class Base(DeclarativeBase):
+    """Base of all rows; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )

@@ -1,0 +1,1 @@
+"""The journal protocol, the evidence chain and the device client."""

@@ -1,0 +1,109 @@
+"""The acts that a journal line can record, and the fields each must carry (docs/protocol.md §4.1).
+
+A server or verifier keeps an act it does not know; these names are for those that it does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple
+
+EPOCH_OPENED = "epoch.opened"
+SESSION_OPENED = "session.opened"
+SESSION_CLOSED = "session.closed"
+INSPECTION_OPENED = "inspection.opened"
+INSPECTION_SEALED = "inspection.sealed"
+RECORD_SAVED = "record.saved"
+CAMERA_OPENED = "camera.opened"
+MEDIA_CAPTURED = "media.captured"
+MEDIA_DISCARDED = "media.discarded"
+MEDIA_IMPORTED = "media.imported"
+IMPORT_LISTED = "import.listed"
+RECORDING_STARTED = "recording.started"
+RECORDING_SEGMENT = "recording.segment"
+RECORDING_STOPPED = "recording.stopped"
+POSITION_TRACK = "position.track"
+CLOCK_COMPARED = "clock.compared"
+ANCHOR_SEEN = "anchor.seen"
+PEER_HEAD = "peer.head"
+PARTY_RESPONSE = "party.response"
+SHEET_PRINTED = "sheet.printed"
+OBSTRUCTION_FLAGGED = "obstruction.flagged"
+NOTE_ADDED = "note.added"
+ADDENDUM_ADDED = "addendum.added"
+
+#: Acts that announce a file by digest: each opens one evidence item.
+MEDIA_ACTS = frozenset((MEDIA_CAPTURED, MEDIA_IMPORTED))
+
+#: Capture classes (docs/evidence.md §6): in-app camera, system camera, imported.
+CLASSES = ("A", "B", "C")
+
+_STR, _INT, _LIST, _DICT = (str,), (int,), (list,), (dict,)
+_REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {
+    EPOCH_OPENED: {"spki": _STR, "reason": _STR},
+    SESSION_OPENED: {"officer": _STR, "session": _STR, "method": _STR, "certificate_no": _STR},
+    SESSION_CLOSED: {"officer": _STR, "session": _STR},
+    INSPECTION_OPENED: {"officer": _STR, "inspection": _STR, "officers": _LIST},
+    INSPECTION_SEALED: {
+        "officer": _STR,
+        "inspection": _STR,
+        "revisions": _LIST,
+        "media": _LIST,
+        "heads": _LIST,
+    },
+    RECORD_SAVED: {
+        "officer": _STR,
+        "inspection": _STR,
+        "record": _STR,
+        "template": _DICT,
+        "fields": _DICT,
+        "base": _LIST,
+    },
+    CAMERA_OPENED: {"officer": _STR, "inspection": _STR},
+    MEDIA_CAPTURED: {
+        "officer": _STR,
+        "inspection": _STR,
+        "item": _STR,
+        "sha256": _STR,
+        "size": _INT,
+        "media_type": _STR,
+        "class": _STR,
+    },
+    MEDIA_IMPORTED: {
+        "officer": _STR,
+        "item": _STR,
+        "sha256": _STR,
+        "size": _INT,
+        "media_type": _STR,
+        "class": _STR,
+        "source": _DICT,
+    },
+    MEDIA_DISCARDED: {"officer": _STR, "inspection": _STR, "item": _STR, "reason": _STR},
+    IMPORT_LISTED: {"officer": _STR, "listing": _STR, "page": _INT, "pages": _INT, "files": _LIST},
+    CLOCK_COMPARED: {"server_ms": _INT, "offset_ms": _INT, "error_ms": _INT},
+    ANCHOR_SEEN: {"checkpoint": _STR},
+    PEER_HEAD: {"device": _STR, "epoch": _STR, "seq": _INT, "head": _STR},
+    NOTE_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
+    ADDENDUM_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
+}
+
+KNOWN = frozenset(_REQUIRED) | frozenset(
+    (
+        RECORDING_STARTED,
+        RECORDING_SEGMENT,
+        RECORDING_STOPPED,
+        POSITION_TRACK,
+        PARTY_RESPONSE,
+        SHEET_PRINTED,
+        OBSTRUCTION_FLAGGED,
+    )
+)
+
+
+def missing_fields(act: Mapping[str, Any]) -> List[str]:
+    """Name the fields that a known act lacks or holds in another type; empty if it is whole."""
+    required = _REQUIRED.get(act["type"], {})
+    return [
+        name
+        for name, kinds in sorted(required.items())
+        if not isinstance(act.get(name), kinds) or isinstance(act.get(name), bool)
+    ]

@@ -1,0 +1,350 @@
+"""One journal line: the unit of evidence, its exact bytes, digest and signature input.
+
+A line's parts can be withheld or erased while chain and signatures still
+verify, because the signature covers only the header, which carries the digest
+of each part (docs/protocol.md §4.1).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+from . import canonical
+from .encoding import from_b64url, from_hex, sha256_hex, to_b64url
+from .errors import BadEncoding, BadSignature, LineMalformed, LineTooLong, PartMismatch
+
+#: Format and algorithm suite in one name, so that SM2/SM3 can join without a new format.
+VERSION = "1.p256.sha256"
+PAYLOAD_TYPE = "application/vnd.liuhen.journal+json"
+GENESIS = "0" * 64
+MAX_LINE_BYTES = 65_536
+MAX_PARTS = 64
+SALT_BYTES = 16
+
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_EPOCH = re.compile(r"\A[0-9a-f]{32}\Z")
+_DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
+_BOOT = re.compile(r"\A[!-~]{1,64}\Z")
+_HEADER_KEYS = frozenset(("v", "device", "epoch", "seq", "prev", "t", "parts"))
+_TIME_KEYS = frozenset(("wall_ms", "mono_ms", "boot", "tz_min"))
+_ANCHOR_KEYS = frozenset(("origin", "size", "root"))
+
+#: Checks ``signature`` (64 bytes, r‖s) over ``message``; returns whether it verifies.
+Verify = Callable[[bytes, bytes], bool]
+#: Signs ``message`` and returns 64 bytes r‖s; high S is brought low here.
+Sign = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class DeviceTime:
+    """What the device's clocks said; a claim, never an order (docs/protocol.md §4.2).
+
+    ``wall_ms`` is UTC, ``mono_ms`` counts from ``boot``, ``tz_min`` is the zone
+    the device was set to, in minutes east of UTC.
+    """
+
+    wall_ms: int
+    mono_ms: int
+    boot: str
+    tz_min: int
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "wall_ms": self.wall_ms,
+            "mono_ms": self.mono_ms,
+            "boot": self.boot,
+            "tz_min": self.tz_min,
+        }
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A checkpoint of the server's ledger that the device had seen when it wrote the line."""
+
+    origin: str
+    size: int
+    root: str
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"origin": self.origin, "size": self.size, "root": self.root}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The signed part of a line: its place, its predecessor, its time, its parts' digests."""
+
+    device: str
+    epoch: str
+    seq: int
+    prev: str
+    t: DeviceTime
+    parts: Tuple[str, ...]
+    anchor: Optional[Anchor] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        value = {
+            "v": VERSION,
+            "device": self.device,
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "prev": self.prev,
+            "t": self.t.to_json(),
+            "parts": list(self.parts),
+        }  # type: Dict[str, Any]
+        if self.anchor is not None:
+            value["anchor"] = self.anchor.to_json()
+        return value
+
+
+@dataclass(frozen=True)
+class Line:
+    """A parsed line. ``parts`` maps a part's number to its canonical bytes.
+
+    A line as pushed has all its parts; a line in a package may lack some.
+    ``header_bytes`` are the exact bytes of ``e`` that the signature covers.
+    """
+
+    header: Header
+    header_bytes: bytes
+    key_id: str
+    signature: bytes
+    parts: Mapping[int, bytes] = field(repr=False)
+    digest: str = ""
+
+    @property
+    def place(self) -> Tuple[str, str, int]:
+        return self.header.device, self.header.epoch, self.header.seq
+
+    @property
+    def act(self) -> Optional[Dict[str, Any]]:
+        """The act ``b[0]``, or ``None`` where it is withheld."""
+        body = self.parts.get(0)
+        return None if body is None else canonical.loads(body)
+
+    def to_bytes(self) -> bytes:
+        """The line as it was pushed, without a newline; needs every part."""
+        bodies = [self.parts[number] for number in range(len(self.header.parts))]
+        return b'{"b":[%s],%s' % (b",".join(bodies), self.signed_bytes()[1:])
+
+    def to_package_bytes(self, disclosed: Sequence[int]) -> bytes:
+        """The line as a package carries it: only ``disclosed`` parts, by number."""
+        shown = {str(number): canonical.loads(self.parts[number]) for number in disclosed}
+        return b'{"b":%s,%s' % (canonical.dumps(shown), self.signed_bytes()[1:])
+
+    def signed_bytes(self) -> bytes:
+        """``{e,k,s}``: what the next line's ``prev`` covers."""
+        return signed_bytes(self.header_bytes, self.key_id, self.signature)
+
+
+def signed_bytes(header_bytes: bytes, key_id: str, signature: bytes) -> bytes:
+    return b'{"e":%s,"k":"%s","s":"%s"}' % (
+        header_bytes,
+        key_id.encode("ascii"),
+        to_b64url(signature).encode("ascii"),
+    )
+
+
+def pre_authentication_encoding(header_bytes: bytes) -> bytes:
+    """The DSSE PAE of a header: binds the signature to its type (DSSE protocol.md)."""
+    return b"DSSEv1 %d %s %d %s" % (
+        len(PAYLOAD_TYPE),
+        PAYLOAD_TYPE.encode("ascii"),
+        len(header_bytes),
+        header_bytes,
+    )
+
+
+def build_line(
+    parts: Sequence[Mapping[str, Any]],
+    *,
+    device: str,
+    epoch: str,
+    seq: int,
+    prev: str,
+    t: DeviceTime,
+    key_id: str,
+    sign: Sign,
+    anchor: Optional[Anchor] = None,
+    limit: int = MAX_LINE_BYTES,
+) -> Line:
+    """Build and sign one line; ``parts[0]`` is the act, each part carries its ``salt``.
+
+    Raises:
+        NotCanonical, LineMalformed, LineTooLong: as :func:`parse_line` would.
+    """
+    bodies = [canonical.dumps(dict(part)) for part in parts]
+    digests = tuple(sha256_hex(body) for body in bodies)
+    header = Header(device, epoch, seq, prev, t, digests, anchor)
+    header_bytes = canonical.dumps(header.to_json())
+    signature = _low_s(sign(pre_authentication_encoding(header_bytes)))
+    signed = signed_bytes(header_bytes, key_id, signature)
+    raw = b'{"b":[%s],%s' % (b",".join(bodies), signed[1:])
+    return parse_line(raw, limit=limit)
+
+
+def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES) -> Line:
+    """Parse one pushed line (no newline) and check everything but its signature and place.
+
+    Raises:
+        LineTooLong, NotCanonical, LineMalformed, PartMismatch.
+    """
+    if len(raw) > limit:
+        raise LineTooLong(size=len(raw), limit=limit)
+    value = canonical.loads(raw)
+    if not isinstance(value, dict) or not isinstance(value.get("b"), list):
+        raise LineMalformed("b", "must be a list of parts")
+    parts = dict(enumerate(value["b"]))
+    line = _line(value, parts)
+    if len(parts) != len(line.header.parts):
+        raise LineMalformed("parts", "as many digests as parts")
+    return line
+
+
+def parse_package_line(raw: bytes) -> Line:
+    """Parse one line of a package, where ``b`` maps disclosed part numbers to parts.
+
+    Raises:
+        NotCanonical, LineMalformed, PartMismatch.
+    """
+    value = canonical.loads(raw)
+    if not isinstance(value, dict) or not isinstance(value.get("b"), dict):
+        raise LineMalformed("b", "must map part numbers to parts")
+    try:
+        parts = {int(number): part for number, part in value["b"].items()}
+    except ValueError as error:
+        raise LineMalformed("b", "part numbers are integers") from error
+    if {str(number) for number in parts} != set(value["b"]):
+        raise LineMalformed("b", "part numbers are plain integers")
+    return _line(value, parts)
+
+
+def check_signature(line: Line, verify: Verify) -> None:
+    """Check the line's signature with ``verify``, which is bound to the line's key.
+
+    Raises:
+        BadSignature: if it does not verify.
+    """
+    if not verify(pre_authentication_encoding(line.header_bytes), line.signature):
+        raise BadSignature(key_id=line.key_id)
+
+
+def key_id_of(spki: bytes) -> str:
+    """The id of a public key: SHA-256 of its SubjectPublicKeyInfo DER, in hex."""
+    return sha256_hex(spki)
+
+
+def _line(value: Dict[str, Any], parts: Mapping[int, Any]) -> Line:
+    if set(value) != {"b", "e", "k", "s"}:
+        raise LineMalformed("line", "exactly b, e, k and s")
+    key_id = value["k"]
+    if not isinstance(key_id, str) or not _DIGEST.match(key_id):
+        raise LineMalformed("k", "a SHA-256 in lowercase hex")
+    header = _header(value["e"])
+    header_bytes = canonical.dumps(value["e"])
+    signature = _signature(value["s"])
+    bodies = {}
+    for number, part in parts.items():
+        if not 0 <= number < len(header.parts):
+            raise LineMalformed("parts", "as many digests as parts")
+        body = canonical.dumps(part)
+        _check_part(number, part)
+        if sha256_hex(body) != header.parts[number]:
+            raise PartMismatch(part=number)
+        bodies[number] = body
+    digest = sha256_hex(signed_bytes(header_bytes, key_id, signature))
+    return Line(header, header_bytes, key_id, signature, bodies, digest)
+
+
+def _check_part(number: int, part: Any) -> None:
+    if not isinstance(part, dict):
+        raise LineMalformed("b", "each part is an object")
+    try:
+        from_hex(part.get("salt", ""), size=SALT_BYTES)
+    except (BadEncoding, TypeError) as error:
+        raise LineMalformed("b", "each part has a salt of 16 bytes in hex") from error
+    kind = part.get("type")
+    if number == 0 and not (isinstance(kind, str) and 0 < len(kind) <= 64):
+        raise LineMalformed("b", "the act has a type")
+
+
+def _header(value: Any) -> Header:
+    if not isinstance(value, dict) or set(value) - {"anchor"} != _HEADER_KEYS:
+        raise LineMalformed("e", "exactly the header's fields")
+    if value["v"] != VERSION:
+        raise LineMalformed("v", "an unknown version")
+    _match(value, "device", _UUID)
+    _match(value, "epoch", _EPOCH)
+    _match(value, "prev", _DIGEST)
+    _natural(value, "seq")
+    parts = value["parts"]
+    if not isinstance(parts, list) or not 1 <= len(parts) <= MAX_PARTS:
+        raise LineMalformed("parts", "between 1 and %d digests" % MAX_PARTS)
+    for part in parts:
+        if not isinstance(part, str) or not _DIGEST.match(part):
+            raise LineMalformed("parts", "SHA-256 digests in lowercase hex")
+    return Header(
+        device=value["device"],
+        epoch=value["epoch"],
+        seq=value["seq"],
+        prev=value["prev"],
+        t=_time(value["t"]),
+        parts=tuple(parts),
+        anchor=_anchor(value["anchor"]) if "anchor" in value else None,
+    )
+
+
+def _time(value: Any) -> DeviceTime:
+    if not isinstance(value, dict) or set(value) != _TIME_KEYS:
+        raise LineMalformed("t", "exactly wall_ms, mono_ms, boot and tz_min")
+    for name in ("wall_ms", "tz_min"):
+        if type(value[name]) is not int:
+            raise LineMalformed("t." + name, "an integer")
+    _natural(value, "mono_ms")
+    _match(value, "boot", _BOOT)
+    return DeviceTime(value["wall_ms"], value["mono_ms"], value["boot"], value["tz_min"])
+
+
+def _anchor(value: Any) -> Anchor:
+    if not isinstance(value, dict) or set(value) != _ANCHOR_KEYS:
+        raise LineMalformed("anchor", "exactly origin, size and root")
+    if not isinstance(value["origin"], str) or not 0 < len(value["origin"]) <= 255:
+        raise LineMalformed("anchor.origin", "a name")
+    _natural(value, "size")
+    _match(value, "root", _DIGEST)
+    return Anchor(value["origin"], value["size"], value["root"])
+
+
+def _match(value: Dict[str, Any], name: str, pattern: "re.Pattern[str]") -> None:
+    if not isinstance(value[name], str) or not pattern.match(value[name]):
+        raise LineMalformed(name, "not of the required form")
+
+
+def _natural(value: Dict[str, Any], name: str) -> None:
+    if type(value[name]) is not int or value[name] < 0:
+        raise LineMalformed(name, "a whole number from 0")
+
+
+def _signature(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise LineMalformed("s", "64 bytes in base64url")
+    try:
+        signature = from_b64url(text)
+    except BadEncoding as error:
+        raise LineMalformed("s", "unpadded base64url") from error
+    if len(signature) != 64:
+        raise LineMalformed("s", "64 bytes in base64url")
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    # Only the low of the two equivalent S values, so that nobody can respell a line.
+    if not 0 < r < _P256_ORDER or not 0 < s <= _P256_ORDER // 2:
+        raise LineMalformed("s", "r and s in range, s in the lower half")
+    return signature
+
+
+def _low_s(signature: bytes) -> bytes:
+    s = int.from_bytes(signature[32:], "big")
+    if s <= _P256_ORDER // 2:
+        return signature
+    return signature[:32] + (_P256_ORDER - s).to_bytes(32, "big")
