@@ -1,0 +1,6 @@
+"""The tables; importing this package knows them all to :class:`Base`."""
+
+from server.models import devices, inspections, journal, ledger, people
+from server.models.base import Base
+
+__all__ = ["Base", "devices", "inspections", "journal", "ledger", "people"]

@@ -1,0 +1,296 @@
+"""What the screens show: tasks, inspections, records and evidence items.
+
+All of it is a projection of journal lines and of documents made here
+(docs/protocol.md §1), except the findings and judgements, which only grow.
+"""
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Base, Big, Body, Digest, Millis, Name, Uuid
+
+ITEM_STATES = (
+    "captured",
+    "stored",
+    "checked",
+    "accepted",
+    "questioned",
+    "rejected",
+    "discarded",
+)
+
+
+class RegulatedEntity(Base):
+    """An inspected party (检查对象). Coordinates are WGS-84 in 1e-7 degrees."""
+
+    __tablename__ = "regulated_entity"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), index=True)
+    name: Mapped[Name]
+    uscc: Mapped[str] = mapped_column(String(18))
+    address: Mapped[Name]
+    lat_e7: Mapped[int | None]
+    lon_e7: Mapped[int | None]
+    radius_cm: Mapped[int | None]
+
+
+class Task(Base):
+    """An approved piece of work for at least two officers."""
+
+    __tablename__ = "task"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), index=True)
+    title: Mapped[Name]
+    source: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(32))
+    launch_mode: Mapped[str] = mapped_column(String(32))
+    entity_id: Mapped[Uuid | None] = mapped_column(ForeignKey("regulated_entity.id"))
+    approved_by: Mapped[Uuid | None] = mapped_column(ForeignKey("person.id"))
+    state: Mapped[str] = mapped_column(String(16))
+    due_at_ms: Mapped[Millis | None]
+
+
+class TaskOfficer(Base):
+    __tablename__ = "task_officer"
+
+    task_id: Mapped[Uuid] = mapped_column(ForeignKey("task.id"), primary_key=True)
+    officer_id: Mapped[Uuid] = mapped_column(ForeignKey("officer.id"), primary_key=True)
+
+
+class Inspection(Base):
+    """A site visit. ``opened_at_ms`` and ``sealed_at_ms`` are claims of the device's clock."""
+
+    __tablename__ = "inspection"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), index=True)
+    task_id: Mapped[Uuid | None] = mapped_column(ForeignKey("task.id"))
+    entity_id: Mapped[Uuid | None] = mapped_column(ForeignKey("regulated_entity.id"))
+    title: Mapped[Name]
+    purpose: Mapped[Body]
+    state: Mapped[str] = mapped_column(String(24))
+    opened_at_ms: Mapped[Millis] = mapped_column(index=True)
+    opened_line: Mapped[Digest]
+    sealed_at_ms: Mapped[Millis | None]
+    sealed_line: Mapped[Digest | None]
+
+
+class InspectionOfficer(Base):
+    __tablename__ = "inspection_officer"
+
+    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), primary_key=True)
+    officer_id: Mapped[Uuid] = mapped_column(ForeignKey("officer.id"), primary_key=True)
+
+
+class CaseSide(Base):
+    """On which side of a case a person stands; one side for each (四个分离).
+
+    Until a case is filed the inspection is the case.
+    """
+
+    __tablename__ = "case_side"
+    __table_args__ = (
+        UniqueConstraint("case_id", "person_id", "side"),
+        CheckConstraint("side IN ('investigate', 'review', 'execute')", name="side_known"),
+    )
+
+    case_id: Mapped[Uuid] = mapped_column(primary_key=True)
+    person_id: Mapped[Uuid] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    side: Mapped[str] = mapped_column(String(16))
+
+
+class OfficerSession(Base):
+    """An officer at a device: who unlocked it, how, and over which lines."""
+
+    __tablename__ = "officer_session"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
+    epoch: Mapped[str] = mapped_column(String(32))
+    officer_id: Mapped[Uuid]
+    method: Mapped[str] = mapped_column(String(32))
+    opened_seq: Mapped[Big]
+    closed_seq: Mapped[Big | None]
+
+    __table_args__ = (Index("ix_officer_session_place", "device_id", "epoch", "officer_id"),)
+
+
+class RecordRevision(Base):
+    """One saved revision of a record: the changed fields, and the revisions its author saw."""
+
+    __tablename__ = "record_revision"
+
+    line_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)
+    record_id: Mapped[Uuid] = mapped_column(index=True)
+    template_id: Mapped[str] = mapped_column(String(64))
+    template_version: Mapped[int]
+    fields: Mapped[Body]
+    base: Mapped[Body]
+    officer_id: Mapped[Uuid]
+    device_id: Mapped[Uuid]
+    epoch: Mapped[str] = mapped_column(String(32))
+    seq: Mapped[Big]
+    ledger_index: Mapped[Big]
+    saved_at_ms: Mapped[Millis]
+    outside_seal: Mapped[bool]
+
+
+class EvidenceItem(Base):
+    """A photo, recording or other file that a journal line announced."""
+
+    __tablename__ = "evidence_item"
+    __table_args__ = (
+        CheckConstraint(f"state IN {ITEM_STATES}", name="state_known"),
+        Index("ix_evidence_item_line", "device_id", "epoch", "branch", "seq"),
+    )
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), index=True)
+    inspection_id: Mapped[Uuid | None] = mapped_column(ForeignKey("inspection.id"), index=True)
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
+    epoch: Mapped[str] = mapped_column(String(32))
+    branch: Mapped[str] = mapped_column(String(64))
+    seq: Mapped[Big]
+    line_digest: Mapped[Digest]
+    officer_id: Mapped[Uuid]
+    capture_class: Mapped[str] = mapped_column(String(1))
+    sha256: Mapped[Digest] = mapped_column(index=True)
+    size: Mapped[Big]
+    media_type: Mapped[str] = mapped_column(String(100))
+    name: Mapped[Name]
+    title: Mapped[Name]
+    fact_to_prove: Mapped[Body]
+    method: Mapped[Body]
+    captured_at_ms: Mapped[Millis]
+    tz_min: Mapped[int]
+    lat_e7: Mapped[int | None]
+    lon_e7: Mapped[int | None]
+    accuracy_cm: Mapped[int | None]
+    fix_at_ms: Mapped[Millis | None]
+    state: Mapped[str] = mapped_column(String(16))
+    discard_reason: Mapped[Body]
+    outside_seal: Mapped[bool]
+
+
+class MediaFacts(Base):
+    """What one reader version read from one file; kept for ever beside newer readings."""
+
+    __tablename__ = "media_facts"
+
+    sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    reader_version: Mapped[str] = mapped_column(String(32), primary_key=True)
+    facts: Mapped[Body]
+    second: Mapped[Body]
+    read_at_ms: Mapped[Millis]
+    ledger_index: Mapped[Big]
+
+
+class Finding(Base):
+    """A doubt or confirmation about one item (核查提示); never replaced, only added to."""
+
+    __tablename__ = "finding"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), index=True)
+    code: Mapped[str] = mapped_column(String(40))
+    severity: Mapped[str] = mapped_column(String(16))
+    rule_version: Mapped[str] = mapped_column(String(16))
+    evidence: Mapped[Body]
+    found_at_ms: Mapped[Millis]
+    ledger_index: Mapped[Big]
+
+
+class ItemCheck(Base):
+    """The verdict of one run of the rules over an item."""
+
+    __tablename__ = "item_check"
+
+    item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), primary_key=True)
+    rule_version: Mapped[str] = mapped_column(String(16), primary_key=True)
+    verdict: Mapped[str] = mapped_column(String(16))
+    claims: Mapped[Body]
+    checked_at_ms: Mapped[Millis]
+
+
+class Derivative(Base):
+    """A picture made from an original for display, with how it was made."""
+
+    __tablename__ = "derivative"
+
+    source_sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sha256: Mapped[Digest]
+    size: Mapped[Big]
+    key: Mapped[str] = mapped_column("store_key", String(200))
+    made_with: Mapped[Name]
+
+
+class Judgement(Base):
+    """A reviewer's word on an item; a later one stands beside it, none is overwritten.
+
+    The foreign key makes the database refuse a reviewer who stands on another
+    side of the same case.
+    """
+
+    __tablename__ = "judgement"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["case_id", "person_id", "side"],
+            ["case_side.case_id", "case_side.person_id", "case_side.side"],
+        ),
+        CheckConstraint("side = 'review'", name="side_is_review"),
+        CheckConstraint("verdict IN ('accepted', 'questioned', 'rejected')", name="verdict_known"),
+    )
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), index=True)
+    case_id: Mapped[Uuid]
+    person_id: Mapped[Uuid]
+    side: Mapped[str] = mapped_column(String(16))
+    verdict: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[Body]
+    judged_at_ms: Mapped[Millis]
+    ledger_index: Mapped[Big]
+
+
+class Document(Base):
+    """The newest version of a document that flows down to devices (docs/protocol.md §4.4)."""
+
+    __tablename__ = "document"
+    __table_args__ = (Index("ix_document_feed", "scope", "generation", "ledger_index"),)
+
+    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    body: Mapped[Body]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class EvidencePackage(Base):
+    """One export of an inspection (证据包) and where its bytes are."""
+
+    __tablename__ = "evidence_package"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)
+    requested_by: Mapped[Uuid] = mapped_column(ForeignKey("person.id"))
+    requested_at_ms: Mapped[Millis]
+    reason: Mapped[Body]
+    state: Mapped[str] = mapped_column(String(16))
+    ledger_size: Mapped[Big]
+    sha256: Mapped[Digest | None]
+    size: Mapped[Big | None]
+    key: Mapped[str | None] = mapped_column("store_key", String(200))
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    failure: Mapped[str | None] = mapped_column(String(500))

@@ -1,0 +1,104 @@
+"""Journal lines as they were signed, their places, receipts and outcomes (docs/protocol.md §4).
+
+``journal_line`` and ``ingest_receipt`` take no UPDATE or DELETE. The parts of a
+line stand apart, because they alone may be lawfully erased.
+"""
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Base, Big, Body, Digest, Millis, Uuid
+
+#: The branch of a chain that never forked.
+MAIN = ""
+
+
+class JournalHead(Base):
+    """Where one chain stands; the only mutable row of a journal."""
+
+    __tablename__ = "journal_head"
+
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    branch: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[Digest]
+    next_seq: Mapped[Big]
+    digest: Mapped[Digest]
+    anchor_size: Mapped[Big]
+
+
+class JournalLine(Base):
+    """One accepted line: header bytes and signature exactly as received."""
+
+    __tablename__ = "journal_line"
+    __table_args__ = (Index("ix_journal_line_digest", "digest"),)
+
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    branch: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[Big] = mapped_column(primary_key=True)
+    digest: Mapped[Digest]
+    key_id: Mapped[Digest]
+    header: Mapped[bytes] = mapped_column(LargeBinary)
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+    after_revocation: Mapped[bool]
+
+
+class JournalPart(Base):
+    """The canonical bytes of one part of a line; erasable with a row in ``erasure``."""
+
+    __tablename__ = "journal_part"
+
+    device_id: Mapped[Uuid] = mapped_column(primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    branch: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[Big] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LineOutcome(Base):
+    """What became of a line on the screens: the projection's side of a push's answer."""
+
+    __tablename__ = "line_outcome"
+    __table_args__ = (Index("ix_line_outcome_projection", "projection"),)
+
+    device_id: Mapped[Uuid] = mapped_column(primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    branch: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[Big] = mapped_column(primary_key=True)
+    projection: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str] = mapped_column(String(64))
+    inspection_id: Mapped[Uuid | None]
+
+
+class QuarantinedLine(Base):
+    """Bytes that a device pushed and the journal could not take; nothing is thrown away."""
+
+    __tablename__ = "quarantined_line"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), index=True)
+    epoch: Mapped[str] = mapped_column(String(32))
+    sha256: Mapped[Digest] = mapped_column(index=True)
+    raw: Mapped[bytes] = mapped_column(LargeBinary)
+    code: Mapped[str] = mapped_column(String(64))
+    received_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class IngestReceipt(Base):
+    """A signed receipt (入库凭证), stored so that it is replayed to the byte."""
+
+    __tablename__ = "ingest_receipt"
+
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), primary_key=True)
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+    branch: Mapped[str] = mapped_column(String(64), primary_key=True)
+    first_seq: Mapped[Big] = mapped_column(primary_key=True)
+    last_seq: Mapped[Big]
+    note: Mapped[Body]
