@@ -1,0 +1,121 @@
+"""The one table from error to HTTP status, and the RFC 9457 answer built from it.
+
+Codes are permanent and documented in docs/errors.md; the sentence of each stands
+in the catalogue under ``errors.<code>``.
+"""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, json, request
+from media.errors import MediaError
+from werkzeug.exceptions import HTTPException
+
+from server import failures
+from server.failures import ServerError
+from sync import catalogue
+from sync.errors import SyncError
+from sync.evidence import errors as journal
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    failures.NotFound: HTTPStatus.NOT_FOUND,
+    failures.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    failures.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    failures.EncodingUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    failures.BodyUndecodable: HTTPStatus.BAD_REQUEST,
+    failures.Conflict: HTTPStatus.CONFLICT,
+    failures.EnrolmentCodeUnknown: HTTPStatus.FORBIDDEN,
+    failures.KeyAlreadyEnrolled: HTTPStatus.CONFLICT,
+    failures.KeyInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    failures.NonceUnknown: HTTPStatus.UNAUTHORIZED,
+    failures.KeyUnknown: HTTPStatus.UNAUTHORIZED,
+    failures.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    failures.TokenMissing: HTTPStatus.UNAUTHORIZED,
+    failures.DeviceMismatch: HTTPStatus.FORBIDDEN,
+    failures.LoginFailed: HTTPStatus.UNAUTHORIZED,
+    failures.LoginLocked: HTTPStatus.TOO_MANY_REQUESTS,
+    failures.LoginRequired: HTTPStatus.UNAUTHORIZED,
+    failures.PasswordWeak: HTTPStatus.UNPROCESSABLE_ENTITY,
+    failures.Forbidden: HTTPStatus.FORBIDDEN,
+    failures.NotIndependent: HTTPStatus.FORBIDDEN,
+    failures.CsrfFailed: HTTPStatus.FORBIDDEN,
+    failures.PackageNotReady: HTTPStatus.CONFLICT,
+    failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
+    journal.NotCanonical: HTTPStatus.BAD_REQUEST,
+    journal.LineMalformed: HTTPStatus.BAD_REQUEST,
+    journal.LineTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    journal.PartMismatch: HTTPStatus.BAD_REQUEST,
+    journal.BadSignature: HTTPStatus.BAD_REQUEST,
+    journal.ChainBroken: HTTPStatus.CONFLICT,
+    journal.SequenceGap: HTTPStatus.CONFLICT,
+    journal.WrongPlace: HTTPStatus.BAD_REQUEST,
+    journal.BadEncoding: HTTPStatus.BAD_REQUEST,
+}
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """The HTTP status of ``error`` by its nearest listed class; 500 if none is listed."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(code: str, status: int, lang: str, detail: str = "") -> Response:
+    """An RFC 9457 answer: ``code`` is the permanent name, ``title`` its sentence."""
+    body = {
+        "type": f"/docs/errors#{code}",
+        "title": catalogue.text(f"errors.{code}", lang),
+        "status": int(status),
+        "code": code,
+    }
+    if detail:
+        body["detail"] = detail
+    answer = Response(json.dumps(body, ensure_ascii=False), status=status)
+    answer.content_type = "application/problem+json"
+    return answer
+
+
+def request_language() -> str:
+    """``zh`` unless the client asks for English first."""
+    best = request.accept_languages.best_match(("zh-CN", "zh", "en"), default="zh")
+    return "en" if best == "en" else "zh"
+
+
+def register(app: Flask) -> None:
+    """Answer every typed error of the API as a problem document.
+
+    The console registers handlers of its own on its blueprint, which go first.
+    """
+
+    def typed(error: Exception) -> Response:
+        answer = problem(
+            getattr(error, "code", "server.error"),
+            status_of(error),
+            request_language(),
+            str(error),
+        )
+        if isinstance(error, failures.LoginLocked):
+            answer.headers["Retry-After"] = "60"
+        return answer
+
+    def http(error: HTTPException) -> Response:
+        # flask-smorest and Werkzeug abort with plain HTTP errors: same document, code by status.
+        status = error.code or 500
+        messages = getattr(error, "data", {}).get("messages")
+        detail = json.dumps(messages, ensure_ascii=False) if messages else ""
+        code = "server.invalid" if status == 422 else f"http.{status}"
+        if not catalogue.has(f"errors.{code}"):
+            code = "server.error"
+        answer = problem(code, status, request_language(), detail)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+        return answer
+
+    def unexpected(error: Exception) -> Response:
+        app.logger.exception("unexpected_error path=%s", request.path, exc_info=error)
+        return problem("server.error", 500, request_language())
+
+    for kind in (ServerError, SyncError, MediaError):
+        app.register_error_handler(kind, typed)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)

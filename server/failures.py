@@ -1,0 +1,163 @@
+"""The server's typed errors; they carry the values that explain them and know no HTTP."""
+
+
+class ServerError(Exception):
+    """Base of every error of ``server``; ``code`` is part of the API and never reused."""
+
+    code = "server.error"
+
+
+class NotFound(ServerError):
+    """There is nothing of that id, or nothing that the caller may know of."""
+
+    code = "server.not_found"
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(f"{kind} {identifier}")
+        self.kind = kind
+        self.identifier = identifier
+
+
+class Invalid(ServerError):
+    """A field of a request is missing or not of its form."""
+
+    code = "server.invalid"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class BodyTooLarge(ServerError):
+    """A request body is over its limit (docs/operations.md §10)."""
+
+    code = "server.body_too_large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"limit {limit} bytes")
+        self.limit = limit
+
+
+class EncodingUnsupported(ServerError):
+    """A body comes in a content encoding that this server does not read."""
+
+    code = "server.encoding_unsupported"
+
+
+class BodyUndecodable(ServerError):
+    """A compressed body cannot be expanded."""
+
+    code = "server.body_undecodable"
+
+
+class Conflict(ServerError):
+    """The request does not fit the present state of what it is about."""
+
+    code = "server.conflict"
+
+
+class EnrolmentCodeUnknown(ServerError):
+    """The enrolment code is wrong, used or expired."""
+
+    code = "enrolment.code_unknown"
+
+
+class KeyAlreadyEnrolled(ServerError):
+    """The public key or the device id belongs to an enrolled device already."""
+
+    code = "enrolment.already_enrolled"
+
+
+class KeyInvalid(ServerError):
+    """The public key is not a P-256 key, or its holder did not prove to have it."""
+
+    code = "enrolment.key_invalid"
+
+
+class NonceUnknown(ServerError):
+    """The nonce was never issued, is used or has expired."""
+
+    code = "token.nonce_unknown"
+
+
+class KeyUnknown(ServerError):
+    """No device is enrolled with that key."""
+
+    code = "token.key_unknown"
+
+
+class SignatureInvalid(ServerError):
+    """The signature over the nonce does not verify."""
+
+    code = "token.signature_invalid"
+
+
+class TokenMissing(ServerError):
+    """The request carries no valid device token."""
+
+    code = "token.invalid"
+
+
+class DeviceMismatch(ServerError):
+    """A device asks for the journal of another one."""
+
+    code = "token.other_device"
+
+
+class LoginFailed(ServerError):
+    """User name or password is wrong."""
+
+    code = "login.failed"
+
+
+class LoginLocked(ServerError):
+    """Too many wrong passwords; the account waits."""
+
+    code = "login.locked"
+
+    def __init__(self, *, until_ms: int) -> None:
+        super().__init__(f"until {until_ms}")
+        self.until_ms = until_ms
+
+
+class LoginRequired(ServerError):
+    """The page needs a login."""
+
+    code = "login.required"
+
+
+class PasswordWeak(ServerError):
+    """The new password is too short or the same as the old one."""
+
+    code = "login.password_weak"
+
+
+class Forbidden(ServerError):
+    """The caller's roles do not allow this."""
+
+    code = "access.forbidden"
+
+
+class NotIndependent(ServerError):
+    """The person stands on another side of this case (四个分离)."""
+
+    code = "access.not_independent"
+
+
+class CsrfFailed(ServerError):
+    """A form came without the token of its page."""
+
+    code = "access.csrf_failed"
+
+
+class PackageNotReady(ServerError):
+    """The evidence package is still being built, or its building failed."""
+
+    code = "package.not_ready"
+
+
+class LedgerBehind(ServerError):
+    """The database is behind a checkpoint that it has signed: it refuses to append."""
+
+    code = "ledger.behind"
