@@ -1,0 +1,240 @@
+"""The settings: read once from the environment, complete and consistent or refused by name."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from server.failures import ServerError
+
+_REQUIRED = (
+    "LIUHEN_SECRET_KEY",
+    "LIUHEN_S3_ENDPOINT",
+    "LIUHEN_S3_ACCESS_KEY",
+    "LIUHEN_S3_SECRET_KEY",
+)
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+class SettingsError(ServerError):
+    """A setting is missing, unreadable or contradicts another; ``names`` says which."""
+
+    code = "server.settings"
+
+    def __init__(self, reason: str, *names: str) -> None:
+        super().__init__(f"{', '.join(names)}: {reason}" if names else reason)
+        self.reason = reason
+        self.names = names
+
+
+def _number(default: int, low: int, high: int) -> int:
+    """A whole-number field whose variable is LIUHEN_ and the field's name in capitals."""
+    value: int = field(default=default, metadata={"low": low, "high": high})
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting of the server; docs/operations.md lists them with their meaning.
+
+    Variables are LIUHEN_* in the environment. What is not set there is looked up
+    in ``<data>/secrets/settings.env``, which the launcher writes on first start,
+    so that the command-line tools find the same installation.
+    """
+
+    data_dir: Path
+    secrets_dir: Path
+    database_url: str
+    #: Where huey keeps its wake-up calls: ``sqlite:///…`` or ``postgresql://…``.
+    huey_url: str
+    #: Signs console sessions; at least 32 characters.
+    secret_key: str
+
+    s3_endpoint: str
+    s3_access_key: str
+    s3_secret_key: str
+    s3_bucket: str = "liuhen"
+    s3_region: str = "us-east-1"
+
+    #: Address and port of plain HTTP; only a proxy or this machine should reach it.
+    bind: str = "127.0.0.1"
+    port: int = _number(8080, 1, 65535)
+    tls_port: int = _number(8443, 1, 65535)
+    #: The URL under which people and devices reach us, without a trailing slash.
+    base_url: str
+    #: The DNS name of HTTPS, or None where only this machine (or a proxy) is served.
+    public_name: str | None = None
+    tls_cert_path: Path | None = None
+    tls_key_path: Path | None = None
+    #: PEM of the local authority that phones must trust; None with a bureau certificate.
+    tls_root_path: Path | None = None
+    web_threads: int = _number(16, 2, 512)
+
+    #: Everything in this installation is fictitious: every page says so.
+    demo: bool = False
+
+    session_idle_s: int = _number(1800, 60, 86_400)
+    session_lifetime_s: int = _number(43_200, 300, 604_800)
+    login_failures: int = _number(10, 1, 1000)
+    login_window_s: int = _number(900, 10, 86_400)
+    token_ttl_s: int = _number(3600, 60, 86_400)
+    nonce_ttl_s: int = _number(120, 5, 3600)
+    enrolment_ttl_s: int = _number(86_400, 60, 30 * 86_400)
+    upload_ttl_s: int = _number(7 * 86_400, 3600, 365 * 86_400)
+
+    line_limit_bytes: int = _number(65_536, 4096, 1 << 20)
+    push_limit_lines: int = _number(1000, 1, 100_000)
+    push_limit_bytes: int = _number(8 << 20, 65_536, 256 << 20)
+    media_limit_bytes: int = _number(8 << 30, 1 << 20, 1 << 40)
+    json_depth: int = _number(32, 8, 128)
+    clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
+    checkpoint_interval_ms: int = _number(1000, 250, 60_000)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from ``env`` and, below it, from the installation's own file.
+
+        Raises:
+            SettingsError: names every variable that is missing, unreadable or contradictory.
+        """
+        data_dir = Path(env.get("LIUHEN_DATA") or "var").resolve()
+        values = {**stored_settings(data_dir), **{k: v for k, v in env.items() if v}}
+        missing = [name for name in _REQUIRED if not values.get(name)]
+        if missing:
+            raise SettingsError("not set", *missing)
+        numbers = {
+            item.name: _whole(values, item.name, item.metadata["low"], item.metadata["high"])
+            for item in fields(cls)
+            if item.metadata and f"LIUHEN_{item.name.upper()}" in values
+        }
+        settings = cls(
+            data_dir=data_dir,
+            secrets_dir=data_dir / "secrets",
+            database_url=values.get("LIUHEN_DATABASE_URL", f"sqlite:///{data_dir}/liuhen.sqlite"),
+            huey_url=values.get("LIUHEN_HUEY_URL", f"sqlite:///{data_dir}/jobs.sqlite"),
+            secret_key=values["LIUHEN_SECRET_KEY"],
+            s3_endpoint=values["LIUHEN_S3_ENDPOINT"].rstrip("/"),
+            s3_access_key=values["LIUHEN_S3_ACCESS_KEY"],
+            s3_secret_key=values["LIUHEN_S3_SECRET_KEY"],
+            s3_bucket=values.get("LIUHEN_S3_BUCKET", "liuhen"),
+            s3_region=values.get("LIUHEN_S3_REGION", "us-east-1"),
+            bind=values.get("LIUHEN_BIND", "127.0.0.1"),
+            base_url=_base_url(values),
+            public_name=values.get("LIUHEN_PUBLIC_NAME"),
+            tls_cert_path=_path(values, "LIUHEN_TLS_CERT"),
+            tls_key_path=_path(values, "LIUHEN_TLS_KEY"),
+            tls_root_path=_tls_root(values, data_dir),
+            demo=_flag(values, "LIUHEN_DEMO"),
+            **numbers,
+        )
+        settings._refuse_contradictions()
+        return settings
+
+    def _refuse_contradictions(self) -> None:
+        if len(self.secret_key) < 32:
+            raise SettingsError("must have at least 32 characters", "LIUHEN_SECRET_KEY")
+        for name, url, schemes in (
+            ("LIUHEN_DATABASE_URL", self.database_url, ("sqlite", "postgresql")),
+            ("LIUHEN_HUEY_URL", self.huey_url, ("sqlite", "postgresql")),
+            ("LIUHEN_S3_ENDPOINT", self.s3_endpoint, ("http", "https")),
+            ("LIUHEN_BASE_URL", self.base_url, ("http", "https")),
+        ):
+            if urlsplit(url).scheme.partition("+")[0] not in schemes:
+                raise SettingsError(f"must be a URL with {' or '.join(schemes)}", name)
+        if self.public_name is not None:
+            check_public_name(self.public_name)
+            if self.port == self.tls_port:
+                raise SettingsError("must differ", "LIUHEN_PORT", "LIUHEN_TLS_PORT")
+        if (self.tls_cert_path is None) != (self.tls_key_path is None):
+            raise SettingsError("set both or neither", "LIUHEN_TLS_CERT", "LIUHEN_TLS_KEY")
+        if self.tls_cert_path is not None and self.public_name is None:
+            raise SettingsError(
+                "a certificate needs the DNS name", "LIUHEN_TLS_CERT", "LIUHEN_PUBLIC_NAME"
+            )
+        if self.session_idle_s > self.session_lifetime_s:
+            raise SettingsError(
+                "idle time is longer than the whole session",
+                "LIUHEN_SESSION_IDLE_S",
+                "LIUHEN_SESSION_LIFETIME_S",
+            )
+        if self.line_limit_bytes > self.push_limit_bytes:
+            raise SettingsError(
+                "one line would not fit into a push",
+                "LIUHEN_LINE_LIMIT_BYTES",
+                "LIUHEN_PUSH_LIMIT_BYTES",
+            )
+
+
+def check_public_name(name: str) -> None:
+    """Refuse what phones will not treat as one lasting origin: an address or a malformed name.
+
+    Raises:
+        SettingsError: ``reason`` is ``"address"`` or ``"name"``.
+    """
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        pass
+    else:
+        raise SettingsError("address", "LIUHEN_PUBLIC_NAME")
+    # The last label of a name is never all digits, so 10.0.0 or 1.2.3.4.5 is no name either.
+    if not _DNS_NAME.fullmatch(name) or name.rpartition(".")[2].isdigit():
+        raise SettingsError("name", "LIUHEN_PUBLIC_NAME")
+
+
+def stored_settings(data_dir: Path) -> dict[str, str]:
+    """The KEY=VALUE lines of the installation's own file; empty before the first start."""
+    path = data_dir / "secrets" / "settings.env"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"cannot read {path} ({error.strerror})", "LIUHEN_DATA") from error
+    pairs = (line.partition("=") for line in text.splitlines() if line and line[0] != "#")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _whole(values: Mapping[str, str], name: str, low: int, high: int) -> int:
+    variable = f"LIUHEN_{name.upper()}"
+    try:
+        number = int(values[variable])
+    except ValueError as error:
+        raise SettingsError("must be a whole number", variable) from error
+    if not low <= number <= high:
+        raise SettingsError(f"must lie between {low} and {high}", variable)
+    return number
+
+
+def _flag(values: Mapping[str, str], variable: str) -> bool:
+    word = values.get(variable, "").lower()
+    if word not in _TRUE | _FALSE:
+        raise SettingsError("must be 1 or 0", variable)
+    return word in _TRUE
+
+
+def _path(values: Mapping[str, str], variable: str) -> Path | None:
+    value = values.get(variable)
+    return Path(value).resolve() if value else None
+
+
+def _base_url(values: Mapping[str, str]) -> str:
+    if "LIUHEN_BASE_URL" in values:
+        return values["LIUHEN_BASE_URL"].rstrip("/")
+    if "LIUHEN_PUBLIC_NAME" in values:
+        port = values.get("LIUHEN_TLS_PORT", "8443")
+        return f"https://{values['LIUHEN_PUBLIC_NAME']}" + ("" if port == "443" else f":{port}")
+    return f"http://127.0.0.1:{values.get('LIUHEN_PORT', '8080')}"
+
+
+def _tls_root(values: Mapping[str, str], data_dir: Path) -> Path | None:
+    given = _path(values, "LIUHEN_TLS_ROOT")
+    if given or "LIUHEN_TLS_CERT" in values or "LIUHEN_PUBLIC_NAME" not in values:
+        return given
+    return data_dir / "tls" / "root.pem"
