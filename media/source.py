@@ -1,0 +1,151 @@
+"""Where the metadata readers get their bytes: a file, memory or an object in the store.
+
+Readers never see a whole file. They ask for ranges, through a window that
+counts what was fetched, so that a hostile file cannot make them read more
+than a fixed amount.
+"""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from media.errors import Limit, LimitReached, Truncated, Unreadable
+
+READ_BUDGET_BYTES = 4 * 1024 * 1024
+READ_BUDGET_FETCHES = 1024
+
+# A JPEG of a phone has its EXIF within the first 16–33 KB, so one fetch usually does.
+_FIRST_FETCH_BYTES = 32 * 1024
+_LEAST_FETCH_BYTES = 4 * 1024
+
+
+class ByteSource(Protocol):
+    """Bytes of known length that can be read at any place."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    def read(self, offset: int, n: int) -> bytes:
+        """``n`` bytes from ``offset``; fewer only where the source ends."""
+        ...
+
+
+class MemorySource:
+    """Bytes that are at hand anyway."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def read(self, offset: int, n: int) -> bytes:
+        return self._data[offset : offset + n]
+
+
+class FileSource:
+    """A regular file, opened once; safe to read from several threads.
+
+    Raises:
+        Unreadable: if the path cannot be opened or is not a regular file. A pipe
+            or a device could keep a reader waiting for ever.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            if not Path(path).is_file():
+                raise Unreadable("not a regular file" if Path(path).exists() else "no such file")
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
+        self._size = os.fstat(self._fd).st_size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self, offset: int, n: int) -> bytes:
+        """As ``ByteSource.read``; a disk that fails to give the bytes is ``Unreadable``."""
+        try:
+            return os.pread(self._fd, n, offset)
+        except OSError as error:
+            raise Unreadable(error.strerror or str(error)) from error
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Window:
+    """Reads through to a source, keeps what was fetched, and stops at a budget.
+
+    Small reads are fetched in larger pieces, since behind a source may stand an
+    object store that answers in milliseconds whatever the size.
+    """
+
+    def __init__(
+        self,
+        source: ByteSource,
+        *,
+        budget_bytes: int = READ_BUDGET_BYTES,
+        budget_fetches: int = READ_BUDGET_FETCHES,
+    ) -> None:
+        self._source = source
+        self._left_bytes = budget_bytes
+        self._left_fetches = budget_fetches
+        self._pieces: list[tuple[int, bytes]] = []
+        self.size = source.size
+        self.bytes_read = 0
+
+    def read(self, offset: int, n: int) -> bytes:
+        """``n`` bytes from ``offset``; fewer only where the source ends.
+
+        Raises:
+            LimitReached: when the budget of bytes or fetches is spent.
+        """
+        if n <= 0 or offset < 0 or offset >= self.size:
+            return b""
+        n = min(n, self.size - offset)
+        for at, piece in reversed(self._pieces):
+            if at <= offset and offset + n <= at + len(piece):
+                return piece[offset - at : offset - at + n]
+        return self._fetch(offset, n)[:n]
+
+    def exactly(self, offset: int, n: int) -> bytes:
+        """``n`` bytes from ``offset``.
+
+        Raises:
+            Truncated: if the source ends before them.
+            LimitReached: when the budget is spent.
+        """
+        data = self.read(offset, n)
+        if len(data) < n:
+            raise Truncated(offset=offset, wanted=n, got=len(data))
+        return data
+
+    def _fetch(self, offset: int, n: int) -> bytes:
+        if n > self._left_bytes:
+            raise LimitReached(Limit.BUDGET, offset=offset)
+        if self._left_fetches == 0:
+            raise LimitReached(Limit.READS, offset=offset)
+        ahead = _LEAST_FETCH_BYTES if self._pieces else _FIRST_FETCH_BYTES
+        data = self._source.read(offset, min(max(n, ahead), self._left_bytes))
+        self._left_bytes -= len(data)
+        self._left_fetches -= 1
+        self.bytes_read += len(data)
+        self._pieces.append((offset, data))
+        return data
