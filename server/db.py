@@ -20,7 +20,7 @@ _WRITING = "liuhen_writing"
 
 
 def engine_options(database_url: str) -> dict[str, Any]:
-    """Engine options for ``database_url``: SQLite waits for its lock, PostgreSQL checks its links."""
+    """Engine options: SQLite waits for its lock, PostgreSQL checks its links before use."""
     if make_url(database_url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": 30}}
     return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}

@@ -221,6 +221,15 @@ def parse_package_line(raw: bytes) -> Line:
     return _line(value, parts)
 
 
+def parse_header(header_bytes: bytes) -> Header:
+    """Parse the canonical bytes of one header.
+
+    Raises:
+        NotCanonical, LineMalformed.
+    """
+    return _header(canonical.loads(header_bytes))
+
+
 def check_signature(line: Line, verify: Verify) -> None:
     """Check the line's signature with ``verify``, which is bound to the line's key.
 

@@ -1,0 +1,1 @@
+"""What can be done here: each function takes a session and never commits."""

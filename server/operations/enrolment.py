@@ -1,0 +1,235 @@
+"""Letting devices in: one-time codes, enrolled keys, nonces and tokens (docs/operations.md §9)."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from server.failures import (
+    EnrolmentCodeUnknown,
+    KeyAlreadyEnrolled,
+    KeyInvalid,
+    KeyUnknown,
+    NonceUnknown,
+    SignatureInvalid,
+    TokenMissing,
+)
+from server.models.devices import Device, DeviceKey, DeviceToken, EnrolmentCode, TokenNonce
+from server.operations import ledger
+from server.signatures import verifier
+from sync import wire
+from sync.evidence.encoding import to_b64url
+from sync.evidence.line import key_id_of
+
+#: Crockford's alphabet: no I, L, O, U, so a code survives being read aloud.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_LENGTH = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDevice:
+    """What a device says of itself when it enrols; ``spki`` is DER, ``signature`` r‖s."""
+
+    device_id: str
+    kind: str
+    serial: str
+    name: str
+    spki: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceIdentity:
+    """An authenticated device, and whether its key has been revoked (push only)."""
+
+    id: str
+    organization_id: str
+    key_id: str
+    revoked: bool
+
+
+def issue_code(
+    session: Session, *, organization_id: str, issued_by: str, now_ms: int, valid_ms: int
+) -> str:
+    """Issue a one-time enrolment code of 100 random bits and return it, once."""
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
+    session.add(
+        EnrolmentCode(
+            code_hash=_hash(code),
+            organization_id=organization_id,
+            issued_by=issued_by,
+            issued_at_ms=now_ms,
+            expires_at_ms=now_ms + valid_ms,
+        )
+    )
+    ledger.append(
+        session,
+        "policy",
+        actor={"person": issued_by},
+        subject={"organization": organization_id},
+        snapshot={"act": "enrolment_code_issued", "expires_at_ms": now_ms + valid_ms},
+        now_ms=now_ms,
+    )
+    return "-".join(code[i : i + 5] for i in range(0, _CODE_LENGTH, 5))
+
+
+def normalise_code(code: str) -> str:
+    """The code as issued, from however a person typed it."""
+    typed = code.upper().replace("-", "").replace(" ", "")
+    return typed.replace("O", "0").replace("I", "1").replace("L", "1")
+
+
+def enrol_device(session: Session, new: NewDevice, *, code: str, now_ms: int) -> DeviceKey:
+    """Enrol ``new`` with a one-time ``code`` and publish its key as an ``enrol`` leaf.
+
+    Raises:
+        EnrolmentCodeUnknown: if the code is wrong, used or expired.
+        KeyInvalid: if the key is no P-256 key or the proof does not verify.
+        KeyAlreadyEnrolled: if the device id or the key is known.
+    """
+    typed = normalise_code(code)
+    key_id = key_id_of(new.spki)
+    proof = wire.enrolment_proof(code=typed, device=new.device_id, key_id=key_id)
+    if not verifier(new.spki)(proof, new.signature):
+        raise KeyInvalid("the proof of possession does not verify")
+    issued = session.get(EnrolmentCode, _hash(typed))
+    if issued is None or issued.used_at_ms is not None or issued.expires_at_ms <= now_ms:
+        raise EnrolmentCodeUnknown
+    spent = session.execute(
+        update(EnrolmentCode)
+        .where(EnrolmentCode.code_hash == issued.code_hash, EnrolmentCode.used_at_ms.is_(None))
+        .values(used_at_ms=now_ms)
+        .returning(EnrolmentCode.code_hash)
+    )
+    if spent.first() is None:
+        raise EnrolmentCodeUnknown
+    if session.get(Device, new.device_id) or session.get(DeviceKey, key_id):
+        raise KeyAlreadyEnrolled
+    session.add(
+        Device(
+            id=new.device_id,
+            organization_id=issued.organization_id,
+            kind=new.kind,
+            serial=new.serial,
+            name=new.name,
+            enrolled_at_ms=now_ms,
+        )
+    )
+    session.flush()
+    index = ledger.append(
+        session,
+        "enrol",
+        actor={"person": issued.issued_by},
+        subject={"device": new.device_id, "key_id": key_id},
+        snapshot={
+            "spki": to_b64url(new.spki),
+            "kind": new.kind,
+            "serial": new.serial,
+            "name": new.name,
+            "organization": issued.organization_id,
+        },
+        now_ms=now_ms,
+    )
+    key = DeviceKey(
+        key_id=key_id,
+        device_id=new.device_id,
+        spki=new.spki,
+        enrolled_at_ms=now_ms,
+        enrolled_index=index,
+    )
+    session.add(key)
+    return key
+
+
+def issue_nonce(session: Session, *, key_id: str, now_ms: int, valid_ms: int) -> str:
+    """Issue a nonce for the holder of ``key_id`` to sign.
+
+    Raises:
+        KeyUnknown: if no device is enrolled with that key.
+    """
+    if session.get(DeviceKey, key_id) is None:
+        raise KeyUnknown
+    session.execute(delete(TokenNonce).where(TokenNonce.expires_at_ms < now_ms - valid_ms))
+    nonce = secrets.token_urlsafe(32)
+    session.add(TokenNonce(nonce=nonce, key_id=key_id, expires_at_ms=now_ms + valid_ms))
+    return nonce
+
+
+def exchange_nonce(
+    session: Session,
+    *,
+    key_id: str,
+    nonce: str,
+    signature: bytes,
+    origin: str,
+    now_ms: int,
+    valid_ms: int,
+) -> str:
+    """Return a bearer token for a signed ``nonce``; the nonce works once.
+
+    Raises:
+        NonceUnknown: if it was never issued for the key, is used or expired.
+        SignatureInvalid: if the signature does not verify. The nonce stays good.
+    """
+    key = session.get(DeviceKey, key_id)
+    issued = session.get(TokenNonce, nonce)
+    if (
+        key is None
+        or issued is None
+        or issued.key_id != key_id
+        or issued.used_at_ms is not None
+        or issued.expires_at_ms <= now_ms
+    ):
+        raise NonceUnknown
+    proof = wire.token_proof(nonce=nonce, key_id=key_id, origin=origin)
+    if not verifier(key.spki)(proof, signature):
+        raise SignatureInvalid
+    # Decided by the database, so that of two replays at once only one gets a token.
+    spent = session.execute(
+        update(TokenNonce)
+        .where(TokenNonce.nonce == nonce, TokenNonce.used_at_ms.is_(None))
+        .values(used_at_ms=now_ms)
+        .returning(TokenNonce.nonce)
+    )
+    if spent.first() is None:
+        raise NonceUnknown
+    session.execute(delete(DeviceToken).where(DeviceToken.expires_at_ms < now_ms))
+    token = secrets.token_urlsafe(32)
+    session.add(
+        DeviceToken(
+            token_hash=_hash(token),
+            key_id=key_id,
+            device_id=key.device_id,
+            expires_at_ms=now_ms + valid_ms,
+        )
+    )
+    return token
+
+
+def device_of_token(session: Session, token: str, *, now_ms: int) -> DeviceIdentity:
+    """The device that ``token`` was issued to.
+
+    Raises:
+        TokenMissing: if the token is unknown or expired.
+    """
+    row = session.execute(
+        select(DeviceToken, Device, DeviceKey)
+        .join(Device, Device.id == DeviceToken.device_id)
+        .join(DeviceKey, DeviceKey.key_id == DeviceToken.key_id)
+        .where(DeviceToken.token_hash == _hash(token), DeviceToken.expires_at_ms > now_ms)
+    ).first()
+    if row is None:
+        raise TokenMissing
+    _, device, key = row
+    return DeviceIdentity(
+        id=device.id,
+        organization_id=device.organization_id,
+        key_id=key.key_id,
+        revoked=key.revoked_at_ms is not None,
+    )
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8")).hexdigest()

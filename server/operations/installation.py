@@ -1,0 +1,50 @@
+"""The first start: signing keys, the ledger's first generation, and finding them again."""
+
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.models.ledger import Generation
+from server.operations import ledger
+from server.services import LEDGER_KEY, RECEIPT_KEY, receipt_name
+from server.settings import Settings
+from server.signing import load_signer, make_key
+
+
+def origin_of(session: Session) -> str | None:
+    """The origin of the present generation; None before the first start."""
+    return session.execute(
+        select(Generation.origin).order_by(Generation.number.desc()).limit(1)
+    ).scalar_one_or_none()
+
+
+def make_keys(settings: Settings) -> None:
+    """Make the ledger's and the receipts' key where they do not exist yet."""
+    settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in (LEDGER_KEY, RECEIPT_KEY):
+        path = settings.secrets_dir / name
+        if not path.exists():
+            make_key(path)
+
+
+def open_first_generation(session: Session, settings: Settings, *, now_ms: int) -> str:
+    """Open generation 1 and publish both keys in it; returns the new origin.
+
+    The origin is the public name with random digits, so that two installations
+    never share one and a copy of the database cannot pass for the original.
+    """
+    origin = f"{settings.public_name or 'localhost'}/liuhen/{secrets.token_hex(4)}"
+    ledger.open_generation(session, number=1, origin=origin, now_ms=now_ms)
+    for name, file in ((origin, LEDGER_KEY), (receipt_name(origin), RECEIPT_KEY)):
+        signer = load_signer(settings.secrets_dir / file, name)
+        ledger.append(
+            session,
+            "enrol",
+            actor={"server": "installation"},
+            subject={"server_key": name},
+            snapshot={"verifier_key": signer.verifier_key},
+            now_ms=now_ms,
+            about=("server:keys",),
+        )
+    return origin

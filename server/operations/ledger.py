@@ -1,0 +1,270 @@
+"""Appending to the ledger (存证总账), reading proofs from it, and signing its checkpoints.
+
+The head row is locked by the first append of a transaction and freed by its
+commit, so that index order is commit order and the ledger has no holes
+(docs/evidence.md §5). Append after every other lock is taken.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+from sync.evidence.checkpoint import Checkpoint as TreeHead
+from sync.evidence.checkpoint import format_checkpoint
+
+from server.failures import LedgerBehind, NotFound
+from server.models.ledger import (
+    Checkpoint,
+    Generation,
+    LedgerEvent,
+    LedgerHead,
+    LedgerLeaf,
+    LedgerNode,
+    LedgerSubject,
+)
+from server.signing import NoteSigner
+from sync.evidence import canonical, merkle
+
+EVENT_VERSION = 1
+_SALT_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened. ``about`` are ``kind:id`` names under which it is found again."""
+
+    kind: str
+    actor: Mapping[str, Any]
+    subject: Mapping[str, Any]
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    about: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A stored event with its place: ``event`` are the canonical bytes behind the leaf."""
+
+    generation: int
+    index: int
+    salt: bytes
+    event: bytes
+
+
+def open_generation(session: Session, *, number: int, origin: str, now_ms: int) -> None:
+    """Begin the ledger's life ``number`` under ``origin``."""
+    session.add(Generation(number=number, origin=origin, opened_at_ms=now_ms))
+    session.flush()
+    session.add(LedgerHead(generation=number, size=0, last_at_ms=0, edge=""))
+    session.flush()
+
+
+def current_generation(session: Session) -> Generation:
+    """The generation that takes entries now."""
+    return session.execute(
+        select(Generation).order_by(Generation.number.desc()).limit(1)
+    ).scalar_one()
+
+
+def append(
+    session: Session,
+    kind: str,
+    *,
+    actor: Mapping[str, Any],
+    subject: Mapping[str, Any],
+    now_ms: int,
+    snapshot: Mapping[str, Any] | None = None,
+    about: Sequence[str] = (),
+) -> int:
+    """Append one event and return its index."""
+    event = Event(kind=kind, actor=actor, subject=subject, snapshot=snapshot or {}, about=about)
+    return append_events(session, [event], now_ms=now_ms)
+
+
+def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> int:
+    """Append ``events`` in order and return the index of the first.
+
+    Raises:
+        LedgerBehind: if a checkpoint is known that is larger than the ledger.
+    """
+    head = lock_head(session)
+    first, at_ms = head.size, max(head.last_at_ms, now_ms)
+    leaves, bodies, subjects = [], [], []
+    hashes = []
+    for index, event in enumerate(events, start=first):
+        body = canonical.dumps(
+            {
+                "v": EVENT_VERSION,
+                "kind": event.kind,
+                "at_ms": at_ms,
+                "actor": dict(event.actor),
+                "subject": dict(event.subject),
+                "snapshot": dict(event.snapshot),
+            }
+        )
+        salt = os.urandom(_SALT_BYTES)
+        entry = hashlib.sha256(salt + body).digest()
+        place = {"generation": head.generation, "index": index}
+        leaves.append({**place, "entry": entry})
+        bodies.append({**place, "kind": event.kind, "at_ms": at_ms, "salt": salt, "event": body})
+        subjects += [{**place, "about": name} for name in dict.fromkeys(event.about)]
+        hashes.append(merkle.leaf_hash(entry))
+    edge = [bytes.fromhex(text) for text in head.edge.split(",") if text]
+    tree = merkle.CompactRange(first, edge)
+    nodes = [
+        {"generation": head.generation, "level": level, "position": position, "hash": node}
+        for leaf in hashes
+        for level, position, node in tree.append(leaf)
+    ]
+    for table, rows in (
+        (LedgerLeaf, leaves),
+        (LedgerEvent, bodies),
+        (LedgerNode, nodes),
+        (LedgerSubject, subjects),
+    ):
+        if rows:
+            session.execute(insert(table), rows)
+    head.size = tree.size
+    head.last_at_ms = at_ms
+    head.edge = ",".join(node.hex() for node in tree.edge)
+    session.flush()
+    return first
+
+
+def lock_head(session: Session) -> LedgerHead:
+    """Lock the counter row until this transaction ends.
+
+    Raises:
+        LedgerBehind: if a signed checkpoint is larger than the ledger: the
+            database has been rolled back and must become a new generation.
+    """
+    head = session.execute(
+        select(LedgerHead)
+        .order_by(LedgerHead.generation.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+    signed = session.scalar(
+        select(func.max(Checkpoint.size)).where(Checkpoint.generation == head.generation)
+    )
+    if signed is not None and signed > head.size:
+        raise LedgerBehind(f"checkpoint {signed}, ledger {head.size}")
+    return head
+
+
+def sign_checkpoint(session: Session, signer: NoteSigner, *, now_ms: int) -> Checkpoint:
+    """Sign the present tree and keep the checkpoint; the newest one again if nothing was added.
+
+    A ``stamp`` leaf with the server's own clock goes in first: it is what a
+    device that embeds this checkpoint proves as "not before" (docs/evidence.md §6).
+    """
+    head = lock_head(session)
+    newest = newest_checkpoint(session)
+    if newest is not None and newest.size == head.size:
+        return newest
+    append(session, "stamp", actor={"server": "clock"}, subject={"clock": "server"}, now_ms=now_ms)
+    generation = current_generation(session)
+    root = tree_root(session, generation.number, head.size)
+    tree = TreeHead(origin=generation.origin, size=head.size, root=root)
+    checkpoint = Checkpoint(
+        generation=generation.number,
+        size=head.size,
+        root=root.hex(),
+        signed_at_ms=now_ms,
+        note=signer.sign(format_checkpoint(tree)),
+    )
+    session.add(checkpoint)
+    session.flush()
+    return checkpoint
+
+
+def newest_checkpoint(session: Session) -> Checkpoint | None:
+    """The newest signed checkpoint of the current generation."""
+    return session.execute(
+        select(Checkpoint).order_by(Checkpoint.generation.desc(), Checkpoint.size.desc()).limit(1)
+    ).scalar_one_or_none()
+
+
+def tree_root(session: Session, generation: int, size: int) -> bytes:
+    """The root of the first ``size`` leaves.
+
+    Raises:
+        NotFound: if the ledger has fewer.
+    """
+    return merkle.root(size, _nodes(session, generation))
+
+
+def inclusion_proof(session: Session, generation: int, *, index: int, size: int) -> list[bytes]:
+    """The RFC 6962 audit path of leaf ``index`` in the tree of ``size`` leaves."""
+    return merkle.inclusion_proof(size, index, _nodes(session, generation))
+
+
+def consistency_proof(session: Session, generation: int, *, first: int, second: int) -> list[bytes]:
+    """The RFC 6962 proof that the tree of ``second`` leaves begins with that of ``first``."""
+    return merkle.consistency_proof(first, second, _nodes(session, generation))
+
+
+def events_about(session: Session, names: Iterable[str]) -> list[Entry]:
+    """All events under any of the ``kind:id`` names, oldest first."""
+    wanted = (
+        select(LedgerSubject.generation, LedgerSubject.index)
+        .where(LedgerSubject.about.in_(list(names)))
+        .distinct()
+        .subquery()
+    )
+    rows = session.execute(
+        select(LedgerEvent)
+        .join(
+            wanted,
+            (LedgerEvent.generation == wanted.c.generation)
+            & (LedgerEvent.index == wanted.c.leaf_index),
+        )
+        .order_by(LedgerEvent.generation, LedgerEvent.index)
+    ).scalars()
+    return [_entry(row) for row in rows]
+
+
+def events_at(session: Session, generation: int, indexes: Iterable[int]) -> list[Entry]:
+    """The events at ``indexes``, oldest first; erased ones are absent."""
+    wanted, found = sorted(set(indexes)), []
+    for start in range(0, len(wanted), 500):
+        rows = session.execute(
+            select(LedgerEvent)
+            .where(
+                LedgerEvent.generation == generation,
+                LedgerEvent.index.in_(wanted[start : start + 500]),
+            )
+            .order_by(LedgerEvent.index)
+        ).scalars()
+        found += [_entry(row) for row in rows]
+    return found
+
+
+def leaf_entry(session: Session, generation: int, index: int) -> bytes:
+    """The 32-byte entry at ``index``: the salted commitment, which survives an erasure.
+
+    Raises:
+        NotFound: if the ledger is shorter.
+    """
+    leaf = session.get(LedgerLeaf, (generation, index))
+    if leaf is None:
+        raise NotFound("leaf", str(index))
+    return leaf.entry
+
+
+def _entry(row: LedgerEvent) -> Entry:
+    return Entry(generation=row.generation, index=row.index, salt=row.salt, event=row.event)
+
+
+def _nodes(session: Session, generation: int) -> merkle.GetNode:
+    def get(level: int, position: int) -> bytes:
+        node = session.get(LedgerNode, (generation, level, position))
+        if node is None:
+            raise NotFound("node", f"{level}/{position}")
+        return node.hash
+
+    return get

@@ -1,0 +1,439 @@
+"""From journal lines to what the screens show: inspections, records and evidence items.
+
+Every line is in the journal before this looks at it. What cannot be shown yet
+or at all is quarantined (待核) with its reason, never dropped, and never costs
+another line its place (docs/protocol.md §4.2).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from server.models.devices import ClockOffset
+from server.models.inspections import (
+    CaseSide,
+    EvidenceItem,
+    Inspection,
+    InspectionOfficer,
+    OfficerSession,
+    RecordRevision,
+    RegulatedEntity,
+    Task,
+)
+from server.models.journal import MAIN, JournalLine, JournalPart, LineOutcome
+from server.models.people import Officer
+from server.models.uploads import MediaObject
+from server.operations.enrolment import DeviceIdentity
+from sync.evidence import acts, canonical
+from sync.evidence.encoding import from_hex
+from sync.evidence.errors import BadEncoding
+from sync.evidence.line import Header, Line, parse_header
+from sync.wire import Projection
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MAX_NAME = 200
+
+#: Reasons that a later line can remove; their lines are tried again when it comes.
+_WAITING = frozenset({"projection.unknown_inspection", "projection.unknown_item"})
+
+
+_Owned = TypeVar("_Owned", Task, RegulatedEntity, Officer)
+
+
+class NotShown(Exception):
+    """Why a line is quarantined; ``code`` is a reason of the catalogue."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one line on the screens."""
+
+    projection: Projection
+    code: str = ""
+    inspection_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Act:
+    """An act in its place: all that a rule may look at."""
+
+    header: Header
+    digest: str
+    branch: str
+    ledger_index: int
+    body: dict[str, Any]
+
+    def text(self, name: str, limit: int = _MAX_NAME) -> str:
+        value = self.body.get(name, "")
+        return value[:limit] if isinstance(value, str) else ""
+
+    def uuid(self, name: str) -> str:
+        value = self.body[name]
+        if not isinstance(value, str) or not _UUID.fullmatch(value):
+            raise NotShown("projection.malformed_act")
+        return value
+
+
+def about_line(line: Line) -> tuple[str, ...]:
+    """The ``kind:id`` names under which the ledger finds a line's event again."""
+    act = line.act or {}
+    names = [f"device:{line.header.device}"]
+    for kind in ("inspection", "item"):
+        value = act.get(kind)
+        if isinstance(value, str) and _UUID.fullmatch(value):
+            names.append(f"{kind}:{value}")
+    return tuple(names)
+
+
+class Projector:
+    """Projects the lines of one push; holds what it has looked up for that long."""
+
+    def __init__(self, session: Session, device: DeviceIdentity, *, now_ms: int) -> None:
+        self._session = session
+        self._device = device
+        self._now_ms = now_ms
+        self._opened: set[str] = set()
+        self._rules: dict[str, Callable[[_Act], str | None]] = {
+            acts.EPOCH_OPENED: self._nothing,
+            acts.SESSION_OPENED: self._open_session,
+            acts.SESSION_CLOSED: self._close_session,
+            acts.INSPECTION_OPENED: self._open_inspection,
+            acts.INSPECTION_SEALED: self._seal_inspection,
+            acts.RECORD_SAVED: self._save_record,
+            acts.MEDIA_CAPTURED: self._announce_item,
+            acts.MEDIA_IMPORTED: self._announce_item,
+            acts.MEDIA_DISCARDED: self._discard_item,
+            acts.CLOCK_COMPARED: self._compare_clock,
+        }
+
+    def apply(self, line: Line, *, branch: str, ledger_index: int) -> Outcome:
+        """Project one line that is in the journal."""
+        act = _Act(
+            header=line.header,
+            digest=line.digest,
+            branch=branch,
+            ledger_index=ledger_index,
+            body=line.act or {},
+        )
+        return self._outcome(act)
+
+    def release_waiting(self) -> None:
+        """Try again the lines that waited for an inspection or item that has come by now."""
+        for inspection_id in sorted(self._opened):
+            waiting = self._session.execute(
+                select(LineOutcome)
+                .where(
+                    LineOutcome.inspection_id == inspection_id,
+                    LineOutcome.projection == Projection.QUARANTINED.value,
+                    LineOutcome.code.in_(_WAITING),
+                )
+                .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.seq)
+            ).scalars()
+            for row in waiting.all():
+                self._retry(row)
+        self._opened.clear()
+
+    def _retry(self, row: LineOutcome) -> None:
+        place = (row.device_id, row.epoch, row.branch, row.seq)
+        stored = self._session.get_one(JournalLine, place)
+        body = self._session.get(JournalPart, (*place, 0))
+        if body is None:
+            return
+        outcome = self._outcome(
+            _Act(
+                header=header_of(stored),
+                digest=stored.digest,
+                branch=stored.branch,
+                ledger_index=stored.ledger_index,
+                body=canonical.loads(body.body),
+            )
+        )
+        row.projection, row.code = outcome.projection.value, outcome.code
+
+    def _outcome(self, act: _Act) -> Outcome:
+        claimed = act.body.get("inspection")
+        inspection_id = claimed if isinstance(claimed, str) and _UUID.fullmatch(claimed) else None
+        try:
+            if act.branch != MAIN:
+                raise NotShown("projection.forked")
+            if act.body["type"] not in acts.KNOWN:
+                raise NotShown("projection.unknown_act")
+            if acts.missing_fields(act.body):
+                raise NotShown("projection.incomplete_act")
+            self._need_session(act)
+            rule = self._rules.get(act.body["type"], self._keep)
+            return Outcome(Projection.APPLIED, "", rule(act) or inspection_id)
+        except NotShown as reason:
+            return Outcome(Projection.QUARANTINED, reason.code, inspection_id)
+
+    def _need_session(self, act: _Act) -> None:
+        officer = act.body.get("officer")
+        if officer is None or act.body["type"] == acts.SESSION_OPENED:
+            return
+        row = self._session.execute(
+            select(OfficerSession.id)
+            .where(
+                OfficerSession.device_id == act.header.device,
+                OfficerSession.epoch == act.header.epoch,
+                OfficerSession.officer_id == officer,
+                OfficerSession.opened_seq < act.header.seq,
+                (OfficerSession.closed_seq.is_(None))
+                | (OfficerSession.closed_seq >= act.header.seq),
+            )
+            .limit(1)
+        ).first()
+        if row is None:
+            raise NotShown("projection.no_officer_session")
+
+    def _nothing(self, _act: _Act) -> None:
+        return None
+
+    def _keep(self, act: _Act) -> None:
+        """Acts that the chain keeps and the inspection's journal shows as they are."""
+        if "inspection" in act.body:
+            self._inspection(act)
+
+    def _open_session(self, act: _Act) -> None:
+        officer = self._session.get(Officer, act.uuid("officer"))
+        if officer is None or officer.organization_id != self._device.organization_id:
+            raise NotShown("projection.unknown_officer")
+        if self._session.get(OfficerSession, act.uuid("session")) is not None:
+            raise NotShown("projection.repeated_id")
+        self._session.add(
+            OfficerSession(
+                id=act.uuid("session"),
+                device_id=act.header.device,
+                epoch=act.header.epoch,
+                officer_id=officer.id,
+                method=act.text("method", 32),
+                opened_seq=act.header.seq,
+            )
+        )
+        self._session.flush()
+
+    def _close_session(self, act: _Act) -> None:
+        session = self._session.get(OfficerSession, act.uuid("session"))
+        if session is None or session.device_id != act.header.device:
+            raise NotShown("projection.no_officer_session")
+        session.closed_seq = act.header.seq
+
+    def _open_inspection(self, act: _Act) -> str:
+        """Open a visit, or join the one that a fellow officer's device opened."""
+        inspection_id = act.uuid("inspection")
+        officers = self._officers(act.body["officers"])
+        existing = self._session.get(Inspection, inspection_id)
+        if existing is not None and existing.organization_id != self._device.organization_id:
+            raise NotShown("projection.unknown_inspection")
+        if existing is None:
+            task = self._own(Task, act.body.get("task"), "projection.unknown_task")
+            entity = self._own(RegulatedEntity, act.body.get("entity"), "projection.unknown_entity")
+            entity_id = entity.id if entity else task.entity_id if task else None
+            self._session.add(
+                Inspection(
+                    id=inspection_id,
+                    organization_id=self._device.organization_id,
+                    task_id=task.id if task else None,
+                    entity_id=entity_id,
+                    title=act.text("title") or (task.title if task else ""),
+                    purpose=act.text("purpose", 4000),
+                    state="open",
+                    opened_at_ms=act.header.t.wall_ms,
+                    opened_line=act.digest,
+                )
+            )
+            self._session.flush()
+        for officer in officers:
+            self._session.merge(
+                InspectionOfficer(inspection_id=inspection_id, officer_id=officer.id)
+            )
+            if self._session.get(CaseSide, (inspection_id, officer.person_id)) is None:
+                self._session.add(
+                    CaseSide(case_id=inspection_id, person_id=officer.person_id, side="investigate")
+                )
+        self._session.flush()
+        self._opened.add(inspection_id)
+        return inspection_id
+
+    def _seal_inspection(self, act: _Act) -> str:
+        inspection = self._inspection(act)
+        if inspection.sealed_line is not None:
+            raise NotShown("projection.already_sealed")
+        inspection.state = "sealed"
+        inspection.sealed_at_ms = act.header.t.wall_ms
+        inspection.sealed_line = act.digest
+        for table, column, listed in (
+            (EvidenceItem, EvidenceItem.sha256, act.body["media"]),
+            (RecordRevision, RecordRevision.line_digest, act.body["revisions"]),
+        ):
+            inside = [digest for digest in listed if isinstance(digest, str)]
+            self._session.execute(
+                update(table)
+                .where(table.inspection_id == inspection.id)
+                .values(outside_seal=column.not_in(inside))
+            )
+        return inspection.id
+
+    def _save_record(self, act: _Act) -> str:
+        inspection = self._inspection(act)
+        template = act.body["template"]
+        version = template.get("version")
+        if not isinstance(template.get("id"), str) or type(version) is not int:
+            raise NotShown("projection.malformed_act")
+        self._session.add(
+            RecordRevision(
+                line_digest=act.digest,
+                inspection_id=inspection.id,
+                record_id=act.uuid("record"),
+                template_id=template["id"][:64],
+                template_version=version,
+                fields=canonical.dumps(act.body["fields"]).decode(),
+                base=canonical.dumps(act.body["base"]).decode(),
+                officer_id=act.uuid("officer"),
+                device_id=act.header.device,
+                epoch=act.header.epoch,
+                seq=act.header.seq,
+                ledger_index=act.ledger_index,
+                saved_at_ms=act.header.t.wall_ms,
+                outside_seal=self._outside_seal(inspection, "revisions", act.digest),
+            )
+        )
+        self._session.flush()
+        return inspection.id
+
+    def _announce_item(self, act: _Act) -> str | None:
+        inspection = self._inspection(act) if "inspection" in act.body else None
+        item_id, sha256 = act.uuid("item"), act.body["sha256"]
+        try:
+            from_hex(sha256, size=32)
+        except BadEncoding as error:
+            raise NotShown("projection.malformed_act") from error
+        if act.body["size"] < 0 or act.body["class"] not in acts.CLASSES:
+            raise NotShown("projection.malformed_act")
+        if self._session.get(EvidenceItem, item_id) is not None:
+            raise NotShown("projection.repeated_id")
+        media = self._session.get(MediaObject, sha256)
+        stored = media is not None and media.status == "stored"
+        pos = act.body.get("pos")
+        pos = pos if isinstance(pos, dict) else {}
+        self._session.add(
+            EvidenceItem(
+                id=item_id,
+                organization_id=self._device.organization_id,
+                inspection_id=inspection.id if inspection else None,
+                device_id=act.header.device,
+                epoch=act.header.epoch,
+                branch=act.branch,
+                seq=act.header.seq,
+                line_digest=act.digest,
+                officer_id=act.uuid("officer"),
+                capture_class=act.body["class"],
+                sha256=sha256,
+                size=act.body["size"],
+                media_type=act.text("media_type", 100),
+                name=act.text("name"),
+                title=act.text("title"),
+                fact_to_prove=act.text("fact_to_prove", 4000),
+                method=act.text("method", 1000),
+                captured_at_ms=act.header.t.wall_ms,
+                tz_min=act.header.t.tz_min,
+                lat_e7=_within(pos.get("lat"), 900_000_000),
+                lon_e7=_within(pos.get("lon"), 1_800_000_000),
+                accuracy_cm=_within(pos.get("acc"), 2_000_000_000),
+                fix_at_ms=_within(pos.get("fix_ms"), 2**53),
+                state="stored" if stored else "captured",
+                discard_reason="",
+                outside_seal=self._outside_seal(inspection, "media", sha256),
+            )
+        )
+        self._session.flush()
+        if inspection is not None:
+            self._opened.add(inspection.id)
+        return inspection.id if inspection else None
+
+    def _discard_item(self, act: _Act) -> str:
+        """Mark an item as discarded; its line, its digest and the reason stay."""
+        inspection = self._inspection(act)
+        item = self._session.get(EvidenceItem, act.uuid("item"))
+        if item is None or item.inspection_id != inspection.id:
+            raise NotShown("projection.unknown_item")
+        item.state = "discarded"
+        item.discard_reason = act.text("reason", 4000)
+        return inspection.id
+
+    def _compare_clock(self, act: _Act) -> None:
+        offset, error = act.body["offset_ms"], act.body["error_ms"]
+        if error < 0:
+            raise NotShown("projection.malformed_act")
+        self._session.add(
+            ClockOffset(
+                device_id=act.header.device,
+                server_ms=act.body["server_ms"],
+                offset_ms=offset,
+                error_ms=error,
+            )
+        )
+
+    def _inspection(self, act: _Act) -> Inspection:
+        inspection = self._session.get(Inspection, act.uuid("inspection"))
+        if inspection is None or inspection.organization_id != self._device.organization_id:
+            raise NotShown("projection.unknown_inspection")
+        return inspection
+
+    def _officers(self, ids: list[Any]) -> list[Officer]:
+        officers = []
+        for officer_id in ids:
+            officer = self._own(Officer, officer_id, "projection.unknown_officer")
+            if officer is None:
+                raise NotShown("projection.unknown_officer")
+            officers.append(officer)
+        return officers
+
+    def _own(self, kind: type[_Owned], identifier: object, code: str) -> _Owned | None:
+        """The row of that id if one is named; it must belong to the device's organisation."""
+        if identifier is None:
+            return None
+        row = self._session.get(kind, identifier) if isinstance(identifier, str) else None
+        if row is None or row.organization_id != self._device.organization_id:
+            raise NotShown(code)
+        return row
+
+    def _outside_seal(self, inspection: Inspection | None, listed: str, digest: str) -> bool:
+        """Whether a sealed inspection does not list ``digest``."""
+        if inspection is None or inspection.sealed_line is None:
+            return False
+        seal = act_of_digest(self._session, inspection.sealed_line)
+        return digest not in (seal or {}).get(listed, ())
+
+
+def header_of(row: JournalLine) -> Header:
+    """The header of a stored line."""
+    return parse_header(row.header)
+
+
+def act_of_digest(session: Session, digest: str) -> dict[str, Any] | None:
+    """The act of the stored line ``digest``; None if it was lawfully erased."""
+    body = session.execute(
+        select(JournalPart.body)
+        .join(
+            JournalLine,
+            (JournalLine.device_id == JournalPart.device_id)
+            & (JournalLine.epoch == JournalPart.epoch)
+            & (JournalLine.branch == JournalPart.branch)
+            & (JournalLine.seq == JournalPart.seq),
+        )
+        .where(JournalLine.digest == digest, JournalPart.number == 0)
+    ).scalar_one_or_none()
+    return None if body is None else canonical.loads(body)
+
+
+def _within(value: object, limit: int) -> int | None:
+    """``value`` if it is an integer of at most ``limit`` in size; a claim beyond it is absent."""
+    return value if type(value) is int and abs(value) <= limit else None

@@ -1,0 +1,62 @@
+"""What the edges hand to operations: settings, store, signers and the clock, made once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from media.store import S3Store, Store
+from server import clock
+from server.settings import Settings
+from server.signing import NoteSigner, load_signer
+
+LEDGER_KEY = "ledger.pem"
+RECEIPT_KEY = "receipt.pem"
+_EXTENSION = "liuhen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The parts of the running program that are not rows."""
+
+    settings: Settings
+    store: Store
+    ledger_signer: NoteSigner
+    receipt_signer: NoteSigner
+    now_ms: Callable[[], int] = clock.now_ms
+    clock_state: Callable[[], str] = clock.synchronised
+
+
+def open_services(settings: Settings, *, origin: str) -> Services:
+    """Open the store and the two signing keys, named after the ledger's ``origin``.
+
+    Raises:
+        OSError, ValueError: if a key cannot be read.
+    """
+    return Services(
+        settings=settings,
+        store=S3Store(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            bucket=settings.s3_bucket,
+            region=settings.s3_region,
+        ),
+        ledger_signer=load_signer(settings.secrets_dir / LEDGER_KEY, origin),
+        receipt_signer=load_signer(settings.secrets_dir / RECEIPT_KEY, receipt_name(origin)),
+    )
+
+
+def receipt_name(origin: str) -> str:
+    """The key name under which the receipts of the ledger ``origin`` are signed."""
+    return f"{origin}/receipt"
+
+
+def install(app: Flask, services: Services) -> None:
+    app.extensions[_EXTENSION] = services
+
+
+def services() -> Services:
+    """The services of the current application."""
+    installed: Services = current_app.extensions[_EXTENSION]
+    return installed
