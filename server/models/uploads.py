@@ -1,0 +1,88 @@
+"""Uploads under way, the objects they became, and what was set aside (docs/protocol.md §7)."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Base, Big, Body, Digest, Millis, Name, Uuid
+
+UPLOAD_STATES = ("open", "committing", "stored", "quarantined", "terminated", "expired")
+OBJECT_STATES = ("committing", "stored")
+
+
+class Upload(Base):
+    """One tus upload. Every change names the ``fence`` it saw: a stale writer changes nothing.
+
+    ``offset`` bytes are acknowledged: the ``parts`` of a multipart upload hold the
+    first of them, the ``tails`` the rest, both as JSON. ``hash_state`` and
+    ``crc32`` belong to these bytes. While a process writes, ``owner`` names it.
+    """
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        CheckConstraint(f"status IN {UPLOAD_STATES}", name="status_known"),
+        CheckConstraint("length IS NULL OR byte_offset <= length", name="within_length"),
+        Index("ix_upload_owner", "owner"),
+        Index("ix_upload_status", "status", "expires_at_ms"),
+    )
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"))
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
+    sha256: Mapped[Digest] = mapped_column(index=True)
+    length: Mapped[Big | None]
+    filename: Mapped[Name]
+    filetype: Mapped[str] = mapped_column(String(100))
+    awaits_line: Mapped[bool]
+    status: Mapped[str] = mapped_column(String(16))
+    offset: Mapped[Big] = mapped_column("byte_offset")
+    parts: Mapped[Body]
+    tails: Mapped[Body]
+    next_part: Mapped[int]
+    multipart_id: Mapped[str | None] = mapped_column(String(1024))
+    hash_state: Mapped[bytes | None] = mapped_column(LargeBinary)
+    crc32: Mapped[Big]
+    found_sha256: Mapped[Digest | None]
+    fence: Mapped[int]
+    owner: Mapped[Uuid | None]
+    release_wanted: Mapped[bool]
+    created_at_ms: Mapped[Millis]
+    expires_at_ms: Mapped[Millis]
+    ended_at_ms: Mapped[Millis | None]
+
+
+class ProcessHeartbeat(Base):
+    """A process that writes uploads was alive at ``beaten_at_ms`` by the database's clock."""
+
+    __tablename__ = "process_heartbeat"
+
+    process_id: Mapped[Uuid] = mapped_column(primary_key=True)
+    beaten_at_ms: Mapped[Millis]
+
+
+class MediaObject(Base):
+    """An object whose bytes have the digest ``sha256``; once ``stored`` it never changes."""
+
+    __tablename__ = "media_object"
+    __table_args__ = (CheckConstraint(f"status IN {OBJECT_STATES}", name="status_known"),)
+
+    sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    size: Mapped[Big]
+    crc32: Mapped[Big]
+    key: Mapped[str] = mapped_column("store_key", String(200))
+    status: Mapped[str] = mapped_column(String(16))
+    stored_at_ms: Mapped[Millis | None]
+
+
+class QuarantinedMedia(Base):
+    """Received bytes that are not what they were announced to be (待核); kept, never served."""
+
+    __tablename__ = "quarantined_media"
+
+    upload_id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"))
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
+    announced_sha256: Mapped[Digest] = mapped_column(index=True)
+    found_sha256: Mapped[Digest]
+    size: Mapped[Big]
+    key: Mapped[str] = mapped_column("store_key", String(200))
+    received_at_ms: Mapped[Millis]
