@@ -1,0 +1,79 @@
+"""A metadata block inside a file: its own addresses from 0, wherever its bytes stand."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from media.source import Window
+
+
+class Block(Protocol):
+    """Addressable bytes of one metadata block."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    def read(self, offset: int, n: int) -> bytes:
+        """``n`` bytes from ``offset`` inside the block; fewer where the block ends."""
+        ...
+
+    def locate(self, offset: int) -> int:
+        """Where in the file the block's byte ``offset`` stands."""
+        ...
+
+
+class FileBlock:
+    """A block made of one or more ranges of the file, in order."""
+
+    def __init__(self, window: Window, pieces: Sequence[tuple[int, int]]) -> None:
+        """``pieces`` are (offset in the file, length); what lies behind its end is cut off."""
+        self._window = window
+        self._pieces = [
+            (start, max(0, min(length, window.size - start))) for start, length in pieces
+        ]
+        self.size = sum(length for _, length in self._pieces)
+
+    def read(self, offset: int, n: int) -> bytes:
+        parts: list[bytes] = []
+        for start, length in self._pieces:
+            if n <= 0:
+                break
+            if offset < length:
+                parts.append(self._window.read(start + offset, min(n, length - offset)))
+                n -= length - offset
+                offset = 0
+            else:
+                offset -= length
+        return b"".join(parts)
+
+    def locate(self, offset: int) -> int:
+        for start, length in self._pieces:
+            if offset < length:
+                return start + offset
+            offset -= length
+        return self._window.size
+
+    def after(self, skip: int) -> "FileBlock":
+        """The same block without its first ``skip`` bytes."""
+        pieces: list[tuple[int, int]] = []
+        for start, length in self._pieces:
+            cut = min(skip, length)
+            pieces.append((start + cut, length - cut))
+            skip -= cut
+        return FileBlock(self._window, pieces)
+
+
+class UnpackedBlock:
+    """A block that stands compressed in the file; all of it is located where that begins."""
+
+    def __init__(self, data: bytes, *, at: int) -> None:
+        self._data = data
+        self._at = at
+        self.size = len(data)
+
+    def read(self, offset: int, n: int) -> bytes:
+        return self._data[offset : offset + n]
+
+    def locate(self, offset: int) -> int:
+        return self._at

@@ -1,0 +1,72 @@
+"""Walks the boxes of ISO-BMFF files, wherever they stand, within fixed bounds."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from media.errors import Limit, LimitReached, Malformed, Truncated
+from media.facts.model import Collector
+from media.source import Window
+
+BOX_LIMIT = 4096
+DEPTH_LIMIT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box: its four-byte kind and where its content begins and ends in the file."""
+
+    kind: bytes
+    start: int
+    end: int
+    depth: int
+
+    @property
+    def size(self) -> int:
+        """Length of the content in bytes."""
+        return self.end - self.start
+
+
+class Boxes:
+    """Opens boxes level by level and counts all of them against one bound."""
+
+    def __init__(self, window: Window, into: Collector) -> None:
+        self.window = window
+        self.into = into
+        self._left = BOX_LIMIT
+
+    def top(self) -> Iterator[Box]:
+        """The boxes of the file itself."""
+        return self._within(0, self.window.size, depth=0)
+
+    def children(self, parent: Box, *, skip: int = 0) -> Iterator[Box]:
+        """The boxes inside ``parent``, after ``skip`` bytes of fields of its own."""
+        if parent.depth + 1 >= DEPTH_LIMIT:
+            raise LimitReached(Limit.DEPTH, offset=parent.start)
+        return self._within(parent.start + skip, parent.end, depth=parent.depth + 1)
+
+    def content(self, box: Box, limit: int) -> bytes:
+        """The first ``limit`` bytes inside ``box``, or all if it holds fewer."""
+        return self.window.exactly(box.start, min(box.size, limit))
+
+    def _within(self, at: int, end: int, *, depth: int) -> Iterator[Box]:
+        while at + 8 <= end:
+            if self._left == 0:
+                raise LimitReached(Limit.BOXES, offset=at)
+            self._left -= 1
+            size, kind = struct.unpack(">I4s", self.window.exactly(at, 8))
+            head = 8
+            if size == 1:
+                (size,) = struct.unpack(">Q", self.window.exactly(at + 8, 8))
+                head = 16
+            elif size == 0:
+                if depth:
+                    # QuickTime ends the list of user data with a zero.
+                    return
+                size = end - at
+            if size < head:
+                raise Malformed(f"box {kind!r} of size {size}", offset=at)
+            if at + size > end:
+                self.into.fault(Truncated(offset=at, wanted=size, got=end - at))
+            yield Box(kind=kind, start=at + head, end=min(at + size, end), depth=depth)
+            at += size

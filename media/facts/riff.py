@@ -1,0 +1,76 @@
+"""Reads RIFF files: the EXIF of a WebP, the times of a WAV (``bext``) and an AVI (``IDIT``)."""
+
+import struct
+
+from media.errors import Limit, LimitReached, Malformed
+from media.facts.block import FileBlock
+from media.facts.model import Collector, text_of
+from media.facts.tiff import read_tiff
+from media.source import Window
+
+CHUNK_LIMIT = 4096
+_TEXT_LIMIT = 4096
+# Offsets of EBU Tech 3285: description, originator, reference, then date and time.
+_BEXT_DATE = 256 + 32 + 32
+_LISTS_DEEP = 3
+
+
+def read_riff(window: Window, into: Collector) -> None:
+    """Collect EXIF and times of a RIFF file.
+
+    Raises:
+        Truncated: where the chunks end too early.
+        LimitReached: after 4,096 chunks, or when the read budget is spent.
+    """
+    _Chunks(window, into).walk(12, window.size, depth=0)
+
+
+class _Chunks:
+    def __init__(self, window: Window, into: Collector) -> None:
+        self._window = window
+        self._into = into
+        self._left = CHUNK_LIMIT
+
+    def walk(self, at: int, end: int, *, depth: int) -> None:
+        while at + 8 <= end:
+            if self._left == 0:
+                raise LimitReached(Limit.SEGMENTS, offset=at)
+            self._left -= 1
+            kind, length = struct.unpack("<4sI", self._window.exactly(at, 8))
+            self._chunk(kind, at + 8, min(length, end - at - 8), depth)
+            at += 8 + length + (length & 1)
+
+    def _chunk(self, kind: bytes, at: int, length: int, depth: int) -> None:
+        match kind:
+            case b"EXIF" | b"Exif" if not self._into.has("RIFF:Exif"):
+                self._into.add("RIFF:Exif", "", offset=at, size=length)
+                self._exif(FileBlock(self._window, [(at, length)]))
+            case b"bext" if length >= _BEXT_DATE + 18:
+                data = self._window.exactly(at + _BEXT_DATE, 18)
+                self._text("RIFF:DateTimeOriginal", data, at + _BEXT_DATE)
+            case b"IDIT":
+                data = self._window.read(at, min(length, _TEXT_LIMIT))
+                self._text("RIFF:DigitizationDate", data, at)
+            case b"LIST":
+                # The lists of frames hold no text and may hold millions of chunks.
+                if self._window.read(at, 4) in (b"hdrl", b"INFO", b"ncdt"):
+                    if depth >= _LISTS_DEEP:
+                        raise LimitReached(Limit.DEPTH, offset=at)
+                    self.walk(at + 4, at + length, depth=depth + 1)
+            case b"ICRD":
+                data = self._window.read(at, min(length, _TEXT_LIMIT))
+                self._text("RIFF:DateCreated", data, at)
+            case _:
+                pass
+
+    def _text(self, tag: str, data: bytes, at: int) -> None:
+        if not self._into.has(tag):
+            self._into.add(tag, text_of(data), offset=at, size=len(data))
+
+    def _exif(self, block: FileBlock) -> None:
+        if block.read(0, 6) == b"Exif\0\0":
+            block = block.after(6)
+        try:
+            read_tiff(block, self._into)
+        except Malformed as error:
+            self._into.fault(error)

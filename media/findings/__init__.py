@@ -1,0 +1,1 @@
+"""Findings: facts to claims, claims to doubts; pure functions without clock, disk or network."""
