@@ -40,9 +40,10 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     install(app, services)
     if item_bytes_arrived not in after_stored:
         after_stored.append(item_bytes_arrived)
-    errors.register(app)
     register_api(app)
     register_console(app)
+    # After flask-smorest, whose own handler would answer plain HTTP errors otherwise.
+    errors.register(app)
 
     @app.get("/health")
     def health() -> Response:

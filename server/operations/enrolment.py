@@ -233,3 +233,8 @@ def device_of_token(session: Session, token: str, *, now_ms: int) -> DeviceIdent
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
+
+
+def organization_of(session: Session, key: DeviceKey) -> str:
+    """The organisation of the device that holds ``key``."""
+    return session.get_one(Device, key.device_id).organization_id

@@ -182,6 +182,13 @@ def sign_checkpoint(session: Session, signer: NoteSigner, *, now_ms: int) -> Che
     return checkpoint
 
 
+def size(session: Session) -> int:
+    """How many leaves the current generation has."""
+    return session.execute(
+        select(LedgerHead.size).order_by(LedgerHead.generation.desc()).limit(1)
+    ).scalar_one()
+
+
 def newest_checkpoint(session: Session) -> Checkpoint | None:
     """The newest signed checkpoint of the current generation."""
     return session.execute(

@@ -1,0 +1,71 @@
+"""Proofs from the ledger: leaves are salted commitments, so anyone with a token may ask."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+
+from server.api.auth import BEARER, require_device
+from server.api.schemas import (
+    CheckpointSchema,
+    ConsistencyQuerySchema,
+    ConsistencySchema,
+    InclusionQuerySchema,
+    InclusionSchema,
+)
+from server.db import reading
+from server.failures import Invalid
+from server.operations import ledger
+
+bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存证总账")
+
+
+@bp.get("/checkpoint")
+@bp.doc(**BEARER)
+@bp.response(200, CheckpointSchema)
+@require_device
+def checkpoint() -> dict[str, str]:
+    """The newest signed checkpoint."""
+    with reading() as session:
+        newest = ledger.newest_checkpoint(session)
+        return {"checkpoint": newest.note if newest else ""}
+
+
+@bp.get("/consistency")
+@bp.doc(**BEARER)
+@bp.arguments(ConsistencyQuerySchema, location="query")
+@bp.response(200, ConsistencySchema)
+@require_device
+def consistency(query: dict[str, int]) -> dict[str, Any]:
+    """The RFC 6962 proof that one tree begins with another."""
+    first, second = query["first"], query["second"]
+    with reading() as session:
+        newest = ledger.newest_checkpoint(session)
+        if not first <= second <= (newest.size if newest else 0):
+            raise Invalid("second", "first ≤ second ≤ size of the newest checkpoint")
+        path = ledger.consistency_proof(
+            session, ledger.current_generation(session).number, first=first, second=second
+        )
+    return {"first": first, "second": second, "path": [node.hex() for node in path]}
+
+
+@bp.get("/inclusion")
+@bp.doc(**BEARER)
+@bp.arguments(InclusionQuerySchema, location="query")
+@bp.response(200, InclusionSchema)
+@require_device
+def inclusion(query: dict[str, int]) -> dict[str, Any]:
+    """The RFC 6962 audit path of one leaf, and the leaf's entry."""
+    index, size = query["index"], query["size"]
+    with reading() as session:
+        newest = ledger.newest_checkpoint(session)
+        if not index < size <= (newest.size if newest else 0):
+            raise Invalid("size", "index < size ≤ size of the newest checkpoint")
+        number = ledger.current_generation(session).number
+        path = ledger.inclusion_proof(session, number, index=index, size=size)
+        entry = ledger.leaf_entry(session, number, index)
+    return {
+        "index": index,
+        "size": size,
+        "entry": entry.hex(),
+        "path": [node.hex() for node in path],
+    }

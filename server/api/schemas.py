@@ -1,0 +1,201 @@
+"""The shapes of the device API; the OpenAPI document is generated from these schemas."""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+
+from server.operations.enrolment import NewDevice
+from sync.evidence.encoding import from_b64url
+from sync.evidence.errors import BadEncoding
+from sync.wire import Journal, Projection
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+
+
+class Base64Url(fields.String):
+    """Bytes in unpadded base64url."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return from_b64url(text)
+        except (BadEncoding, UnicodeError) as error:
+            raise self.make_error("invalid") from error
+
+
+def digest_field(**kwargs: Any) -> fields.String:
+    """A SHA-256 in lowercase hex."""
+    return fields.String(validate=validate.Regexp(DIGEST_PATTERN), **kwargs)
+
+
+class Body(Schema):
+    """A request body: fields of later versions are ignored, not refused."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class LimitsSchema(Schema):
+    line_bytes = fields.Integer()
+    push_lines = fields.Integer()
+    push_bytes = fields.Integer()
+    media_bytes = fields.Integer()
+    json_depth = fields.Integer()
+    feed_page = fields.Integer()
+    digests = fields.Integer()
+
+
+class HelloSchema(Schema):
+    server_ms = fields.Integer(metadata={"description": "server clock, ms UTC"})
+    clock = fields.String(metadata={"description": "synchronised, unsynchronised or unknown"})
+    origin = fields.String()
+    generation = fields.Integer()
+    limits = fields.Nested(LimitsSchema)
+    journal_versions = fields.List(fields.String())
+    backed_up_size = fields.Integer(metadata={"description": "ledger size of the last backup"})
+    checkpoint = fields.String(metadata={"description": "newest signed checkpoint"})
+
+
+class DeviceSchema(Body):
+    id = fields.String(required=True, validate=validate.Regexp(UUID_PATTERN))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(("phone", "dock", "body_recorder", "computer"))
+    )
+    serial = fields.String(required=True, validate=validate.Length(1, 200))
+    name = fields.String(required=True, validate=validate.Length(1, 200))
+
+
+class EnrolmentSchema(Body):
+    code = fields.String(required=True, validate=validate.Length(1, 100))
+    device = fields.Nested(DeviceSchema, required=True)
+    spki = Base64Url(required=True, validate=validate.Length(1, 200))
+    signature = Base64Url(required=True, validate=validate.Length(64, 64))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> tuple[str, NewDevice]:
+        device = data["device"]
+        return data["code"], NewDevice(
+            device_id=device["id"],
+            kind=device["kind"],
+            serial=device["serial"],
+            name=device["name"],
+            spki=data["spki"],
+            signature=data["signature"],
+        )
+
+
+class OrganizationSchema(Schema):
+    id = fields.String()
+    name = fields.String()
+
+
+class EnrolledSchema(Schema):
+    device_id = fields.String()
+    key_id = fields.String()
+    organization = fields.Nested(OrganizationSchema)
+    origin = fields.String()
+    generation = fields.Integer()
+    receipt_key = fields.String(metadata={"description": "C2SP verifier key of receipts"})
+    ledger_key = fields.String(metadata={"description": "C2SP verifier key of checkpoints"})
+    checkpoint = fields.String()
+    enrolled_index = fields.Integer()
+    server_ms = fields.Integer()
+
+
+class NonceRequestSchema(Body):
+    key_id = digest_field(required=True)
+
+
+class NonceSchema(Schema):
+    nonce = fields.String()
+    expires_at_ms = fields.Integer()
+    server_ms = fields.Integer()
+
+
+class TokenRequestSchema(Body):
+    key_id = digest_field(required=True)
+    nonce = fields.String(required=True, validate=validate.Length(1, 64))
+    signature = Base64Url(required=True, validate=validate.Length(64, 64))
+
+
+class TokenSchema(Schema):
+    token = fields.String()
+    expires_at_ms = fields.Integer()
+
+
+class LineResultSchema(Schema):
+    seq = fields.Integer()
+    digest = fields.String()
+    journal = fields.Enum(Journal, by_value=True)
+    projection = fields.Enum(Projection, by_value=True)
+    code = fields.String()
+
+
+class PushAnswerSchema(Schema):
+    results = fields.List(fields.Nested(LineResultSchema))
+    receipts = fields.List(fields.String())
+    next_seq = fields.Integer()
+    head = fields.String()
+    checkpoint = fields.String()
+
+
+class JournalHeadSchema(Schema):
+    next_seq = fields.Integer()
+    head = fields.String()
+
+
+class FeedQuerySchema(Body):
+    cursor = fields.String(load_default="", validate=validate.Length(max=200))
+    limit = fields.Integer(load_default=500, validate=validate.Range(1, 500))
+
+
+class DocumentSchema(Schema):
+    op = fields.String(validate=validate.OneOf(("put", "tombstone", "evict")))
+    kind = fields.String()
+    id = fields.String()
+    body = fields.Dict()
+
+
+class FeedSchema(Schema):
+    documents = fields.List(fields.Nested(DocumentSchema))
+    cursor = fields.String()
+    more = fields.Boolean()
+    reset = fields.Boolean()
+
+
+class ConsistencyQuerySchema(Body):
+    first = fields.Integer(required=True, validate=validate.Range(0, 2**53))
+    second = fields.Integer(required=True, validate=validate.Range(0, 2**53))
+
+
+class ConsistencySchema(Schema):
+    first = fields.Integer()
+    second = fields.Integer()
+    path = fields.List(fields.String())
+
+
+class InclusionQuerySchema(Body):
+    index = fields.Integer(required=True, validate=validate.Range(0, 2**53))
+    size = fields.Integer(required=True, validate=validate.Range(1, 2**53))
+
+
+class InclusionSchema(Schema):
+    index = fields.Integer()
+    size = fields.Integer()
+    entry = fields.String()
+    path = fields.List(fields.String())
+
+
+class CheckpointSchema(Schema):
+    checkpoint = fields.String()
+
+
+class ProblemSchema(Schema):
+    """RFC 9457."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String(metadata={"description": "permanent; see docs/errors.md"})
+    detail = fields.String()

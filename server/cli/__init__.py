@@ -1,0 +1,89 @@
+"""``liuhen-admin``: what an administrator runs on the server's own machine."""
+
+import json
+import os
+import signal
+import sys
+import threading
+
+import click
+
+from media.errors import MediaError
+from server import clock, migrations
+from server import db as database
+from server.app import create_app, create_database_app
+from server.cli.export import export_package
+from server.db import db, transaction
+from server.failures import ServerError
+from server.operations import installation, ledger, people
+from server.services import open_services, services
+from server.settings import Settings
+from sync.errors import SyncError
+
+
+@click.group()
+def cli() -> None:
+    """Liuhen administration (留痕管理命令)."""
+
+
+@cli.command()
+def init() -> None:
+    """Bring the database up to date; on an empty one also make keys and a first login.
+
+    Prints one JSON object: ``created``, and on the first start ``username`` and
+    the one-time ``password``.
+    """
+    settings = Settings.from_env(os.environ)
+    app = create_database_app(settings)
+    with app.app_context():
+        with db.engine.begin() as connection:
+            migrations.upgrade(connection)
+        installation.make_keys(settings)
+        click.echo(json.dumps(_first_start(settings)))
+
+
+def _first_start(settings: Settings) -> dict[str, object]:
+    now_ms = clock.now_ms()
+    with transaction() as session:
+        if installation.origin_of(session) is not None:
+            return {"created": False}
+        origin = installation.open_first_generation(session, settings, now_ms=now_ms)
+        parts = open_services(settings, origin=origin)
+        password = people.bootstrap_administrator(session, now_ms=now_ms)
+        ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=now_ms)
+    return {"created": True, "username": people.FIRST_USERNAME, "password": password}
+
+
+@cli.command()
+def sequencer() -> None:
+    """Sign a checkpoint whenever the ledger has grown, until it is told to stop."""
+    settings = Settings.from_env(os.environ)
+    app = create_app(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with app.app_context():
+        while not stopping.wait(settings.checkpoint_interval_ms / 1000):
+            _sign_if_grown()
+
+
+def _sign_if_grown() -> None:
+    parts = services()
+    with database.reading() as session:
+        newest = ledger.newest_checkpoint(session)
+        grown = newest is None or ledger.size(session) > newest.size
+    if grown:
+        with transaction() as session:
+            ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=parts.now_ms())
+
+
+cli.add_command(export_package)
+
+
+def main() -> None:
+    """Run the command line: one plain sentence and exit code 1 for every expected failure."""
+    try:
+        cli(standalone_mode=True)
+    except (ServerError, SyncError, MediaError, OSError) as error:
+        click.echo(f"{getattr(error, 'code', 'system')}: {error}", err=True)
+        sys.exit(1)

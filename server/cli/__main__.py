@@ -1,0 +1,5 @@
+"""``python -m server.cli`` is ``liuhen-admin``."""
+
+from server.cli import main
+
+main()
