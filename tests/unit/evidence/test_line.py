@@ -1,0 +1,220 @@
+"""One journal line: its bytes, its digest, its signature, and what may be withheld."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.signatures import verifier
+from sync.evidence import canonical
+from sync.evidence.chain import Head, verify_chain
+from sync.evidence.errors import (
+    BadSignature,
+    ChainBroken,
+    LineMalformed,
+    LineTooLong,
+    NotCanonical,
+    PartMismatch,
+    SequenceGap,
+    SyncError,
+    WrongPlace,
+)
+from sync.evidence.line import (
+    Anchor,
+    check_signature,
+    parse_header,
+    parse_line,
+    parse_package_line,
+)
+from tests.support.simdevice import SimDevice
+
+
+@pytest.fixture(scope="module")
+def device():
+    device = SimDevice(anchor=Anchor("example/ledger", 7, "ab" * 32))
+    device.open_epoch()
+    device.write_parts(
+        {"type": "note.added", "text": "排放口有泡沫"},
+        {"name": "identity_no", "value": "110101199003070000"},
+    )
+    device.write("future.act", anything=[1, {"deep": True}])
+    return device
+
+
+def _resign(device, line, **changes):
+    """The line's JSON with ``changes``, not signed again."""
+    return canonical.dumps({**json.loads(line.to_bytes()), **changes})
+
+
+def test_a_line_reads_back_to_the_byte(device):
+    for line in device.lines:
+        assert parse_line(line.to_bytes()) == line
+        check_signature(line, verifier(device.spki))
+
+
+def test_the_chain_of_a_device_verifies_from_its_start(device):
+    head = verify_chain(device.lines, head=Head(device.id, device.epoch))
+
+    assert head == device.head
+
+
+def test_withholding_a_part_leaves_digest_signature_and_chain_valid(device):
+    line = device.lines[1]
+
+    shown = parse_package_line(line.to_package_bytes([0]))
+    hidden = parse_package_line(line.to_package_bytes([]))
+
+    assert shown.digest == hidden.digest == line.digest
+    assert shown.act["text"] == "排放口有泡沫"
+    assert hidden.act is None
+    assert "110101199003070000".encode() not in line.to_package_bytes([0])
+    check_signature(hidden, verifier(device.spki))
+
+
+def test_a_changed_part_no_longer_matches_its_digest(device):
+    value = json.loads(device.lines[1].to_bytes())
+    value["b"][0]["text"] = "没有泡沫"
+
+    with pytest.raises(PartMismatch):
+        parse_line(canonical.dumps(value))
+
+
+def test_a_changed_header_breaks_the_signature(device):
+    value = json.loads(device.lines[1].to_bytes())
+    value["e"]["t"]["wall_ms"] += 60_000
+
+    with pytest.raises(BadSignature):
+        check_signature(parse_line(canonical.dumps(value)), verifier(device.spki))
+
+
+def test_a_signature_by_another_key_is_refused(device):
+    with pytest.raises(BadSignature):
+        check_signature(device.lines[0], verifier(SimDevice().spki))
+
+
+def test_the_other_spelling_of_a_signature_is_refused(device):
+    line = device.lines[0]
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    s = int.from_bytes(line.signature[32:], "big")
+    from sync.evidence.encoding import to_b64url
+
+    high = to_b64url(line.signature[:32] + (order - s).to_bytes(32, "big"))
+
+    with pytest.raises(LineMalformed):
+        parse_line(_resign(device, line, s=high))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("k", "AB" * 32),
+        ("k", 5),
+        ("s", "AAAA"),
+        ("s", "=" * 86),
+        ("s", 1),
+        ("e", {}),
+        ("e", []),
+        ("b", []),
+        ("b", {}),
+        ("b", [[]]),
+        ("b", [{"type": "x"}]),
+        ("x", 1),
+    ],
+)
+def test_a_line_of_another_shape_is_named_malformed(device, field, value):
+    with pytest.raises(LineMalformed):
+        parse_line(_resign(device, device.lines[0], **{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("v", "2"),
+        ("seq", -1),
+        ("seq", True),
+        ("seq", "0"),
+        ("device", "not a uuid"),
+        ("device", "0" * 36),
+        ("epoch", "ABCD"),
+        ("prev", "00"),
+        ("parts", []),
+        ("parts", ["00"]),
+        ("t", {"wall_ms": 1}),
+        ("t", {"wall_ms": "1", "mono_ms": 1, "boot": "b", "tz_min": 0}),
+        ("t", {"wall_ms": 1, "mono_ms": -1, "boot": "b", "tz_min": 0}),
+        ("t", {"wall_ms": 1, "mono_ms": 1, "boot": "", "tz_min": 0}),
+        ("anchor", {"origin": "x"}),
+        ("anchor", {"origin": "", "size": 1, "root": "00" * 32}),
+        ("extra", 1),
+    ],
+)
+def test_a_header_of_another_shape_is_named_malformed(device, field, value):
+    header = {**json.loads(device.lines[0].header_bytes), field: value}
+
+    with pytest.raises(LineMalformed):
+        parse_header(canonical.dumps(header))
+
+
+def test_a_line_over_the_limit_is_refused_before_it_is_parsed():
+    with pytest.raises(LineTooLong):
+        parse_line(b"x" * 70_000)
+
+
+def test_a_missing_line_is_named_by_its_place(device):
+    with pytest.raises(SequenceGap) as found:
+        verify_chain([device.lines[0], device.lines[2]], head=Head(device.id, device.epoch))
+
+    assert (found.value.expected, found.value.got) == (1, 2)
+
+
+def test_a_replaced_line_breaks_the_chain_after_it(device):
+    other = SimDevice(id=device.id, epoch=device.epoch)
+    other.open_epoch()
+
+    with pytest.raises(ChainBroken):
+        verify_chain([other.lines[0], device.lines[1]], head=Head(device.id, device.epoch))
+
+
+def test_a_line_of_another_epoch_has_no_place_here(device):
+    with pytest.raises(WrongPlace):
+        verify_chain([SimDevice().open_epoch()], head=Head(device.id, device.epoch))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_changing_any_byte_of_a_line_is_noticed(device, data):
+    line = device.lines[1]
+    raw = bytearray(line.to_bytes())
+    place = data.draw(st.integers(0, len(raw) - 1))
+    raw[place] ^= data.draw(st.integers(1, 255))
+
+    try:
+        changed = parse_line(bytes(raw))
+        check_signature(changed, verifier(device.spki))
+    except SyncError:
+        return
+    assert changed.key_id != line.key_id and changed.digest != line.digest
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"1", b'"x"', b"\x00" * 50])
+def test_what_is_no_line_at_all_has_a_typed_error(raw):
+    with pytest.raises((LineMalformed, NotCanonical)):
+        parse_line(raw)
+
+
+def test_the_shared_vectors_hold(vectors):
+    data = vectors("lines.json")
+    verify = verifier(bytes.fromhex(data["spki"]))
+    head = Head(data["device"], data["epoch"])
+
+    lines = [parse_line(case["line"].encode()) for case in data["chain"]]
+
+    assert [line.digest for line in lines] == [case["digest"] for case in data["chain"]]
+    for line in lines:
+        check_signature(line, verify)
+    assert verify_chain(lines, head=head).digest == data["chain"][-1]["digest"]
+    for case in data["refused"]:
+        with pytest.raises(SyncError) as found:
+            check_signature(parse_line(bytes.fromhex(case["hex"])), verify)
+        assert found.value.code == case["code"], case["why"]
