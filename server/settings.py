@@ -15,6 +15,21 @@ _REQUIRED = (
     "LIUHEN_S3_ACCESS_KEY",
     "LIUHEN_S3_SECRET_KEY",
 )
+_OPTIONAL = frozenset(
+    {
+        "LIUHEN_DATA",
+        "LIUHEN_DATABASE_URL",
+        "LIUHEN_HUEY_URL",
+        "LIUHEN_S3_BUCKET",
+        "LIUHEN_S3_REGION",
+        "LIUHEN_BIND",
+        "LIUHEN_BASE_URL",
+        "LIUHEN_PUBLIC_NAME",
+        "LIUHEN_TLS_CERT",
+        "LIUHEN_TLS_KEY",
+        "LIUHEN_DEMO",
+    }
+)
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -74,7 +89,7 @@ class Settings:
     tls_key_path: Path | None = None
     #: PEM of the local authority that phones must trust; None with a bureau certificate.
     tls_root_path: Path | None = None
-    web_threads: int = _number(16, 2, 512)
+    web_threads: int = _number(32, 2, 512)
 
     #: Everything in this installation is fictitious: every page says so.
     demo: bool = False
@@ -113,6 +128,7 @@ class Settings:
             for item in fields(cls)
             if item.metadata and f"LIUHEN_{item.name.upper()}" in values
         }
+        certificate, key, root = _tls_paths(values, data_dir)
         settings = cls(
             data_dir=data_dir,
             secrets_dir=data_dir / "secrets",
@@ -127,14 +143,20 @@ class Settings:
             bind=values.get("LIUHEN_BIND", "127.0.0.1"),
             base_url=_base_url(values),
             public_name=values.get("LIUHEN_PUBLIC_NAME"),
-            tls_cert_path=_path(values, "LIUHEN_TLS_CERT"),
-            tls_key_path=_path(values, "LIUHEN_TLS_KEY"),
-            tls_root_path=_tls_root(values, data_dir),
+            tls_cert_path=certificate,
+            tls_key_path=key,
+            tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
             **numbers,
         )
         settings._refuse_contradictions()
         return settings
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """The name of every variable that ``from_env`` reads."""
+        numbers = {f"LIUHEN_{item.name.upper()}" for item in fields(cls) if item.metadata}
+        return frozenset(numbers) | frozenset(_REQUIRED) | _OPTIONAL
 
     def _refuse_contradictions(self) -> None:
         if len(self.secret_key) < 32:
@@ -233,8 +255,14 @@ def _base_url(values: Mapping[str, str]) -> str:
     return f"http://127.0.0.1:{values.get('LIUHEN_PORT', '8080')}"
 
 
-def _tls_root(values: Mapping[str, str], data_dir: Path) -> Path | None:
-    given = _path(values, "LIUHEN_TLS_ROOT")
-    if given or "LIUHEN_TLS_CERT" in values or "LIUHEN_PUBLIC_NAME" not in values:
-        return given
-    return data_dir / "tls" / "root.pem"
+def _tls_paths(
+    values: Mapping[str, str], data_dir: Path
+) -> tuple[Path | None, Path | None, Path | None]:
+    """Certificate, key and root: the bureau's if named, else the place of the local authority's."""
+    name = values.get("LIUHEN_PUBLIC_NAME")
+    if "LIUHEN_TLS_CERT" in values or "LIUHEN_TLS_KEY" in values or name is None:
+        return _path(values, "LIUHEN_TLS_CERT"), _path(values, "LIUHEN_TLS_KEY"), None
+    check_public_name(name)
+    # One folder for each name: the authority of one must never sign for another.
+    folder = data_dir / "tls" / name
+    return folder / "leaf.pem", folder / "leaf.key", folder / "root.pem"
