@@ -62,7 +62,9 @@ def test_values_outside_the_profile_cannot_be_written(value):
 
 
 def test_text_is_written_as_it_is_and_only_controls_are_escaped():
-    assert canonical.dumps({"t": '检查"\\\n\x01\x7f'}) == '{"t":"检查\\"\\\\\\n\\u0001\x7f"}'.encode()
+    assert (
+        canonical.dumps({"t": '检查"\\\n\x01\x7f'}) == '{"t":"检查\\"\\\\\\n\\u0001\x7f"}'.encode()
+    )
 
 
 def test_the_shared_vectors_hold(vectors):
