@@ -4,7 +4,7 @@ from flask import Flask, Response
 from sqlalchemy import text
 
 from server import db as database
-from server import errors
+from server import errors, jobs
 from server.api import register_api
 from server.console import register_console
 from server.db import db
@@ -38,6 +38,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
             raise NotInstalled
         services = open_services(settings, origin=origin)
     install(app, services)
+    jobs.install(app, settings)
     if item_bytes_arrived not in after_stored:
         after_stored.append(item_bytes_arrived)
     register_api(app)

@@ -9,7 +9,7 @@ import threading
 import click
 
 from media.errors import MediaError
-from server import clock, migrations
+from server import clock, jobs, migrations
 from server import db as database
 from server.app import create_app, create_database_app
 from server.cli.export import export_package
@@ -75,6 +75,15 @@ def _sign_if_grown() -> None:
     if grown:
         with transaction() as session:
             ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=parts.now_ms())
+
+
+@cli.command()
+@click.option("--threads", default=2, show_default=True, help="Jobs at a time.")
+def worker(threads: int) -> None:
+    """Do the work that nobody waits for, until it is told to stop."""
+    settings = Settings.from_env(os.environ)
+    app = create_app(settings)
+    jobs.queue_of(app).create_consumer(workers=threads, max_delay=1.0).run()
 
 
 cli.add_command(export_package)

@@ -1,0 +1,65 @@
+"""Work that nobody waits for: huey only wakes the worker, tables say what is to be done.
+
+So a lost or doubled wake-up does no harm: each task looks for rows that are not
+finished, and a periodic round finds whatever no wake-up named.
+"""
+
+from collections.abc import Callable
+
+from flask import Flask, current_app
+from huey import Huey, PostgresHuey, SqliteHuey, crontab
+from sqlalchemy.engine import make_url
+
+from server.operations import export, media_checks, uploads
+from server.services import Services, services
+from server.settings import Settings
+
+_TASK = "liuhen.task"
+_QUEUE = "liuhen.queue"
+
+CHECK_MEDIA = "check_media"
+BUILD_PACKAGES = "build_packages"
+FINISH_UPLOADS = "finish_uploads"
+
+#: Every kind of work by its permanent name.
+WORK: dict[str, Callable[[Services], None]] = {
+    CHECK_MEDIA: media_checks.check_waiting_items,
+    BUILD_PACKAGES: export.build_waiting_packages,
+    FINISH_UPLOADS: uploads.finish_interrupted_commits,
+}
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Connect ``app`` to the queue and register all work with it."""
+    queue = _open_queue(settings)
+
+    def perform(name: str) -> None:
+        with app.app_context():
+            WORK[name](services())
+
+    def perform_all() -> None:
+        for name in WORK:
+            perform(name)
+
+    app.extensions[_QUEUE] = queue
+    app.extensions[_TASK] = queue.task(name="perform")(perform)
+    queue.periodic_task(crontab(minute="*"), name="perform_all")(perform_all)
+
+
+def queue_of(app: Flask) -> Huey:
+    """The queue that ``app`` is connected to; the worker consumes it."""
+    queue: Huey = app.extensions[_QUEUE]
+    return queue
+
+
+def wake(name: str) -> None:
+    """Tell the worker that there is work of this kind; call it after the commit."""
+    current_app.extensions[_TASK](name)
+
+
+def _open_queue(settings: Settings) -> Huey:
+    url = make_url(settings.huey_url)
+    if url.get_backend_name() == "sqlite":
+        return SqliteHuey("liuhen", filename=url.database, results=False)
+    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresHuey("liuhen", dsn=dsn, results=False)
