@@ -1,0 +1,332 @@
+"""What can go wrong on the device: each error has a code, its values and a sentence in two languages."""
+
+from sync.catalogue import DEFAULT_LANGUAGE, has, text
+from sync.errors import SyncError
+
+
+class ClientError(SyncError):
+    """Base of the device client's errors; attributes fill the sentence of the catalogue."""
+
+    code = "client.error"
+
+
+class NotEnrolled(ClientError):
+    """The device folder holds no enrolment."""
+
+    code = "client.not_enrolled"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+
+class AlreadyEnrolled(ClientError):
+    """The device folder is enrolled already; a second identity needs a second folder."""
+
+    code = "client.already_enrolled"
+
+    def __init__(self, folder: str, server: str) -> None:
+        super().__init__(f"{folder}: {server}")
+        self.folder = folder
+        self.server = server
+
+
+class EnrolmentUnclear(ClientError):
+    """The reply to an enrolment was lost, and the code is spent."""
+
+    code = "client.enrolment_unclear"
+
+
+class FolderBusy(ClientError):
+    """Another process works in the device folder."""
+
+    code = "client.folder_busy"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+
+class FolderDamaged(ClientError):
+    """The device folder contradicts itself; ``reason`` says where."""
+
+    code = "client.folder_damaged"
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}")
+        self.folder = folder
+        self.reason = reason
+
+
+class UnknownDocument(ClientError):
+    """No document of that kind and name has been pulled."""
+
+    code = "client.unknown_document"
+
+    def __init__(self, kind: str, wanted: str) -> None:
+        super().__init__(f"{kind} {wanted}")
+        self.kind = kind
+        self.wanted = wanted
+
+
+class AmbiguousOfficer(ClientError):
+    """Several officers bear that certificate number."""
+
+    code = "client.ambiguous_officer"
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+class UnknownInspection(ClientError):
+    """This device did not open that inspection."""
+
+    code = "client.unknown_inspection"
+
+    def __init__(self, inspection: str) -> None:
+        super().__init__(inspection)
+        self.inspection = inspection
+
+
+class UnknownItem(ClientError):
+    """This device holds no evidence item of that id, or it belongs to no inspection."""
+
+    code = "client.unknown_item"
+
+    def __init__(self, item: str) -> None:
+        super().__init__(item)
+        self.item = item
+
+
+class UnknownField(ClientError):
+    """The template has no such field, or the value is not of the field's type."""
+
+    code = "client.unknown_field"
+
+    def __init__(self, template: str, field: str, reason: str) -> None:
+        super().__init__(f"{template}.{field}: {reason}")
+        self.template = template
+        self.field = field
+        self.reason = reason
+
+
+class TooFewOfficers(ClientError):
+    """An inspection needs two officers at least (行政处罚法 art. 42)."""
+
+    code = "client.too_few_officers"
+
+    def __init__(self, named: int) -> None:
+        super().__init__(f"{named} named")
+        self.named = named
+
+
+class NoSession(ClientError):
+    """No officer, or not the one named, is logged in on this device."""
+
+    code = "client.no_session"
+
+    def __init__(self, officer: str = "") -> None:
+        super().__init__(officer)
+        self.officer = officer
+
+
+class WrongPin(ClientError):
+    """The PIN is not the one that this officer set on this device."""
+
+    code = "client.wrong_pin"
+
+
+class PinTooShort(ClientError):
+    """A PIN has six characters at least."""
+
+    code = "client.pin_too_short"
+
+
+class AlreadySealed(ClientError):
+    """The inspection is sealed already; what comes later is an addendum."""
+
+    code = "client.already_sealed"
+
+    def __init__(self, inspection: str) -> None:
+        super().__init__(inspection)
+        self.inspection = inspection
+
+
+class AlreadyDiscarded(ClientError):
+    """The item has been discarded before."""
+
+    code = "client.already_discarded"
+
+    def __init__(self, item: str) -> None:
+        super().__init__(item)
+        self.item = item
+
+
+class ReasonMissing(ClientError):
+    """An act that withdraws evidence needs a reason."""
+
+    code = "client.reason_missing"
+
+
+class SealTooLarge(ClientError):
+    """The list of all revisions and media does not fit into one journal line."""
+
+    code = "client.seal_too_large"
+
+    def __init__(self, listed: int) -> None:
+        super().__init__(f"{listed} digests")
+        self.listed = listed
+
+
+class SourceUnreadable(ClientError):
+    """A file to capture cannot be read."""
+
+    code = "client.source_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class SourceChanged(ClientError):
+    """A file changed while it was copied; nothing was captured."""
+
+    code = "client.source_changed"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class DiskFull(ClientError):
+    """The device folder has no room for a file of ``size`` bytes."""
+
+    code = "client.disk_full"
+
+    def __init__(self, path: str, size: int) -> None:
+        super().__init__(f"{path}: {size} bytes")
+        self.path = path
+        self.size = size
+
+
+class PatternsInvalid(ClientError):
+    """The name patterns of recorders (recorders.toml) cannot be used."""
+
+    code = "client.patterns_invalid"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class LinkError(ClientError):
+    """Base of what goes wrong between device and server; nothing local is lost by it."""
+
+    code = "client.link"
+
+
+class Unreachable(LinkError):
+    """No answer came from the server, after all tries."""
+
+    code = "client.unreachable"
+
+    def __init__(self, server: str) -> None:
+        super().__init__(server)
+        self.server = server
+
+
+class Untrusted(LinkError):
+    """The server's TLS certificate is not one that this device trusts."""
+
+    code = "client.untrusted"
+
+    def __init__(self, server: str) -> None:
+        super().__init__(server)
+        self.server = server
+
+
+class CaptivePortal(LinkError):
+    """Something answered that is not our server: a log-in page of the network, as a rule."""
+
+    code = "client.not_our_server"
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(f"{server}: {reason}")
+        self.server = server
+        self.reason = reason
+
+
+class ServerUnavailable(LinkError):
+    """The server answered that it cannot serve at present, after all tries."""
+
+    code = "client.server_unavailable"
+
+    def __init__(self, status: int, problem: str = "") -> None:
+        super().__init__(f"{status} {problem}".strip())
+        self.status = status
+        self.problem = problem
+
+
+class ServerRefused(LinkError):
+    """The server refused a request; ``problem`` is its permanent code."""
+
+    code = "client.server_refused"
+
+    def __init__(self, status: int, problem: str, title: str = "") -> None:
+        super().__init__(f"{status} {problem}")
+        self.status = status
+        self.problem = problem
+        self.title = title
+
+
+class ReceiptInvalid(LinkError):
+    """A receipt is not by the pinned key or not about the lines that were sent."""
+
+    code = "client.receipt_invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CheckpointInvalid(LinkError):
+    """A checkpoint is not signed by the pinned ledger key, or not a checkpoint."""
+
+    code = "client.checkpoint_invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class GenerationChanged(LinkError):
+    """The server speaks for another ledger than the one this device enrolled with."""
+
+    code = "client.generation_changed"
+
+    def __init__(self, known: str, got: str) -> None:
+        super().__init__(f"{known}, now {got}")
+        self.known = known
+        self.got = got
+
+
+class LedgerForked(LinkError):
+    """The server's ledger does not begin with what it showed before; both notes are kept."""
+
+    code = "client.ledger_forked"
+
+    def __init__(self, alarm: str) -> None:
+        super().__init__(alarm)
+        self.alarm = alarm
+
+
+def sentence(error: SyncError, lang: str = DEFAULT_LANGUAGE) -> str:
+    """One sentence about ``error`` for a person, in ``lang``."""
+    area, _, name = error.code.partition(".")
+    for key in (f"client.error.{name}" if area == "client" else "", f"errors.{error.code}"):
+        if key and has(key):
+            return text(key, lang, **vars(error))
+    return f"{error.code}: {error}"
