@@ -48,21 +48,28 @@ def inspect(files: Sequence[str]) -> None:
     Print what each media file says about its own capture, one JSON object a line.
     The fields are described in docs/evidence.md §7. Exit code 1 if a file cannot be opened.
     """
-    out = click.get_binary_stream("stdout")
     unopened = False
     for path in files:
         try:
             line = describe(path)
         except MediaError as error:
             unopened = True
-            line = {**dict.fromkeys(FIELDS), "path": path, "limits_hit": [], "raw": {}}
-            line["error"] = f"{error.code}: {error}"
+            line = _unopened(path, error)
         # A name that is not UTF-8 comes as lone surrogates; the escape keeps the line valid JSON.
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        out.write(text.encode("utf-8", "backslashreplace"))
-        out.flush()
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
     if unopened:
         raise SystemExit(1)
+
+
+def _unopened(path: str, error: MediaError) -> dict[str, Any]:
+    line: dict[str, Any] = dict.fromkeys(FIELDS)
+    return line | {
+        "path": path,
+        "limits_hit": [],
+        "error": f"{error.code}: {error}",
+        "raw": {},
+    }
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -52,15 +52,18 @@ class Facts:
     bytes_read: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: the form in which facts are stored and given to the findings."""
+        """As plain data: the form in which facts are stored and given to the findings.
+
+        Without null, so that it has a canonical form; an unknown type is the empty text.
+        """
         return {
             "bytes_read": self.bytes_read,
             "faults": [{"code": fault.code, "detail": fault.detail} for fault in self.faults],
             "limits_hit": list(self.limits_hit),
-            "mime": self.mime,
+            "mime": self.mime or "",
             "reader_version": self.reader_version,
             "size": self.size,
-            "type": self.type,
+            "type": self.type or "",
             "values": [
                 {"offset": value.offset, "raw": value.raw, "size": value.size, "tag": value.tag}
                 for value in self.values
@@ -77,8 +80,8 @@ class Facts:
         return cls(
             reader_version=stored["reader_version"],
             size=stored["size"],
-            type=stored["type"],
-            mime=stored["mime"],
+            type=stored["type"] or None,
+            mime=stored["mime"] or None,
             values=tuple(Value(**value) for value in stored["values"]),
             limits_hit=tuple(stored["limits_hit"]),
             faults=tuple(Fault(**fault) for fault in stored["faults"]),

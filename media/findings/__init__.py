@@ -1,1 +1,19 @@
 """Findings: facts to claims, claims to doubts; pure functions without clock, disk or network."""
+
+from __future__ import annotations
+
+from .claims import claims
+from .model import RULE_VERSION, Context, Finding, Hints
+from .rules import compare, findings_from, to_json, verdict
+
+__all__ = [
+    "RULE_VERSION",
+    "Context",
+    "Finding",
+    "Hints",
+    "claims",
+    "compare",
+    "findings_from",
+    "to_json",
+    "verdict",
+]

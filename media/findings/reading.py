@@ -25,8 +25,8 @@ _BEXT_TIME = re.compile(
 )
 _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)$")
 _GPS_DATE = re.compile(r"(\d{4})[:\-/.](\d\d?)[:\-/.](\d\d?)")
-_ISO6709 = re.compile(r"([+-]\d+(?:\.\d*)?)([+-]\d+(?:\.\d*)?)")
-_PLAIN_DECIMAL = re.compile(r"-?\d+(?:\.\d+)?$")
+_ISO6709 = re.compile(r"([+-]\d{1,7}(?:\.\d{0,15})?)([+-]\d{1,7}(?:\.\d{0,15})?)")
+_PLAIN_DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?$")
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ def fraction(raw: str) -> Optional[float]:
     try:
         if slash:
             return None if int(bottom) == 0 else int(top) / int(bottom)
-        return float(top)
     except (ValueError, OverflowError):
         return None
+    return float(raw) if _PLAIN_DECIMAL.match(raw) else None
 
 
 def text(raw: str) -> Optional[str]:
@@ -140,8 +140,8 @@ class Reading:
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         """``facts`` is the plain form of ``media.facts`` (``Facts.to_dict``)."""
-        self.type: Optional[str] = facts["type"]
-        self.mime: Optional[str] = facts["mime"]
+        self.type: Optional[str] = facts["type"] or None
+        self.mime: Optional[str] = facts["mime"] or None
         self.size: int = facts["size"]
         self._values: Dict[str, Stored] = {}
         for value in facts["values"]:

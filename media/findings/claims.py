@@ -1,0 +1,311 @@
+"""Turns facts into claims: every time an interval in UTC, and on what it rests.
+
+The interval of a claim holds without assumptions. A local time without a zone is
+anywhere within 14 hours; what it would mean in the zone of the site or of the device
+stands beside it as an assumed reading, on which no hard fail may rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Tuple
+
+from .model import (
+    IN_APP,
+    SYSTEM_CAMERA,
+    Assumed,
+    Claim,
+    FormatClaim,
+    Hints,
+    PlaceClaim,
+    TextClaim,
+    TimeClaim,
+)
+from .reading import TIMELESS, Clock, Place, Reading, Stored
+
+#: The easternmost and westernmost zones are 14 and 12 hours from UTC; 14 covers both.
+ZONE_SPAN_MS = 14 * 3600000
+_QUARTER_MS = 900000
+_ZONE_MATCH_MS = 120000
+#: How the software tag of our own camera begins.
+OWN_SOFTWARE = "Liuhen"
+
+COMPARED_TAGS = (
+    "IFD0:Make",
+    "IFD0:Model",
+    "IFD0:Software",
+    "IFD0:ModifyDate",
+    "ExifIFD:DateTimeOriginal",
+    "ExifIFD:CreateDate",
+    "ExifIFD:OffsetTimeOriginal",
+    "ExifIFD:SubSecTimeOriginal",
+    "GPS:GPSDateStamp",
+    "GPS:GPSTimeStamp",
+    "GPS:GPSLatitude",
+    "GPS:GPSLongitude",
+)
+_TIME_TAGS = (
+    "ExifIFD:DateTimeOriginal",
+    "IFD0:DateTimeOriginal",
+    "Keys:com.apple.quicktime.creationdate",
+    "QuickTime:CreateDate",
+    "RIFF:DateTimeOriginal",
+    "Matroska:DateTimeOriginal",
+)
+
+
+def claims(facts: Mapping[str, Any], hints: Hints) -> Tuple[Claim, ...]:
+    """All claims of a file and of the line that announced it, in a fixed order.
+
+    Implements docs/evidence.md §6.
+
+    Args:
+        facts: the plain form of ``media.facts`` (``Facts.to_dict``).
+    """
+    reading = Reading(facts)
+    own = _own(reading, hints)
+    times = [
+        _device(hints),
+        _exif(reading, hints, own),
+        _gps(reading, own),
+        _keys(reading),
+        _movie(reading, hints),
+        _bext(reading, hints),
+        _matroska(reading),
+    ]
+    found: List[Claim] = [claim for claim in times if claim is not None]
+    found.extend(_places(reading, own))
+    found.append(_format(reading, found))
+    for tag in COMPARED_TAGS:
+        stored = reading.stored(tag)
+        if stored is not None:
+            found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
+    return tuple(found)
+
+
+def _own(reading: Reading, hints: Hints) -> bool:
+    software = reading.text(reading.image("Software")) or ""
+    return hints.capture_class == IN_APP and software.startswith(OWN_SOFTWARE)
+
+
+def _device(hints: Hints) -> Optional[TimeClaim]:
+    """The signed wall clock, corrected as measured; of an imported file the time of import."""
+    if hints.declared is None:
+        return None
+    lo, hi = _corrected(hints.declared.wall_ms, hints.declared.wall_ms, hints)
+    return TimeClaim(
+        source="device",
+        role="capture" if hints.capture_class in (IN_APP, SYSTEM_CAMERA) else "import",
+        basis="device clock" if hints.clock is None else "device clock corrected",
+        lo_ms=lo,
+        hi_ms=hi,
+        tag="journal:t.wall_ms",
+        raw=str(hints.declared.wall_ms),
+        offset=-1,
+    )
+
+
+def _exif(reading: Reading, hints: Hints, own: bool) -> Optional[TimeClaim]:
+    stored, clock = reading.exif("DateTimeOriginal"), reading.original_time()
+    if stored is None or clock is None:
+        return None
+    same_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
+    return _wall_claim("exif", stored, clock, reading, hints, own=own, same_clock=same_clock)
+
+
+def _bext(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
+    stored, clock = reading.stored("RIFF:DateTimeOriginal"), reading.riff_time()
+    if stored is None or clock is None:
+        return None
+    return _wall_claim("bext", stored, clock, reading, hints, own=False, same_clock=False)
+
+
+def _wall_claim(
+    source: str,
+    stored: Stored,
+    clock: Clock,
+    reading: Reading,
+    hints: Hints,
+    own: bool,
+    same_clock: bool,
+) -> TimeClaim:
+    """A wall time of the file: exact where it names its zone, else within 14 hours."""
+    first, last = clock.wall_ms, clock.wall_ms + clock.span_ms
+    if same_clock:
+        first, last = _corrected(first, last, hints)
+    if clock.zone_min is not None:
+        shift = clock.zone_min * 60000
+        lo, hi, basis = first - shift, last - shift, "offset"
+        assumed: Tuple[Assumed, ...] = ()
+    else:
+        lo, hi, basis = first - ZONE_SPAN_MS, last + ZONE_SPAN_MS, "local"
+        assumed = tuple(
+            Assumed(basis=name, lo_ms=first - zone * 60000, hi_ms=last - zone * 60000)
+            for name, zone in _zones(reading, clock, hints)
+        )
+    return TimeClaim(
+        source=source,
+        role="capture",
+        basis=basis,
+        lo_ms=lo,
+        hi_ms=hi,
+        tag=stored.tag,
+        raw=stored.raw,
+        offset=stored.offset,
+        assumed=assumed,
+        own=own,
+    )
+
+
+def _zones(reading: Reading, clock: Clock, hints: Hints) -> List[Tuple[str, int]]:
+    """Zones that a local time may have been written in, each with where it is taken from."""
+    zones: List[Tuple[str, int]] = []
+    if hints.site_zone_min is not None:
+        zones.append(("site zone", hints.site_zone_min))
+    if hints.declared is not None and hints.capture_class in (IN_APP, SYSTEM_CAMERA):
+        zones.append(("device zone", hints.declared.tz_min))
+    fix = reading.gps_time()
+    if fix is not None:
+        quarters = (clock.wall_ms - fix.wall_ms + _QUARTER_MS // 2) // _QUARTER_MS
+        rest = abs(clock.wall_ms - fix.wall_ms - quarters * _QUARTER_MS)
+        if rest <= _ZONE_MATCH_MS and abs(quarters * _QUARTER_MS) <= ZONE_SPAN_MS:
+            zones.append(("zone by GPS", quarters * 15))
+    return zones
+
+
+def _gps(reading: Reading, own: bool) -> Optional[TimeClaim]:
+    stored, clock = reading.stored("GPS:GPSTimeStamp"), reading.gps_time()
+    date = reading.stored("GPS:GPSDateStamp")
+    if stored is None or date is None or clock is None:
+        return None
+    return TimeClaim(
+        source="gps",
+        role="fix",
+        basis="gps",
+        lo_ms=clock.wall_ms,
+        hi_ms=clock.wall_ms + clock.span_ms,
+        tag=stored.tag,
+        raw=date.raw + " " + stored.raw,
+        offset=stored.offset,
+        own=own,
+    )
+
+
+def _keys(reading: Reading) -> Optional[TimeClaim]:
+    stored, clock = reading.stored("Keys:com.apple.quicktime.creationdate"), reading.key_time()
+    if stored is None or clock is None or clock.utc_ms is None:
+        return None
+    return TimeClaim(
+        source="keys",
+        role="capture",
+        basis="keys",
+        lo_ms=clock.utc_ms,
+        hi_ms=clock.utc_ms + clock.span_ms,
+        tag=stored.tag,
+        raw=stored.raw,
+        offset=stored.offset,
+    )
+
+
+def _movie(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
+    """``mvhd``: the standard says UTC, many recorders write local time.
+
+    Phones write it when the recording stops, others when it starts: the capture is within
+    one length of the recording on either side.
+    """
+    stored, clock = reading.stored("QuickTime:CreateDate"), reading.movie_time()
+    if stored is None or clock is None:
+        return None
+    length = reading.movie_duration_ms()
+    first, last = clock.wall_ms - length, clock.wall_ms + clock.span_ms + length
+    assumed = [Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)]
+    if hints.site_zone_min is not None:
+        shift = hints.site_zone_min * 60000
+        assumed.append(Assumed(basis="site zone", lo_ms=first - shift, hi_ms=last - shift))
+    return _wide("movie", "mvhd", stored, first, last, tuple(assumed))
+
+
+def _matroska(reading: Reading) -> Optional[TimeClaim]:
+    stored, clock = reading.stored("Matroska:DateTimeOriginal"), reading.matroska_time()
+    if stored is None or clock is None:
+        return None
+    only = Assumed(basis="UTC by standard", lo_ms=clock.wall_ms, hi_ms=clock.wall_ms)
+    return _wide("matroska", "DateUTC", stored, clock.wall_ms, clock.wall_ms, (only,))
+
+
+def _wide(
+    source: str,
+    basis: str,
+    stored: Stored,
+    first: int,
+    last: int,
+    assumed: Tuple[Assumed, ...],
+) -> TimeClaim:
+    return TimeClaim(
+        source=source,
+        role="capture",
+        basis=basis,
+        lo_ms=first - ZONE_SPAN_MS,
+        hi_ms=last + ZONE_SPAN_MS,
+        tag=stored.tag,
+        raw=stored.raw,
+        offset=stored.offset,
+        assumed=assumed,
+    )
+
+
+def _corrected(first: int, last: int, hints: Hints) -> Tuple[int, int]:
+    """An interval of the device's clock in the server's time, as far as it was measured."""
+    if hints.clock is None:
+        return first, last
+    clock = hints.clock
+    return first - clock.offset_ms - clock.error_ms, last - clock.offset_ms + clock.error_ms
+
+
+def _places(reading: Reading, own: bool) -> List[PlaceClaim]:
+    found: List[PlaceClaim] = []
+    lat, lon = reading.exif_place()
+    stored = reading.stored("GPS:GPSLatitude")
+    if stored is not None and lat is not None and lon is not None:
+        place = Place(lat=lat, lon=lon, error_cm=reading.exif_error_cm())
+        _add_place(found, "exif", place, stored, own)
+    key, lat, lon = reading.movie_place()
+    if key is not None and lat is not None and lon is not None:
+        _add_place(found, "movie", Place(lat=lat, lon=lon, error_cm=None), key, False)
+    return found
+
+
+def _add_place(
+    found: List[PlaceClaim], source: str, place: Place, stored: Stored, own: bool
+) -> None:
+    if place.on_earth():
+        found.append(
+            PlaceClaim(
+                source=source,
+                lat_e7=round(place.lat * 1e7),
+                lon_e7=round(place.lon * 1e7),
+                error_cm=-1 if place.error_cm is None else place.error_cm,
+                tag=stored.tag,
+                raw=stored.raw,
+                offset=stored.offset,
+                own=own,
+            )
+        )
+
+
+def _format(reading: Reading, found: List[Claim]) -> FormatClaim:
+    kind, mime = reading.type or "", reading.mime or ""
+    readable = any(
+        isinstance(claim, TimeClaim) and claim.offset >= 0 and claim.role == "capture"
+        for claim in found
+    )
+    unread = None if readable else reading.stored(*_TIME_TAGS)
+    if unread is None:
+        return FormatClaim(type=kind, mime=mime, timeless=kind in TIMELESS)
+    return FormatClaim(
+        type=kind,
+        mime=mime,
+        timeless=False,
+        unreadable_tag=unread.tag,
+        unreadable_raw=unread.raw,
+        unreadable_offset=unread.offset,
+    )
