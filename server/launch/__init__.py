@@ -1,0 +1,1 @@
+"""Starting and stopping the whole installation: store, web, worker and sequencer."""

@@ -1,0 +1,62 @@
+"""The web server's process: HTTP for this machine, or with ``--tls`` HTTPS for the network."""
+
+import datetime
+import os
+import signal
+import sys
+import sysconfig
+import threading
+import time
+from pathlib import Path
+
+from server.launch import certificates
+from server.launch.after_store import main as run_after_store
+from server.settings import Settings
+
+_LOOK_EVERY_S = 6 * 3600
+
+
+def main(arguments: list[str]) -> None:
+    """Become gunicorn once the store is ready."""
+    settings = Settings.from_env(os.environ)
+    if "--tls" not in arguments:
+        run_after_store(command(settings, address=f"{settings.bind}:{settings.port}"))
+    if settings.tls_cert_path is None:
+        # The Procfile names this process for everybody; without a DNS name it has no work.
+        signal.pause()
+        return
+    run_after_store(
+        [
+            *command(settings, address=f"0.0.0.0:{settings.tls_port}"),
+            f"--certfile={settings.tls_cert_path}",
+            f"--keyfile={settings.tls_key_path}",
+        ]
+    )
+
+
+def command(settings: Settings, *, address: str) -> list[str]:
+    """gunicorn's command line for one front."""
+    return [
+        str(Path(sysconfig.get_path("scripts")) / "gunicorn"),
+        "--config=python:server.launch.gunicorn",
+        f"--bind={address}",
+        "server.launch.wsgi:application",
+    ]
+
+
+def renew_while_running(settings: Settings) -> None:
+    """Renew the local certificate in the background for as long as the process lives."""
+    if settings.tls_root_path is None or settings.public_name is None:
+        return
+    folder, name = settings.tls_root_path.parent, settings.public_name
+
+    def look() -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            certificates.ensure_local(folder, name, now=datetime.datetime.now(datetime.UTC))
+
+    threading.Thread(target=look, name="certificate-renewal", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
