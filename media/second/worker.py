@@ -1,0 +1,125 @@
+"""The process that runs code we did not write on files we did not make.
+
+Started by ``media.second`` as a script of its own, so that it imports nothing of
+ours. It answers requests on its standard streams: a JSON line that says how many
+bytes follow, then the bytes, in both directions. It takes its limits on itself
+before it touches the first byte, and ends when its input ends.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+MEMORY_LIMIT_BYTES = 512 * 1024 * 1024
+OPEN_FILES_LIMIT = 32
+PIXEL_LIMIT = 64 * 1024 * 1024
+# An MPO is opened as the JPEG that it begins with.
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
+THUMBNAIL_PIXELS = 512
+
+#: Names of the second reader for the tags that both readers read.
+_TAGS = {
+    "Image Make": "IFD0:Make",
+    "Image Model": "IFD0:Model",
+    "Image Software": "IFD0:Software",
+    "Image DateTime": "IFD0:ModifyDate",
+    "EXIF DateTimeOriginal": "ExifIFD:DateTimeOriginal",
+    "EXIF DateTimeDigitized": "ExifIFD:CreateDate",
+    "EXIF OffsetTimeOriginal": "ExifIFD:OffsetTimeOriginal",
+    "EXIF SubSecTimeOriginal": "ExifIFD:SubSecTimeOriginal",
+    "GPS GPSDate": "GPS:GPSDateStamp",
+    "GPS GPSTimeStamp": "GPS:GPSTimeStamp",
+    "GPS GPSLatitude": "GPS:GPSLatitude",
+    "GPS GPSLongitude": "GPS:GPSLongitude",
+}
+
+
+def confine(cpu_seconds: int) -> None:
+    """Bound what this process may use, for good."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_LIMIT, OPEN_FILES_LIMIT))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    allow_cpu(cpu_seconds)
+
+
+def allow_cpu(seconds: int) -> None:
+    """Let the process use ``seconds`` more of processor time; then the kernel ends it."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime) + 1
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, most))
+
+
+def read_exif(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The tags that exifread sees, by our names, fractions as ``a/b``."""
+    import exifread
+
+    tags = exifread.process_file(io.BytesIO(data), details=False, strict=False)
+    values = {
+        ours: " ".join(map(str, tag.values)) if isinstance(tag.values, list) else str(tag.values)
+        for theirs, ours in _TAGS.items()
+        if (tag := tags.get(theirs)) is not None
+    }
+    return {"reader": f"exifread {exifread.__version__}", "values": values}, b""
+
+
+def draw_thumbnail(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A small JPEG of the picture, upright, without any of its metadata."""
+    import PIL
+    from PIL import Image, ImageOps
+
+    # The size is judged below, before a pixel is decoded, and without a warning on the way.
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as picture:
+        if picture.width * picture.height > PIXEL_LIMIT:
+            raise ValueError(f"{picture.width}x{picture.height} pixels")
+        picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        upright = ImageOps.exif_transpose(picture)
+        plain = Image.new("RGB", upright.size, "white")
+        transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
+        layer = upright.convert("RGBA" if transparent else "RGB")
+        plain.paste(layer, mask=layer if transparent else None)
+        out = io.BytesIO()
+        plain.save(out, "JPEG", quality=80, optimize=True)
+        answer = {"made_with": f"Pillow {PIL.__version__}", "width": plain.width}
+        return answer | {"height": plain.height}, out.getvalue()
+
+
+_TASKS: dict[str, Callable[[bytes], tuple[dict[str, Any], bytes]]] = {
+    "exif": read_exif,
+    "thumbnail": draw_thumbnail,
+}
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the input ends."""
+    while header := requests.readline():
+        request = json.loads(header)
+        data = requests.read(request["size"])
+        allow_cpu(request["cpu_seconds"])
+        payload = b""
+        try:
+            answer, payload = _TASKS[request["task"]](data)
+        # Whatever foreign code raises about a foreign file is an answer, not our fault:
+        # eleven types of exception were seen from the reader alone.
+        except Exception as error:
+            answer = {"failed": f"{type(error).__name__}: {error}"[:200]}
+        line = json.dumps(answer | {"size": len(payload)}).encode("ascii")
+        answers.write(line + b"\n" + payload)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    confine(int(sys.argv[1]))
+    answers = sys.stdout.buffer
+    # What a library prints must not be taken for an answer.
+    sys.stdout = sys.stderr
+    serve(sys.stdin.buffer, answers)
