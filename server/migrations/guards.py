@@ -17,6 +17,7 @@ EVIDENCE: dict[str, Sequence[str]] = {
     "ledger_subject": ("about", "generation", "leaf_index"),
     "checkpoint": ("generation", "size"),
     "media_facts": ("sha256", "reader_version"),
+    "item_check": ("id",),
     "finding": ("id",),
     "judgement": ("id",),
     "erasure": ("target",),
@@ -50,8 +51,7 @@ def _sqlite() -> Iterator[str]:
         condition = ""
         if table in ERASABLE:
             condition = (
-                "WHEN NOT EXISTS (SELECT 1 FROM erasure "
-                f"WHERE target = {_target(table, key)}) "
+                f"WHEN NOT EXISTS (SELECT 1 FROM erasure WHERE target = {_target(table, key)}) "
             )
         yield (
             f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {condition}"

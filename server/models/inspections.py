@@ -178,6 +178,8 @@ class EvidenceItem(Base):
     accuracy_cm: Mapped[int | None]
     fix_at_ms: Mapped[Millis | None]
     state: Mapped[str] = mapped_column(String(16))
+    #: Set whenever something arrives that the rules compare; the worker clears it.
+    check_wanted: Mapped[bool] = mapped_column(index=True)
     discard_reason: Mapped[Body]
     outside_seal: Mapped[bool]
 
@@ -201,6 +203,7 @@ class Finding(Base):
     __tablename__ = "finding"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    check_id: Mapped[int] = mapped_column(ForeignKey("item_check.id"), index=True)
     item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), index=True)
     code: Mapped[str] = mapped_column(String(40))
     severity: Mapped[str] = mapped_column(String(16))
@@ -211,15 +214,17 @@ class Finding(Base):
 
 
 class ItemCheck(Base):
-    """The verdict of one run of the rules over an item."""
+    """One run of the rules over an item; the newest is shown, the older ones are kept."""
 
     __tablename__ = "item_check"
 
-    item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), primary_key=True)
-    rule_version: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    item_id: Mapped[Uuid] = mapped_column(ForeignKey("evidence_item.id"), index=True)
+    rule_version: Mapped[str] = mapped_column(String(16))
     verdict: Mapped[str] = mapped_column(String(16))
     claims: Mapped[Body]
     checked_at_ms: Mapped[Millis]
+    ledger_index: Mapped[Big]
 
 
 class Derivative(Base):

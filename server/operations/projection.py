@@ -279,6 +279,12 @@ class Projector:
                 .where(table.inspection_id == inspection.id)
                 .values(outside_seal=column.not_in(inside))
             )
+        # The window of the visit is known only now.
+        self._session.execute(
+            update(EvidenceItem)
+            .where(EvidenceItem.inspection_id == inspection.id, EvidenceItem.state != "captured")
+            .values(check_wanted=True)
+        )
         return inspection.id
 
     def _save_record(self, act: _Act) -> str:
@@ -349,6 +355,7 @@ class Projector:
                 accuracy_cm=_within(pos.get("acc"), 2_000_000_000),
                 fix_at_ms=_within(pos.get("fix_ms"), 2**53),
                 state="stored" if stored else "captured",
+                check_wanted=stored,
                 discard_reason="",
                 outside_seal=self._outside_seal(inspection, "media", sha256),
             )

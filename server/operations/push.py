@@ -20,6 +20,7 @@ from server.models.journal import (
     LineOutcome,
     QuarantinedLine,
 )
+from server.models.ledger import Generation
 from server.operations import ledger
 from server.operations.enrolment import DeviceIdentity
 from server.operations.projection import Projector, about_line
@@ -394,7 +395,7 @@ def _receipts(
     device: DeviceIdentity,
     epoch: str,
     fresh: Sequence[_Placed],
-    generation: ledger.Generation,
+    generation: Generation,
     first_index: int,
     signer: NoteSigner,
     clock: str,
