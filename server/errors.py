@@ -7,6 +7,7 @@ in the catalogue under ``errors.<code>``.
 from http import HTTPStatus
 
 from flask import Flask, Response, json, request
+from media import hashing, store, upload
 from media.errors import MediaError
 from werkzeug.exceptions import HTTPException
 
@@ -16,7 +17,10 @@ from sync import catalogue
 from sync.errors import SyncError
 from sync.evidence import errors as journal
 
-STATUS: dict[type[Exception], HTTPStatus] = {
+#: tus 1.0 gives its own number to a checksum that does not agree.
+CHECKSUM_MISMATCH = 460
+
+STATUS: dict[type[Exception], int] = {
     failures.NotFound: HTTPStatus.NOT_FOUND,
     failures.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     failures.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -40,6 +44,25 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     failures.CsrfFailed: HTTPStatus.FORBIDDEN,
     failures.PackageNotReady: HTTPStatus.CONFLICT,
     failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
+    upload.HeaderInvalid: HTTPStatus.BAD_REQUEST,
+    upload.VersionUnsupported: HTTPStatus.PRECONDITION_FAILED,
+    upload.BodyTypeWrong: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    upload.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    upload.UploadGone: HTTPStatus.GONE,
+    upload.UploadBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    upload.PatchEnded: HTTPStatus.CONFLICT,
+    upload.WrongOffset: HTTPStatus.CONFLICT,
+    upload.TakenOver: HTTPStatus.CONFLICT,
+    upload.BodyCut: HTTPStatus.BAD_REQUEST,
+    upload.BodyStalled: HTTPStatus.REQUEST_TIMEOUT,
+    upload.ChunkDamaged: CHECKSUM_MISMATCH,
+    upload.DigestMismatch: CHECKSUM_MISMATCH,
+    store.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    store.ObjectMissing: HTTPStatus.NOT_FOUND,
+    store.ObjectDiffers: HTTPStatus.INTERNAL_SERVER_ERROR,
+    store.MultipartGone: HTTPStatus.CONFLICT,
+    store.DeletionRefused: HTTPStatus.FORBIDDEN,
+    hashing.HashStateUnusable: HTTPStatus.INTERNAL_SERVER_ERROR,
     journal.NotCanonical: HTTPStatus.BAD_REQUEST,
     journal.LineMalformed: HTTPStatus.BAD_REQUEST,
     journal.LineTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -52,7 +75,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 }
 
 
-def status_of(error: Exception) -> HTTPStatus:
+def status_of(error: Exception) -> int:
     """The HTTP status of ``error`` by its nearest listed class; 500 if none is listed."""
     for kind in type(error).__mro__:
         if kind in STATUS:

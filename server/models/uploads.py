@@ -20,7 +20,7 @@ class Upload(Base):
     __tablename__ = "upload"
     __table_args__ = (
         CheckConstraint(f"status IN {UPLOAD_STATES}", name="status_known"),
-        CheckConstraint("length IS NULL OR byte_offset <= length", name="within_length"),
+        CheckConstraint("byte_offset BETWEEN 0 AND length", name="within_length"),
         Index("ix_upload_owner", "owner"),
         Index("ix_upload_status", "status", "expires_at_ms"),
     )
@@ -29,7 +29,7 @@ class Upload(Base):
     organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"))
     device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
     sha256: Mapped[Digest] = mapped_column(index=True)
-    length: Mapped[Big | None]
+    length: Mapped[Big]
     filename: Mapped[Name]
     filetype: Mapped[str] = mapped_column(String(100))
     awaits_line: Mapped[bool]

@@ -1,0 +1,261 @@
+"""Resumable uploads over tus 1.0, and "which of these do you lack?" (docs/protocol.md §7)."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+from flask_smorest import Blueprint
+from marshmallow import fields, validate
+from werkzeug.exceptions import MethodNotAllowed
+
+from media.store import StoreUnavailable
+from media.upload import (
+    BODY_TYPE,
+    CHECKSUM_ALGORITHMS,
+    TUS_EXTENSIONS,
+    TUS_VERSION,
+    BodyTypeWrong,
+    HeaderInvalid,
+    PatchEnded,
+    TooLarge,
+    UploadBusy,
+    VersionUnsupported,
+    read_checksum,
+    read_metadata,
+    read_number,
+)
+from server.api.auth import BEARER, calling_device, require_device
+from server.api.schemas import Body, digest_field
+from server.api.upload_body import body_of
+from server.db import reading
+from server.errors import problem, request_language, status_of
+from server.operations import uploads
+from server.operations.uploads import Desk, UploadState
+
+bp = Blueprint("uploads", __name__, url_prefix="/api/v1", description="媒体上传（tus 1.0）")
+
+DIGESTS_LIMIT = 1000
+_EXTENSION = "liuhen_uploads"
+_TUS = {
+    **BEARER,
+    "parameters": [
+        {
+            "name": "Tus-Resumable",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string", "enum": [TUS_VERSION]},
+        }
+    ],
+}
+
+
+class DigestsSchema(Body):
+    digests = fields.List(
+        digest_field(), required=True, validate=validate.Length(max=DIGESTS_LIMIT)
+    )
+
+
+class LackingSchema(Body):
+    lacking = fields.List(fields.String(), metadata={"description": "announced; please send"})
+    unannounced = fields.List(
+        fields.String(), metadata={"description": "no journal line names them; nothing is said"}
+    )
+
+
+def open_desk(state: BlueprintSetupState) -> None:
+    state.app.extensions[_EXTENSION] = uploads.open_desk(state.app)
+
+
+def desk() -> Desk:
+    """The upload desk of the current application."""
+    opened: Desk = current_app.extensions[_EXTENSION]
+    return opened
+
+
+@bp.post("/media/lacking")
+@bp.doc(**BEARER)
+@bp.arguments(DigestsSchema)
+@bp.response(200, LackingSchema)
+@require_device
+def media_lacking(asked: dict[str, Any]) -> dict[str, Any]:
+    """Which of these announced digests have no stored bytes yet."""
+    with reading() as session:
+        answer = uploads.lacking(
+            session, asked["digests"], organization_id=calling_device().organization_id
+        )
+    return {"lacking": answer.lacking, "unannounced": answer.unannounced}
+
+
+def tus_options(upload_id: str | None = None) -> Response:
+    """What this server speaks; needs no token."""
+    answer = Response(status=HTTPStatus.NO_CONTENT)
+    answer.headers["Tus-Version"] = TUS_VERSION
+    answer.headers["Tus-Extension"] = ",".join(TUS_EXTENSIONS)
+    answer.headers["Tus-Max-Size"] = str(desk().limit_bytes)
+    answer.headers["Tus-Checksum-Algorithm"] = ",".join(CHECKSUM_ALGORITHMS)
+    return answer
+
+
+# Flask answers OPTIONS by itself unless it is told not to.
+for _rule in ("/uploads", "/uploads/<upload_id>"):
+    bp.add_url_rule(
+        _rule, view_func=tus_options, methods=["OPTIONS"], provide_automatic_options=False
+    )
+
+
+@bp.post("/uploads")
+@bp.doc(**_TUS)
+@require_device
+def create_upload() -> Response:
+    """Begin an upload of announced bytes, with their beginning in the body if you like."""
+    _check_version()
+    device = calling_device()
+    length = _length()
+    metadata = read_metadata(request.headers.get("Upload-Metadata"))
+    has_body = request.content_type == BODY_TYPE
+    if not has_body and request.content_length:
+        raise BodyTypeWrong(request.content_type)
+    if has_body and request.content_length is not None and request.content_length > length:
+        raise TooLarge(limit=length, got=request.content_length)
+    checksum = read_checksum(request.headers.get("Upload-Checksum"))
+    state = uploads.begin(
+        desk(),
+        metadata,
+        length=length,
+        device_id=device.id,
+        organization_id=device.organization_id,
+    )
+    location = f"{request.host_url}api/v1/uploads/{state.id}"
+    try:
+        if has_body and state.status == "open":
+            body = body_of(request)
+            state = uploads.receive(desk(), state.id, body, given=0, checksum=checksum)
+    except PatchEnded as error:
+        # The upload exists: a client that still listens learns where to go on.
+        answer = _ended(error)
+        answer.headers["Location"] = location
+        return answer
+    answer = _progress(state, HTTPStatus.CREATED)
+    answer.headers["Location"] = location
+    return answer
+
+
+@bp.route("/uploads/<upload_id>", methods=["HEAD"])
+@bp.doc(**_TUS)
+@require_device
+def look_at_upload(upload_id: str) -> Response:
+    """How far an upload is; the offset in the answer is the one the next PATCH must use."""
+    return _look(upload_id)
+
+
+@bp.route("/uploads/<upload_id>", methods=["PATCH"])
+@bp.doc(**_TUS)
+@require_device
+def append_to_upload(upload_id: str) -> Response:
+    """Append the body at ``Upload-Offset``; a body cut on the way keeps what arrived."""
+    return _append(upload_id)
+
+
+@bp.route("/uploads/<upload_id>", methods=["DELETE"])
+@bp.doc(**_TUS)
+@require_device
+def give_up_upload(upload_id: str) -> Response:
+    """Give an upload up; bytes that are stored already stay."""
+    return _give_up(upload_id)
+
+
+@bp.route("/uploads/<upload_id>", methods=["POST"])
+@bp.doc(**_TUS)
+@require_device
+def overridden(upload_id: str) -> Response:
+    """PATCH, HEAD or DELETE through proxies that know only POST (X-HTTP-Method-Override)."""
+    match request.headers.get("X-HTTP-Method-Override", "").upper():
+        case "PATCH":
+            return _append(upload_id)
+        case "HEAD":
+            return _look(upload_id)
+        case "DELETE":
+            return _give_up(upload_id)
+        case _:
+            raise MethodNotAllowed(valid_methods=["HEAD", "PATCH", "DELETE", "OPTIONS"])
+
+
+def _look(upload_id: str) -> Response:
+    _check_version()
+    state = uploads.look(desk(), upload_id, organization_id=calling_device().organization_id)
+    answer = _progress(state, HTTPStatus.OK)
+    answer.headers["Upload-Length"] = str(state.length)
+    return answer
+
+
+def _append(upload_id: str) -> Response:
+    _check_version()
+    if request.content_type != BODY_TYPE:
+        raise BodyTypeWrong(request.content_type)
+    given = read_number("Upload-Offset", request.headers.get("Upload-Offset"))
+    checksum = read_checksum(request.headers.get("Upload-Checksum"))
+    uploads.check_mine(desk(), upload_id, organization_id=calling_device().organization_id)
+    body = body_of(request)
+    state = uploads.receive(desk(), upload_id, body, given=given, checksum=checksum)
+    return _progress(state, HTTPStatus.NO_CONTENT)
+
+
+def _give_up(upload_id: str) -> Response:
+    _check_version()
+    uploads.terminate(desk(), upload_id, organization_id=calling_device().organization_id)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _check_version() -> None:
+    if request.headers.get("Tus-Resumable") != TUS_VERSION:
+        raise VersionUnsupported(request.headers.get("Tus-Resumable", "missing"))
+
+
+def _length() -> int:
+    if "Upload-Defer-Length" in request.headers:
+        raise HeaderInvalid("Upload-Defer-Length", "not offered")
+    if "Upload-Concat" in request.headers:
+        raise HeaderInvalid("Upload-Concat", "not offered")
+    return read_number("Upload-Length", request.headers.get("Upload-Length"))
+
+
+def _progress(state: UploadState, status: HTTPStatus) -> Response:
+    answer = Response(status=status)
+    answer.headers["Upload-Offset"] = str(state.offset)
+    if state.status == "open":
+        expires = datetime.fromtimestamp(state.expires_at_ms // 1000, UTC)
+        answer.headers["Upload-Expires"] = format_datetime(expires, usegmt=True)
+    return answer
+
+
+def _ended(error: PatchEnded) -> Response:
+    answer = problem(error.code, status_of(error), request_language(), str(error))
+    answer.headers["Upload-Offset"] = str(error.offset)
+    return answer
+
+
+def _later(error: UploadBusy | StoreUnavailable) -> Response:
+    current_app.logger.warning("upload_deferred code=%s reason=%s", error.code, error)
+    # What the store said is for the log: it names keys and addresses.
+    answer = problem(error.code, status_of(error), request_language())
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
+def _tus_headers(answer: Response) -> Response:
+    if "/uploads" in request.path:
+        answer.headers["Tus-Resumable"] = TUS_VERSION
+        answer.headers["Cache-Control"] = "no-store"
+        if answer.status_code == HTTPStatus.PRECONDITION_FAILED:
+            answer.headers["Tus-Version"] = TUS_VERSION
+    return answer
+
+
+bp.record(open_desk)
+bp.register_error_handler(PatchEnded, _ended)
+for _kind in (UploadBusy, StoreUnavailable):
+    bp.register_error_handler(_kind, _later)
+bp.after_request(_tus_headers)

@@ -1,0 +1,44 @@
+"""Resumable uploads: bytes of announced media into the store (docs/protocol.md §7)."""
+
+from server.operations.uploads.committing import (
+    after_stored,
+    finish_interrupted_commits,
+    on_mismatch,
+)
+from server.operations.uploads.desk import Desk, UploadState
+from server.operations.uploads.heart import Heart
+from server.operations.uploads.offers import (
+    Lacking,
+    announced,
+    begin,
+    check_mine,
+    collect_leftovers,
+    expire_uploads,
+    lacking,
+    look,
+    terminate,
+)
+from server.operations.uploads.opening import open_desk
+from server.operations.uploads.writing import Body, NoBody, receive
+
+__all__ = [
+    "Body",
+    "Desk",
+    "Heart",
+    "Lacking",
+    "NoBody",
+    "UploadState",
+    "after_stored",
+    "announced",
+    "begin",
+    "check_mine",
+    "collect_leftovers",
+    "expire_uploads",
+    "finish_interrupted_commits",
+    "lacking",
+    "look",
+    "on_mismatch",
+    "open_desk",
+    "receive",
+    "terminate",
+]

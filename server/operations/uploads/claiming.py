@@ -1,0 +1,98 @@
+"""Coming to write an upload: ask a living writer to let go, fence off a dead one."""
+
+import time
+from typing import assert_never
+
+from sqlalchemy import update
+
+from media.upload import (
+    DEAD_AFTER_MS,
+    RELEASE_WAIT_MS,
+    AskAndWait,
+    Free,
+    TakeOver,
+    UploadBusy,
+    decide_tenure,
+)
+from server.models.uploads import Upload
+from server.operations.uploads.committing import finish_commit
+from server.operations.uploads.desk import Desk, UploadState, beat_age_ms, changed_rows, load
+
+_LOOK_AGAIN_S = 0.02
+
+
+def vacate(desk: Desk, upload_id: str) -> UploadState:
+    """The state of an upload that nobody writes; what its last writer had is in it.
+
+    Takes as long as the writer needs to flush, at most 3 s; a dead one costs nothing.
+
+    Raises:
+        NotFound: there is no such upload.
+        UploadBusy: a living process is still committing it.
+    """
+    asked_at: float | None = None
+    while True:
+        waited_ms = 0 if asked_at is None else int((time.monotonic() - asked_at) * 1000)
+        with desk.read() as session:
+            state = load(session, upload_id)
+            age = beat_age_ms(session, state.owner) if state.owner else None
+        match decide_tenure(owned=state.owner is not None, beat_age_ms=age, waited_ms=waited_ms):
+            case Free():
+                if state.status != "committing":
+                    return state
+                finish_commit(desk, upload_id)
+            case AskAndWait():
+                if asked_at is None:
+                    asked_at = time.monotonic()
+                    _ask_to_release(desk, state)
+                time.sleep(_LOOK_AGAIN_S)
+            case TakeOver():
+                alive = age is not None and age <= DEAD_AFTER_MS
+                if state.status == "committing" and alive and waited_ms >= RELEASE_WAIT_MS:
+                    raise UploadBusy(upload_id)
+                _fence_off(desk, state)
+            case other:
+                assert_never(other)
+
+
+def claim(desk: Desk, state: UploadState) -> UploadState | None:
+    """Make this process the writer of ``state``; None if somebody else was faster."""
+    with desk.write() as session:
+        desk.heart.beat(session)
+        result = session.execute(
+            update(Upload)
+            .where(
+                Upload.id == state.id,
+                Upload.fence == state.fence,
+                Upload.owner.is_(None),
+                Upload.status == "open",
+            )
+            .values(
+                owner=desk.heart.process_id,
+                fence=state.fence + 1,
+                release_wanted=False,
+                expires_at_ms=desk.now_ms() + desk.ttl_ms,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        return load(session, state.id) if changed_rows(result) == 1 else None
+
+
+def _ask_to_release(desk: Desk, state: UploadState) -> None:
+    with desk.write() as session:
+        session.execute(
+            update(Upload)
+            .where(Upload.id == state.id, Upload.fence == state.fence)
+            .values(release_wanted=True)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _fence_off(desk: Desk, state: UploadState) -> None:
+    with desk.write() as session:
+        session.execute(
+            update(Upload)
+            .where(Upload.id == state.id, Upload.fence == state.fence)
+            .values(owner=None, fence=state.fence + 1, release_wanted=False)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,323 @@
+"""From all bytes received to a stored object, so that no crash leaves either side alone.
+
+First the row says what is to become of the bytes (``committing``), then the store
+makes the object, then the row says that it has. Every step may be repeated by
+anybody: a sweeper does it for processes that died in between (docs/protocol.md §7).
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from media.hashing import RunningDigest
+from media.store import MultipartGone, ObjectMissing, StoreUnavailable
+from media.upload import DEAD_AFTER_MS, in_one_piece
+from server.models.uploads import MediaObject, QuarantinedMedia, Upload
+from server.operations import ledger
+from server.operations.uploads.desk import (
+    Desk,
+    UploadState,
+    beat_age_ms,
+    change,
+    changed_rows,
+    load,
+)
+
+_log = logging.getLogger(__name__)
+
+#: Called in the transaction that stores an object, with its digest.
+after_stored: list[Callable[[Session, str], None]] = []
+#: Called in the transaction that sets bytes aside, with the announced and the found digest.
+on_mismatch: list[Callable[[Session, str, str], None]] = []
+
+
+@dataclass(frozen=True)
+class Intended:
+    """The row says what is to be made; the store comes next."""
+
+    state: UploadState
+
+
+@dataclass(frozen=True)
+class AlreadyStored:
+    """The same bytes are in the store since earlier; this upload is finished."""
+
+    state: UploadState
+
+
+@dataclass(frozen=True)
+class Contended:
+    """Another upload of the same bytes is being committed."""
+
+    upload_id: str
+
+
+Begun = Intended | AlreadyStored | Contended
+
+
+def commit(
+    desk: Desk, state: UploadState, *, found: str | None, crc32: int, content: bytes | None
+) -> UploadState:
+    """Store the bytes of a complete upload and answer how it ended.
+
+    Args:
+        found: their SHA-256; None if it must be read again from the store.
+        content: all of them, for a file in one piece.
+
+    Raises:
+        Fenced: somebody else has taken the upload over.
+        StoreUnavailable: nothing is decided; the bytes acknowledged before are safe.
+    """
+    while True:
+        match _begin(desk, state, found=found, crc32=crc32):
+            case AlreadyStored(done):
+                _discard(desk, state)
+                return done
+            case Contended(other):
+                finish_commit(desk, other)
+            case Intended(intended):
+                return _carry_out(desk, intended, crc32=crc32, content=content)
+
+
+def finish_commit(desk: Desk, upload_id: str) -> UploadState:
+    """Repeat whatever an interrupted commit had left to do.
+
+    Raises:
+        StoreUnavailable: the store cannot be asked now.
+    """
+    with desk.read() as session:
+        state = load(session, upload_id)
+        intended = session.get(MediaObject, state.sha256)
+    if state.status != "committing":
+        return state
+    crc32 = intended.crc32 if intended is not None else state.digest.crc32
+    return _carry_out(desk, state, crc32=crc32, content=None)
+
+
+def finish_interrupted_commits(desk: Desk) -> list[str]:
+    """Finish the commits of processes that died; answers the uploads looked at."""
+    with desk.read() as session:
+        rows = session.execute(
+            select(Upload.id, Upload.owner).where(Upload.status == "committing")
+        ).all()
+        orphaned = [
+            row.id
+            for row in rows
+            if (age := beat_age_ms(session, row.owner)) is None or age > DEAD_AFTER_MS
+        ]
+    for upload_id in orphaned:
+        finish_commit(desk, upload_id)
+    return orphaned
+
+
+def _begin(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> Begun:
+    try:
+        return _write_intent(desk, state, found=found, crc32=crc32)
+    except IntegrityError:
+        # On PostgreSQL another upload of the same bytes may have come first by a hair.
+        return _write_intent(desk, state, found=found, crc32=crc32)
+
+
+def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> Begun:
+    with desk.write() as session:
+        intended = change(session, state, status="committing", found_sha256=found)
+        if found != state.sha256:
+            return Intended(intended)
+        existing = session.get(MediaObject, found, populate_existing=True)
+        if existing is None:
+            _add_object(session, intended, crc32=crc32, stored_at_ms=None)
+        elif existing.status == "stored":
+            return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
+        elif existing.key != intended.target_key:
+            # Only files in parts have keys of their own; undo and let the other go first.
+            other = existing.key.rpartition("/")[2]
+            change(session, intended, status="open", found_sha256=None)
+            return Contended(other)
+        return Intended(intended)
+
+
+def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | None) -> UploadState:
+    try:
+        if in_one_piece(state.length):
+            _make_single(desk, state, content)
+        else:
+            # Parts are listed in the row before anything can be committed.
+            desk.store.complete(state.target_key, state.multipart_id or "", state.parts)
+    except ObjectMissing:
+        return _reopen(desk, state, offset=state.offset)
+    except MultipartGone:
+        _log.error("upload_lost_by_store upload=%s", state.id)
+        return _reopen(desk, state, offset=0)
+    except StoreUnavailable:
+        if content is not None:
+            _reopen(desk, state, offset=state.offset)
+        raise
+    if state.found_sha256 is None:
+        state, crc32 = _hash_again(desk, state)
+    with desk.write() as session:
+        done = _settle(desk, session, state, crc32=crc32)
+    _delete_tails(desk, state)
+    return done
+
+
+def _make_single(desk: Desk, state: UploadState, content: bytes | None) -> None:
+    found = state.found_sha256
+    if content is not None and found is not None:
+        desk.store.put_once(state.target_key, content, size=state.length, sha256=found)
+    elif desk.store.head(state.target_key).size != state.length:
+        raise ObjectMissing(state.target_key)
+
+
+def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> UploadState:
+    """Write down that the object is there, once, with its ledger event last."""
+    now_ms = desk.now_ms()
+    genuine = state.found_sha256 == state.sha256
+    result = session.execute(
+        update(Upload)
+        # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
+        .where(Upload.id == state.id, Upload.status.in_(("committing", "open")))
+        .values(
+            status="stored" if genuine else "quarantined",
+            offset=state.length,
+            found_sha256=state.found_sha256,
+            parts="[]",
+            tails="[]",
+            hash_state=None,
+            owner=None,
+            release_wanted=False,
+            fence=Upload.fence + 1,
+            ended_at_ms=now_ms,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if changed_rows(result) == 0:
+        return load(session, state.id)
+    about = [f"device:{state.device_id}"]
+    if genuine:
+        _settle_object(session, state, crc32=crc32, now_ms=now_ms)
+        about.append(f"media:{state.sha256}")
+    else:
+        _set_aside(session, state, now_ms=now_ms)
+    ledger.append(
+        session,
+        "verify" if genuine else "quarantine",
+        actor={"device": state.device_id},
+        subject={"sha256": state.found_sha256, "size": state.length},
+        snapshot={
+            "upload": state.id,
+            "device": state.device_id,
+            **({} if genuine else {"code": "media.digest_mismatch", "announced": state.sha256}),
+        },
+        about=about,
+        now_ms=now_ms,
+    )
+    return load(session, state.id)
+
+
+def _settle_object(session: Session, state: UploadState, *, crc32: int, now_ms: int) -> None:
+    result = session.execute(
+        update(MediaObject)
+        .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
+        .values(status="stored", stored_at_ms=now_ms, key=state.target_key)
+        .execution_options(synchronize_session=False)
+    )
+    first = changed_rows(result) == 1
+    if not first and session.get(MediaObject, state.sha256, populate_existing=True) is None:
+        _add_object(session, state, crc32=crc32, stored_at_ms=now_ms)
+        first = True
+    if first:
+        for hook in after_stored:
+            hook(session, state.sha256)
+
+
+def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
+    found = state.found_sha256 or ""
+    session.add(
+        QuarantinedMedia(
+            upload_id=state.id,
+            organization_id=state.organization_id,
+            device_id=state.device_id,
+            announced_sha256=state.sha256,
+            found_sha256=found,
+            size=state.length,
+            key=state.target_key,
+            received_at_ms=now_ms,
+        )
+    )
+    session.flush()
+    for hook in on_mismatch:
+        hook(session, state.sha256, found)
+
+
+def _add_object(
+    session: Session, state: UploadState, *, crc32: int, stored_at_ms: int | None
+) -> None:
+    session.add(
+        MediaObject(
+            sha256=state.sha256,
+            size=state.length,
+            crc32=crc32,
+            key=state.target_key,
+            status="committing" if stored_at_ms is None else "stored",
+            stored_at_ms=stored_at_ms,
+        )
+    )
+    session.flush()
+
+
+def _reopen(desk: Desk, state: UploadState, *, offset: int) -> UploadState:
+    """Take the intent back: the object is not there and cannot be made of what is kept."""
+    values: dict[str, object] = {"status": "open", "found_sha256": None, "owner": None}
+    if offset < state.offset:
+        # Counting from zero again is honest: the store has lost what was acknowledged.
+        values |= {"offset": 0, "parts": "[]", "tails": "[]", "crc32": 0}
+        values |= {"hash_state": None, "multipart_id": None}
+    with desk.write() as session:
+        result = session.execute(
+            update(Upload)
+            .where(Upload.id == state.id, Upload.status == "committing")
+            .values(**values, fence=Upload.fence + 1)
+            .execution_options(synchronize_session=False)
+        )
+        others = session.scalar(
+            select(Upload.id)
+            .where(Upload.sha256 == state.sha256, Upload.status == "committing")
+            .limit(1)
+        )
+        if changed_rows(result) == 1 and others is None:
+            session.execute(
+                delete(MediaObject)
+                .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
+                .execution_options(synchronize_session=False)
+            )
+        return load(session, state.id)
+
+
+def _hash_again(desk: Desk, state: UploadState) -> tuple[UploadState, int]:
+    """Read the whole object for its digest, where the running one could not be carried."""
+    digest = RunningDigest()
+    for piece in desk.store.stream(state.target_key):
+        digest.update(piece)
+    with desk.write() as session:
+        found = digest.hexdigest()
+        return change(session, state, found_sha256=found, crc32=digest.crc32), digest.crc32
+
+
+def _discard(desk: Desk, state: UploadState) -> None:
+    """Drop what an upload had gathered of bytes that the store has already."""
+    _delete_tails(desk, state)
+    if state.multipart_id is not None:
+        # What cannot be dropped now is collected later.
+        with suppress(StoreUnavailable):
+            desk.store.abort(state.target_key, state.multipart_id)
+
+
+def _delete_tails(desk: Desk, state: UploadState) -> None:
+    with suppress(StoreUnavailable):
+        for tail in state.tails:
+            desk.store.delete_tail(tail.key)

@@ -1,0 +1,170 @@
+"""What the upload operations work with, and an upload as it stood at one moment.
+
+These operations differ from the others: bytes go to the store between two
+transactions, never inside one. So they are given the means to open short
+transactions, and everything they change names the fence they saw.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from sqlalchemy import CursorResult, select, text, update
+from sqlalchemy.orm import Session
+
+from media.hashing import DigestState
+from media.store import Part, Store, long_key, media_key, quarantine_key
+from media.upload import Status, Tail, in_one_piece, load_parts, load_tails
+from server.failures import NotFound
+from server.models.uploads import ProcessHeartbeat, Upload
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+
+_CLOCKS = {
+    "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+}
+
+
+class Heartbeat(Protocol):
+    """The sign of life of this process (see ``heart``)."""
+
+    @property
+    def process_id(self) -> str: ...
+
+    def beat(self, session: Session) -> None: ...
+
+    def hold(
+        self, upload_id: str, fence: int, interrupt: Callable[[], None]
+    ) -> "AbstractContextManager[Tenure]": ...
+
+
+@dataclass
+class Tenure:
+    """One request's hold on an upload; ``ended`` says why it must stop, if it must."""
+
+    upload_id: str
+    fence: int
+    interrupt: Callable[[], None]
+    progress_at: float
+    ended: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The parts that upload operations need.
+
+    Attributes:
+        limit_bytes: of one file.
+        ttl_ms: an upload that stands still for so long expires.
+    """
+
+    store: Store
+    write: Transaction
+    read: Transaction
+    heart: Heartbeat
+    now_ms: Callable[[], int]
+    limit_bytes: int
+    ttl_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadState:
+    """An upload as it stood when it was read."""
+
+    id: str
+    organization_id: str
+    device_id: str
+    sha256: str
+    length: int
+    status: Status
+    offset: int
+    parts: tuple[Part, ...]
+    tails: tuple[Tail, ...]
+    next_part: int
+    multipart_id: str | None
+    digest: DigestState
+    found_sha256: str | None
+    fence: int
+    owner: str | None
+    awaits_line: bool
+    expires_at_ms: int
+
+    @property
+    def target_key(self) -> str:
+        """Where its object belongs once all bytes are there and their digest is known."""
+        if not in_one_piece(self.length):
+            return long_key(self.id)
+        if self.found_sha256 == self.sha256:
+            return media_key(self.sha256)
+        return quarantine_key(self.id)
+
+
+class Fenced(Exception):
+    """Somebody else has taken the upload over since it was read."""
+
+
+def load(session: Session, upload_id: str) -> UploadState:
+    """The present state of an upload.
+
+    Raises:
+        NotFound: if there is none of that id.
+    """
+    row = session.get(Upload, upload_id, populate_existing=True)
+    if row is None:
+        raise NotFound("upload", upload_id)
+    return UploadState(
+        id=row.id,
+        organization_id=row.organization_id,
+        device_id=row.device_id,
+        sha256=row.sha256,
+        length=row.length,
+        status=cast(Status, row.status),  # The check constraint says so.
+        offset=row.offset,
+        parts=load_parts(row.parts),
+        tails=load_tails(row.tails),
+        next_part=row.next_part,
+        multipart_id=row.multipart_id,
+        digest=DigestState(row.offset, row.crc32, row.hash_state),
+        found_sha256=row.found_sha256,
+        fence=row.fence,
+        owner=row.owner,
+        awaits_line=row.awaits_line,
+        expires_at_ms=row.expires_at_ms,
+    )
+
+
+def change(session: Session, state: UploadState, **values: Any) -> UploadState:
+    """Change the row of ``state`` and answer what it is now.
+
+    Raises:
+        Fenced: if its fence is not that of ``state`` any more.
+    """
+    result = session.execute(
+        update(Upload)
+        .where(Upload.id == state.id, Upload.fence == state.fence)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    if changed_rows(result) != 1:
+        raise Fenced(state.id)
+    return load(session, state.id)
+
+
+def changed_rows(result: Any) -> int:
+    """How many rows an UPDATE or DELETE changed."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def beat_age_ms(session: Session, process_id: str | None) -> int | None:
+    """Milliseconds since a process last beat, by the database's clock alone."""
+    beaten = session.scalar(
+        select(ProcessHeartbeat.beaten_at_ms).where(ProcessHeartbeat.process_id == process_id)
+    )
+    return None if beaten is None else database_now_ms(session) - beaten
+
+
+def database_now_ms(session: Session) -> int:
+    """The database's clock: the one clock that all web processes share."""
+    return int(session.scalar(text(_CLOCKS[session.get_bind().dialect.name])) or 0)

@@ -1,0 +1,151 @@
+"""One sign of life for a whole process, and its ear for requests to let go of an upload.
+
+A thread runs only while something is being received. It writes one heartbeat row,
+however many uploads there are, and reads which of them another request wants.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from server.models.uploads import ProcessHeartbeat, Upload
+from server.operations.uploads.desk import Tenure, Transaction, changed_rows, database_now_ms
+
+BEAT_S = 0.3
+IDLE_LIMIT_S = 30.0
+_LINGER_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+class Heart:
+    """The heartbeat of this process. ``write`` and ``read`` must work in any thread."""
+
+    def __init__(
+        self,
+        *,
+        write: Transaction,
+        read: Transaction,
+        beat_s: float = BEAT_S,
+        idle_limit_s: float = IDLE_LIMIT_S,
+    ) -> None:
+        # Made again after a fork, or two workers would vouch for one another's uploads.
+        self._identity = (os.getpid(), str(uuid4()))
+        self._write = write
+        self._read = read
+        self._beat_s = beat_s
+        self._idle_limit_s = idle_limit_s
+        self._lock = threading.Lock()
+        self._tenures: list[Tenure] = []
+        self._abandoned: set[tuple[str, int]] = set()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def process_id(self) -> str:
+        """The name under which this process holds uploads; another after a restart."""
+        if self._identity[0] != os.getpid():
+            self._identity = (os.getpid(), str(uuid4()))
+            self._tenures, self._thread = [], None
+        return self._identity[1]
+
+    def beat(self, session: Session) -> None:
+        """Write the sign of life in this transaction."""
+        now_ms = database_now_ms(session)
+        result = session.execute(
+            update(ProcessHeartbeat)
+            .where(ProcessHeartbeat.process_id == self.process_id)
+            .values(beaten_at_ms=now_ms)
+            .execution_options(synchronize_session=False)
+        )
+        if changed_rows(result) == 0:
+            session.add(ProcessHeartbeat(process_id=self.process_id, beaten_at_ms=now_ms))
+            session.flush()
+
+    @contextmanager
+    def hold(self, upload_id: str, fence: int, interrupt: Callable[[], None]) -> Iterator[Tenure]:
+        """Stay alive for one upload. ``interrupt`` is called when it must be let go.
+
+        The caller sets ``progress_at`` (monotonic seconds) whenever bytes come.
+        """
+        tenure = Tenure(upload_id, fence, interrupt, progress_at=time.monotonic())
+        with self._lock:
+            self._tenures.append(tenure)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="upload-heart", daemon=True)
+                self._thread.start()
+        try:
+            yield tenure
+        finally:
+            with self._lock:
+                self._tenures.remove(tenure)
+
+    def _run(self) -> None:
+        empty_since: float | None = None
+        while True:
+            now = time.monotonic()
+            with self._lock:
+                tenures = list(self._tenures)
+                if tenures:
+                    empty_since = None
+                elif empty_since is None:
+                    empty_since = now
+                elif now - empty_since > _LINGER_S:
+                    self._thread = None
+                    return
+            try:
+                self._round(tenures)
+            except SQLAlchemyError:
+                # Without heartbeats others take our uploads over; their fence keeps that safe.
+                _log.exception("upload_heartbeat_failed process=%s", self.process_id)
+            time.sleep(self._beat_s)
+
+    def _round(self, tenures: list[Tenure]) -> None:
+        if not tenures:
+            return
+        with self._write() as session:
+            self.beat(session)
+        with self._read() as session:
+            rows = session.execute(
+                select(Upload.id, Upload.fence, Upload.release_wanted).where(
+                    Upload.owner == self.process_id
+                )
+            ).all()
+        wanted = {(row.id, row.fence): row.release_wanted for row in rows}
+        self._give_up(wanted.keys() - {(t.upload_id, t.fence) for t in tenures})
+        now = time.monotonic()
+        for tenure in tenures:
+            # Absent means fenced off, so that nothing more can be written either.
+            if wanted.get((tenure.upload_id, tenure.fence), True):
+                self._end(tenure, "released")
+            elif now - tenure.progress_at > self._idle_limit_s:
+                self._end(tenure, "stalled")
+
+    def _give_up(self, unheld: set[tuple[str, int]]) -> None:
+        """Free uploads that are ours by name but that no request holds.
+
+        A request that failed between claim and release left them; as long as this
+        process beats for others nobody could take them over. Seen twice, since a
+        claim comes a moment before its hold.
+        """
+        for upload_id, fence in unheld & self._abandoned:
+            with self._write() as session:
+                session.execute(
+                    update(Upload)
+                    .where(Upload.id == upload_id, Upload.fence == fence)
+                    .values(owner=None, fence=fence + 1, release_wanted=False)
+                    .execution_options(synchronize_session=False)
+                )
+        self._abandoned = unheld
+
+    def _end(self, tenure: Tenure, reason: str) -> None:
+        if not tenure.ended:
+            tenure.ended = reason
+            tenure.interrupt()

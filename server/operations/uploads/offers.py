@@ -1,0 +1,253 @@
+"""Beginning, looking at, giving up and collecting uploads, and which bytes we lack."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from media.store import StoreUnavailable, long_key
+from media.upload import Metadata, TooLarge, UploadGone, check_open, in_one_piece
+from server.failures import NotFound
+from server.models.inspections import EvidenceItem
+from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
+from server.operations.uploads.claiming import vacate
+from server.operations.uploads.desk import Desk, UploadState, changed_rows, database_now_ms, load
+from server.operations.uploads.writing import NoBody, receive
+
+#: Leftovers are touched only when no request can still be about to use them.
+LEFTOVER_AGE_MS = int(timedelta(hours=24) / timedelta(milliseconds=1))
+_IN_STEP = 500
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Which digests must still be sent, and which no journal line has announced.
+
+    Nothing is said about whether an unannounced one is here.
+    """
+
+    lacking: tuple[str, ...]
+    unannounced: tuple[str, ...]
+
+
+def begin(
+    desk: Desk, metadata: Metadata, *, length: int, device_id: str, organization_id: str
+) -> UploadState:
+    """Open an upload. It is finished at once if we have announced bytes of that digest.
+
+    Media whose line has not come yet is taken too and waits for it. Such an upload
+    is never answered with "we have it", since that would tell whoever guesses.
+
+    Raises:
+        TooLarge: the file is over the limit.
+    """
+    if length > desk.limit_bytes:
+        raise TooLarge(limit=desk.limit_bytes, got=length)
+    now_ms = desk.now_ms()
+    upload_id = str(uuid4())
+    with desk.write() as session:
+        known = bool(announced(session, organization_id, [metadata.sha256]))
+        stored = known and bool(_stored(session, [metadata.sha256], size=length))
+        session.add(
+            Upload(
+                id=upload_id,
+                organization_id=organization_id,
+                device_id=device_id,
+                sha256=metadata.sha256,
+                length=length,
+                filename=metadata.filename,
+                filetype=metadata.filetype,
+                awaits_line=not known,
+                status="stored" if stored else "open",
+                offset=length if stored else 0,
+                parts="[]",
+                tails="[]",
+                next_part=1,
+                multipart_id=None,
+                hash_state=None,
+                crc32=0,
+                found_sha256=metadata.sha256 if stored else None,
+                fence=0,
+                owner=None,
+                release_wanted=False,
+                created_at_ms=now_ms,
+                expires_at_ms=now_ms + desk.ttl_ms,
+                ended_at_ms=now_ms if stored else None,
+            )
+        )
+        session.flush()
+        state = load(session, upload_id)
+    if length == 0 and not stored:
+        return receive(desk, upload_id, NoBody(), given=0, checksum=None)
+    return state
+
+
+def look(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
+    """The upload with an offset that the next PATCH will find unchanged.
+
+    Raises:
+        NotFound: there is none of that id in this organisation.
+        UploadGone: it was ended without being stored.
+        UploadBusy: it is just being committed.
+    """
+    check_mine(desk, upload_id, organization_id=organization_id)
+    state = vacate(desk, upload_id)
+    check_open(state.status)
+    if state.status == "open" and state.offset == state.length:
+        # Its writer died between the last part and the commit.
+        return receive(desk, upload_id, NoBody(), given=state.offset, checksum=None)
+    return state
+
+
+def check_mine(desk: Desk, upload_id: str, *, organization_id: str) -> None:
+    """Let only the organisation that began an upload touch it, and only while it lives.
+
+    Raises:
+        NotFound: there is none of that id in this organisation.
+        UploadGone: it has expired.
+    """
+    with desk.read() as session:
+        state = load(session, upload_id)
+    if state.organization_id != organization_id:
+        raise NotFound("upload", upload_id)
+    if state.status == "open" and state.expires_at_ms < desk.now_ms():
+        raise UploadGone("expired")
+
+
+def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
+    """Give an upload up. Bytes that are stored stay: only the upload is forgotten.
+
+    Raises:
+        NotFound, UploadGone, UploadBusy: as for :func:`look`.
+    """
+    check_mine(desk, upload_id, organization_id=organization_id)
+    state = vacate(desk, upload_id)
+    check_open(state.status)
+    _end(desk, state, status="terminated")
+
+
+def expire_uploads(desk: Desk) -> list[str]:
+    """End the uploads that stood still for too long, and answer their ids."""
+    with desk.read() as session:
+        due = session.scalars(
+            select(Upload.id).where(Upload.status == "open", Upload.expires_at_ms < desk.now_ms())
+        ).all()
+    return [upload_id for upload_id in due if _end_if_due(desk, upload_id)]
+
+
+def collect_leftovers(desk: Desk) -> list[str]:
+    """Delete tails and abort multipart uploads older than a day that no open upload needs.
+
+    Objects under ``media/`` and ``quarantine/`` are never touched.
+    """
+    before_ms = desk.now_ms() - LEFTOVER_AGE_MS
+    collected = []
+    for tail in desk.store.list("tail/"):
+        upload_id = tail.key.split("/")[1]
+        if tail.modified_at_ms < before_ms and not _needs(desk, upload_id, tail.key):
+            desk.store.delete_tail(tail.key)
+            collected.append(tail.key)
+    for multipart in desk.store.open_multiparts():
+        upload_id = multipart.key.rpartition("/")[2]
+        if multipart.begun_at_ms < before_ms and not _needs(
+            desk, upload_id, multipart.multipart_id
+        ):
+            desk.store.abort(multipart.key, multipart.multipart_id)
+            collected.append(multipart.key)
+    with desk.write() as session:
+        limit_ms = database_now_ms(session) - LEFTOVER_AGE_MS
+        session.execute(
+            delete(ProcessHeartbeat)
+            .where(ProcessHeartbeat.beaten_at_ms < limit_ms)
+            .execution_options(synchronize_session=False)
+        )
+    return collected
+
+
+def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -> Lacking:
+    """Sort ``digests`` by whether their bytes must still be sent, in the order given."""
+    known = announced(session, organization_id, digests)
+    here = _stored(session, known)
+    return Lacking(
+        lacking=tuple(d for d in digests if d in known and d not in here),
+        unannounced=tuple(d for d in digests if d not in known),
+    )
+
+
+def announced(session: Session, organization_id: str, digests: Iterable[str]) -> set[str]:
+    """Those of ``digests`` that a journal line of this organisation names."""
+    wanted, found = list(digests), set()
+    for start in range(0, len(wanted), _IN_STEP):
+        found |= set(
+            session.scalars(
+                select(EvidenceItem.sha256).where(
+                    EvidenceItem.organization_id == organization_id,
+                    EvidenceItem.sha256.in_(wanted[start : start + _IN_STEP]),
+                )
+            )
+        )
+    return found
+
+
+def _stored(session: Session, digests: Iterable[str], *, size: int | None = None) -> set[str]:
+    wanted, found = list(digests), set()
+    for start in range(0, len(wanted), _IN_STEP):
+        query = select(MediaObject.sha256).where(
+            MediaObject.sha256.in_(wanted[start : start + _IN_STEP]),
+            MediaObject.status == "stored",
+        )
+        if size is not None:
+            query = query.where(MediaObject.size == size)
+        found |= set(session.scalars(query))
+    return found
+
+
+def _end_if_due(desk: Desk, upload_id: str) -> bool:
+    state = vacate(desk, upload_id)
+    if state.status != "open" or state.expires_at_ms >= desk.now_ms():
+        return False
+    return _end(desk, state, status="expired")
+
+
+def _end(desk: Desk, state: UploadState, *, status: str) -> bool:
+    with desk.write() as session:
+        result = session.execute(
+            update(Upload)
+            .where(Upload.id == state.id, Upload.fence == state.fence, Upload.owner.is_(None))
+            .values(
+                status=status,
+                fence=state.fence + 1,
+                parts="[]",
+                tails="[]",
+                hash_state=None,
+                ended_at_ms=desk.now_ms(),
+            )
+            .execution_options(synchronize_session=False)
+        )
+    if changed_rows(result) != 1:
+        return False
+    # What the store does not let go of now is collected later.
+    with suppress(StoreUnavailable):
+        for tail in state.tails:
+            desk.store.delete_tail(tail.key)
+        if state.status == "open" and state.multipart_id and not in_one_piece(state.length):
+            desk.store.abort(long_key(state.id), state.multipart_id)
+    return True
+
+
+def _needs(desk: Desk, upload_id: str, name: str) -> bool:
+    """Whether an unfinished upload still counts on a tail key or a multipart id."""
+    with desk.read() as session:
+        try:
+            state = load(session, upload_id)
+        except NotFound:
+            return False
+    if state.status not in ("open", "committing"):
+        return False
+    # A writer may be about to name what it has just written.
+    writing = state.owner is not None
+    return writing or name == state.multipart_id or name in {tail.key for tail in state.tails}

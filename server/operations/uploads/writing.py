@@ -1,0 +1,377 @@
+"""Receiving the body of a PATCH: gather, hash, put away, and keep what arrived of a cut one.
+
+Bytes wait in an unlinked temporary file until they fill a part; what is left when
+the body ends goes into a tail object, so that whatever was acknowledged is in the
+store. The row moves only after the store has the bytes (docs/protocol.md §7).
+"""
+
+import hashlib
+import logging
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from media.hashing import HashStateUnusable, RunningDigest
+from media.store import (
+    MultipartGone,
+    ObjectMissing,
+    Part,
+    StoreUnavailable,
+    long_key,
+    tail_key,
+)
+from media.upload import (
+    MAX_TAILS,
+    BodyCut,
+    BodyStalled,
+    Checksum,
+    ChunkDamaged,
+    DigestMismatch,
+    Tail,
+    TakenOver,
+    TooLarge,
+    UploadBusy,
+    WrongOffset,
+    check_open,
+    check_patch,
+    dump_parts,
+    dump_tails,
+    in_one_piece,
+    parts_end,
+    room_in_buffer,
+)
+from server.operations.uploads.claiming import claim, vacate
+from server.operations.uploads.committing import commit
+from server.operations.uploads.desk import Desk, Fenced, Tenure, UploadState, change
+
+READ_BYTES = 256 << 10
+_IN_MEMORY_BYTES = 256 << 10
+
+_log = logging.getLogger(__name__)
+
+
+class Body(Protocol):
+    """The body of a request as it comes in.
+
+    ``expected`` is its Content-Length, None if it does not say.
+    """
+
+    expected: int | None
+
+    def read_into(self, view: memoryview) -> int:
+        """Wait for bytes; 0 at the end, when the connection is cut, or after ``interrupt``."""
+
+    def interrupt(self) -> None:
+        """Make ``read_into`` return what has arrived, then 0. May come from any thread."""
+
+    def finish(self) -> None:
+        """No more will be read: ``interrupt`` has no effect from now on."""
+
+
+class NoBody:
+    """A request without bytes."""
+
+    expected: int | None = 0
+
+    def read_into(self, view: memoryview) -> int:
+        return 0
+
+    def interrupt(self) -> None:
+        return
+
+    def finish(self) -> None:
+        return
+
+
+def receive(
+    desk: Desk, upload_id: str, body: Body, *, given: int, checksum: Checksum | None
+) -> UploadState:
+    """Append ``body`` at offset ``given`` and, when the file is complete, commit it.
+
+    Raises:
+        NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
+        WrongOffset, TooLarge: it does not fit; nothing was read.
+        BodyCut, BodyStalled, TakenOver: it ended early; what arrived is kept.
+        ChunkDamaged: it does not have its checksum; none of it is kept.
+        DigestMismatch: the file is complete and not what was announced.
+        StoreUnavailable: the store failed; the offset of the row still holds.
+    """
+    state = vacate(desk, upload_id)
+    check_open(state.status)
+    check_patch(stands_at=state.offset, given=given, length=state.length, body=body.expected)
+    if state.status == "stored":
+        return state
+    claimed = claim(desk, state)
+    if claimed is None:
+        raise UploadBusy(upload_id)
+    with desk.heart.hold(claimed.id, claimed.fence, body.interrupt) as tenure:
+        try:
+            done = _Writer(desk, claimed, body, checksum, tenure).run()
+        except Fenced as error:
+            raise TakenOver(given) from error
+        finally:
+            body.finish()
+    if done.status == "quarantined":
+        raise DigestMismatch(expected=done.sha256, found=done.found_sha256 or "")
+    return done
+
+
+@dataclass(frozen=True)
+class _Complete:
+    """The body came whole."""
+
+
+@dataclass(frozen=True)
+class _Short:
+    """It did not; why is in the tenure."""
+
+
+class _Writer:
+    """One PATCH. ``_state`` is the row; ``_spool`` holds what came after ``_state.offset``."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        state: UploadState,
+        body: Body,
+        checksum: Checksum | None,
+        tenure: Tenure,
+    ) -> None:
+        self._desk = desk
+        self._state = state
+        self._row = state
+        self._body = body
+        self._checksum = checksum
+        self._tenure = tenure
+        self._reserved: int | None = None
+        self._digest = self._resume_digest()
+        self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed in run
+
+    def run(self) -> UploadState:
+        with self._spool:
+            try:
+                ended = self._gather()
+                return self._conclude(ended)
+            except Fenced:
+                raise
+            except (ObjectMissing, MultipartGone) as error:
+                return self._retreat(error)
+            except BaseException:
+                self._release()
+                raise
+
+    def _resume_digest(self) -> RunningDigest | None:
+        """The digest of all bytes so far; None if it can only be known from the whole object."""
+        state = self._state
+        try:
+            return RunningDigest(state.digest)
+        except HashStateUnusable:
+            _log.warning("upload_hash_state_lost upload=%s", state.id)
+        if state.parts:
+            return None
+        digest = RunningDigest()
+        for tail in state.tails:
+            digest.update(self._desk.store.read(tail.key, 0, tail.size))
+        return digest
+
+    def _gather(self) -> _Complete | _Short:
+        state = self._state
+        left = state.length - state.offset
+        wanted = left if self._body.expected is None else self._body.expected
+        got = 0
+        hashed = None
+        if self._checksum is not None:
+            hashed = hashlib.new(self._checksum.algorithm, usedforsecurity=False)
+        view = memoryview(bytearray(min(READ_BYTES, max(wanted, 1))))
+        while got < wanted:
+            room = self._room()
+            n = self._body.read_into(view[: min(len(view), wanted - got, room)])
+            if n == 0:
+                break
+            self._tenure.progress_at = time.monotonic()
+            self._spool.write(view[:n])
+            if self._digest is not None:
+                self._digest.update(view[:n])
+            if hashed is not None:
+                hashed.update(view[:n])
+            got += n
+            if n == room and not in_one_piece(state.length):
+                self._put_part(more=got < wanted)
+        if self._body.expected is None:
+            if got == left and self._body.read_into(view[:1]):
+                raise TooLarge(limit=left, got=left + 1)
+        elif got < wanted:
+            return _Short()
+        if self._checksum and hashed and not self._checksum.agrees_with(hashed.digest()):
+            raise ChunkDamaged(self._row.offset)
+        # An interrupted body of unknown length looks like a whole one.
+        return _Short() if self._tenure.ended and self._body.expected is None else _Complete()
+
+    def _conclude(self, ended: _Complete | _Short) -> UploadState:
+        self._body.finish()
+        # A body cut by a damaged connection keeps its beginning even without its checksum
+        # being known: the digest of the whole file guards it.
+        if self._reached() == self._state.length:
+            return self._complete()
+        self._put_tail()
+        if isinstance(ended, _Complete):
+            return self._state
+        offset = self._state.offset
+        match self._tenure.ended:
+            case "released":
+                raise TakenOver(offset)
+            case "stalled":
+                raise BodyStalled(offset)
+            case _:
+                raise BodyCut(offset)
+
+    def _complete(self) -> UploadState:
+        content = None
+        if in_one_piece(self._state.length):
+            content = self._waiting_bytes()
+        elif self._reached() > parts_end(self._state.parts):
+            self._put_part(more=False)
+        if self._row.offset != self._state.offset:
+            self._save()
+        found = self._digest.hexdigest() if self._digest else None
+        crc32 = self._digest.crc32 if self._digest else 0
+        return commit(self._desk, self._state, found=found, crc32=crc32, content=content)
+
+    def _reached(self) -> int:
+        return self._state.offset + self._spool.tell()
+
+    def _room(self) -> int:
+        state = self._state
+        return room_in_buffer(offset=self._reached(), parts=state.parts, length=state.length)
+
+    def _waiting_bytes(self) -> bytes:
+        """What lies in tails, then what came since: everything that is in no part yet."""
+        pieces = []
+        for tail in self._state.tails:
+            piece = self._desk.store.read(tail.key, 0, tail.size)
+            if len(piece) != tail.size:
+                raise ObjectMissing(tail.key)
+            pieces.append(piece)
+        self._spool.seek(0)
+        pieces.append(self._spool.read())
+        return b"".join(pieces)
+
+    def _put_part(self, *, more: bool) -> None:
+        data = self._waiting_bytes()
+        number, multipart_id = self._reserve()
+        part = self._desk.store.put_part(
+            long_key(self._state.id),
+            multipart_id,
+            data,
+            number=number,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        self._advance(parts=(*self._state.parts, part), tails=(), offset=self._reached())
+        self._tenure.progress_at = time.monotonic()
+        # Bytes under a checksum are not acknowledged before it is known to hold.
+        if self._checksum is None:
+            self._save(reserve=more)
+
+    def _put_tail(self) -> None:
+        size = self._spool.tell()
+        if size:
+            offset, tails = self._state.offset, self._state.tails
+            data = b""
+            if len(tails) >= MAX_TAILS:
+                offset, tails = parts_end(self._state.parts), ()
+                data = self._waiting_bytes()
+            else:
+                self._spool.seek(0)
+                data = self._spool.read()
+            key = tail_key(self._state.id, offset=offset, epoch=self._state.fence)
+            self._desk.store.put_once(
+                key, data, size=len(data), sha256=hashlib.sha256(data).hexdigest()
+            )
+            self._advance(
+                parts=self._state.parts,
+                tails=(*tails, Tail(key, offset, len(data))),
+                offset=self._state.offset + size,
+            )
+        self._save(release=True)
+
+    def _advance(self, *, parts: tuple[Part, ...], tails: tuple[Tail, ...], offset: int) -> None:
+        """The store has the bytes of the spool; the row is told by :meth:`_save`."""
+        self._state = replace(self._state, parts=parts, tails=tails, offset=offset)
+        self._spool.seek(0)
+        self._spool.truncate()
+
+    def _reserve(self) -> tuple[int, str]:
+        """A part number that was never used: what a stalled writer still sends cannot clash."""
+        if self._state.multipart_id is None:
+            multipart_id = self._desk.store.begin_multipart(long_key(self._state.id))
+            self._update(multipart_id=multipart_id)
+        if self._reserved is None:
+            self._update(next_part=self._row.next_part + 1)
+            self._reserved = self._row.next_part - 1
+        number, self._reserved = self._reserved, None
+        return number, self._state.multipart_id or ""
+
+    def _save(self, *, reserve: bool = False, release: bool = False) -> None:
+        """Write the progress into the row, and with it what saves a second transaction."""
+        before = self._row
+        digest = self._digest.state() if self._digest else None
+        values: dict[str, Any] = {
+            "offset": self._state.offset,
+            "parts": dump_parts(self._state.parts),
+            "tails": dump_tails(self._state.tails),
+            "hash_state": digest.sha256 if digest else None,
+            "crc32": digest.crc32 if digest else 0,
+        }
+        if reserve:
+            values["next_part"] = self._row.next_part + 1
+        if release:
+            values |= {"owner": None, "release_wanted": False}
+        self._update(**values)
+        if reserve:
+            self._reserved = self._row.next_part - 1
+        # A tail that cannot be deleted now is collected later.
+        with suppress(StoreUnavailable):
+            for tail in before.tails:
+                if tail not in self._row.tails:
+                    self._desk.store.delete_tail(tail.key)
+
+    def _update(self, **values: Any) -> None:
+        with self._desk.write() as session:
+            self._row = change(session, self._row, **values)
+        self._state = replace(
+            self._row,
+            parts=self._state.parts,
+            tails=self._state.tails,
+            offset=self._state.offset,
+        )
+
+    def _release(self) -> None:
+        """Let go without progress; where even that fails, the heartbeat's care takes over."""
+        with suppress(Fenced, SQLAlchemyError):
+            self._update(owner=None, release_wanted=False)
+
+    def _retreat(self, error: ObjectMissing | MultipartGone) -> UploadState:
+        """The store has lost what was acknowledged: stand where its bytes still are.
+
+        Raises:
+            WrongOffset: always, with that place.
+        """
+        _log.error("upload_lost_by_store upload=%s key=%s", self._state.id, error.key)
+        parts = () if isinstance(error, MultipartGone) else self._row.parts
+        values: dict[str, Any] = {"offset": parts_end(parts), "parts": dump_parts(parts)}
+        if not parts:
+            values["multipart_id"] = None
+        self._update(
+            **values,
+            tails="[]",
+            hash_state=None,
+            crc32=0,
+            owner=None,
+            release_wanted=False,
+        )
+        raise WrongOffset(parts_end(parts)) from error
