@@ -19,6 +19,7 @@ from server.models.inspections import (
 from server.models.journal import LineOutcome
 from server.models.people import Officer, Person
 from server.operations.access import Actor
+from server.operations.doubts import standing
 from sync.wire import Projection
 
 PAGE = 50
@@ -171,11 +172,15 @@ def _states(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
 
 
 def _findings(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The standing findings of each inspection, counted by severity."""
     found: dict[str, dict[str, int]] = {}
     for inspection_id, severity, count in session.execute(
         select(EvidenceItem.inspection_id, Finding.severity, func.count())
         .join(Finding, Finding.item_id == EvidenceItem.id)
-        .where(EvidenceItem.inspection_id.in_(ids))
+        .where(
+            EvidenceItem.inspection_id.in_(ids),
+            standing(select(EvidenceItem.id).where(EvidenceItem.inspection_id.in_(ids))),
+        )
         .group_by(EvidenceItem.inspection_id, Finding.severity)
     ):
         found.setdefault(inspection_id or "", {})[severity] = count

@@ -1,0 +1,81 @@
+"""Which findings (核查提示) stand now: those of the newest run of the rules over each item.
+
+Older runs stay in the tables and in the ledger. A DIGEST_MISMATCH never
+passes: other bytes did arrive under that name, whatever came later.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from server.models.inspections import Finding, ItemCheck
+
+#: Worst first.
+SEVERITIES = ("fail", "warn", "undecided", "info")
+_LASTING = "DIGEST_MISMATCH"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """One finding; ``evidence`` has ``tag``, ``raw``, ``offset`` and ``expected``."""
+
+    code: str
+    severity: str
+    rule_version: str
+    evidence: dict[str, Any]
+    found_at_ms: int
+    ledger_index: int
+
+
+def standing(item_ids: Sequence[str] | Select[str]) -> ColumnElement[bool]:
+    """The condition on ``Finding`` that keeps the standing ones of ``item_ids``."""
+    newest = (
+        select(func.max(ItemCheck.id))
+        .where(ItemCheck.item_id.in_(item_ids))
+        .group_by(ItemCheck.item_id)
+    )
+    return Finding.item_id.in_(item_ids) & or_(
+        Finding.check_id.in_(newest), Finding.code == _LASTING
+    )
+
+
+def doubts_of(session: Session, item_ids: Sequence[str]) -> dict[str, tuple[Doubt, ...]]:
+    """The standing findings by item, worst first."""
+    found: dict[str, dict[tuple[str, str], Doubt]] = {}
+    for row in session.scalars(select(Finding).where(standing(item_ids)).order_by(Finding.id)):
+        doubt = Doubt(
+            code=row.code,
+            severity=row.severity,
+            rule_version=row.rule_version,
+            evidence=json.loads(row.evidence),
+            found_at_ms=row.found_at_ms,
+            ledger_index=row.ledger_index,
+        )
+        found.setdefault(row.item_id, {}).setdefault((row.code, row.evidence), doubt)
+    return {
+        item_id: tuple(sorted(doubts.values(), key=lambda doubt: rank(doubt.severity)))
+        for item_id, doubts in found.items()
+    }
+
+
+def newest_checks(session: Session, item_ids: Sequence[str]) -> dict[str, ItemCheck]:
+    """The newest run of the rules over each item, by item."""
+    rows = session.scalars(
+        select(ItemCheck).where(
+            ItemCheck.id.in_(
+                select(func.max(ItemCheck.id))
+                .where(ItemCheck.item_id.in_(item_ids))
+                .group_by(ItemCheck.item_id)
+            )
+        )
+    )
+    return {row.item_id: row for row in rows}
+
+
+def rank(severity: str) -> int:
+    """The place of a severity among :data:`SEVERITIES`; unknown ones come first."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else -1
