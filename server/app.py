@@ -10,8 +10,8 @@ from server.console import register_console
 from server.db import db
 from server.failures import ServerError
 from server.operations.installation import origin_of
-from server.operations.media_checks import item_bytes_arrived
-from server.operations.uploads import after_stored
+from server.operations.media_checks import item_bytes_arrived, item_bytes_differed
+from server.operations.uploads import after_stored, on_mismatch
 from server.services import Services, install, open_services
 from server.settings import Settings
 
@@ -39,8 +39,9 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
         services = open_services(settings, origin=origin)
     install(app, services)
     jobs.install(app, settings)
-    if item_bytes_arrived not in after_stored:
-        after_stored.append(item_bytes_arrived)
+    for hooks, hook in ((after_stored, item_bytes_arrived), (on_mismatch, item_bytes_differed)):
+        if hook not in hooks:
+            hooks.append(hook)
     register_api(app)
     register_console(app)
     # After flask-smorest, whose own handler would answer plain HTTP errors otherwise.

@@ -5,6 +5,7 @@ from typing import Any
 from flask import request
 from flask_smorest import Blueprint
 
+from server import jobs
 from server.api.auth import BEARER, require_device, require_own_journal
 from server.api.bodies import read_body
 from server.api.schemas import JournalHeadSchema, PushAnswerSchema
@@ -54,6 +55,8 @@ def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
             clock=parts.clock_state(),
             now_ms=parts.now_ms(),
         )
+    if outcome.wants_check:
+        jobs.wake(jobs.CHECK_MEDIA)
     with reading() as session:
         checkpoint = ledger.newest_checkpoint(session)
         return {

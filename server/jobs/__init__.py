@@ -11,7 +11,7 @@ from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
 from server.operations import export, media_checks, uploads
-from server.services import Services, services
+from server.services import services
 from server.settings import Settings
 
 _TASK = "liuhen.task"
@@ -19,26 +19,31 @@ _QUEUE = "liuhen.queue"
 
 CHECK_MEDIA = "check_media"
 BUILD_PACKAGES = "build_packages"
-FINISH_UPLOADS = "finish_uploads"
-
-#: Every kind of work by its permanent name.
-WORK: dict[str, Callable[[Services], None]] = {
-    CHECK_MEDIA: media_checks.check_waiting_items,
-    BUILD_PACKAGES: export.build_waiting_packages,
-    FINISH_UPLOADS: uploads.finish_interrupted_commits,
-}
+KEEP_UPLOADS = "keep_uploads"
 
 
 def install(app: Flask, settings: Settings) -> None:
     """Connect ``app`` to the queue and register all work with it."""
     queue = _open_queue(settings)
+    desk = uploads.open_desk(app)
+
+    def keep_uploads() -> None:
+        uploads.finish_interrupted_commits(desk)
+        uploads.expire_uploads(desk)
+        uploads.collect_leftovers(desk)
+
+    work: dict[str, Callable[[], object]] = {
+        CHECK_MEDIA: lambda: media_checks.check_waiting_items(services()),
+        BUILD_PACKAGES: lambda: export.build_waiting_packages(services()),
+        KEEP_UPLOADS: keep_uploads,
+    }
 
     def perform(name: str) -> None:
         with app.app_context():
-            WORK[name](services())
+            work[name]()
 
     def perform_all() -> None:
-        for name in WORK:
+        for name in work:
             perform(name)
 
     app.extensions[_QUEUE] = queue

@@ -101,6 +101,8 @@ class Projector:
         self._device = device
         self._now_ms = now_ms
         self._opened: set[str] = set()
+        #: Whether anything came that makes the worker check media again.
+        self.wants_check = False
         self._rules: dict[str, Callable[[_Act], str | None]] = {
             acts.EPOCH_OPENED: self._nothing,
             acts.SESSION_OPENED: self._open_session,
@@ -280,6 +282,7 @@ class Projector:
                 .values(outside_seal=column.not_in(inside))
             )
         # The window of the visit is known only now.
+        self.wants_check = True
         self._session.execute(
             update(EvidenceItem)
             .where(EvidenceItem.inspection_id == inspection.id, EvidenceItem.state != "captured")
@@ -327,6 +330,7 @@ class Projector:
             raise NotShown("projection.repeated_id")
         media = self._session.get(MediaObject, sha256)
         stored = media is not None and media.status == "stored"
+        self.wants_check |= stored
         pos = act.body.get("pos")
         pos = pos if isinstance(pos, dict) else {}
         self._session.add(

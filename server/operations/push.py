@@ -62,6 +62,7 @@ class PushOutcome:
     receipts: tuple[str, ...]
     next_seq: int
     head: str
+    wants_check: bool
 
 
 @dataclass
@@ -128,20 +129,22 @@ def append_lines(
         ).scalars()
     }
     plan = _plan(session, device, epoch, lines, heads)
+    newly_refused = None if _quarantined(session, device, plan.refused) else plan.refused
     fresh = [p for p in plan.placed if p.journal in (Journal.ACCEPTED, Journal.FORKED)]
-    first_index = _append_to_ledger(session, device, epoch, fresh, plan.refused, now_ms)
+    first_index = _append_to_ledger(session, device, epoch, fresh, newly_refused, now_ms)
     _store(session, device, fresh, generation.number, first_index, now_ms)
-    if plan.refused is not None:
+    if newly_refused is not None:
         _quarantine(
             session,
             device,
             epoch,
-            plan.refused,
+            newly_refused,
             generation.number,
             first_index + len(fresh),
             now_ms,
         )
-    projected = _project(session, device, fresh, first_index, now_ms)
+    projector = Projector(session, device, now_ms=now_ms)
+    projected = _project(session, projector, fresh, first_index)
     receipts = _receipts(
         session, device, epoch, fresh, generation, first_index, signer, clock, now_ms
     )
@@ -152,6 +155,7 @@ def append_lines(
         receipts=(*_stored_receipts(session, device, epoch, plan), *receipts),
         next_seq=main.next_seq if main else 0,
         head=main.digest if main else GENESIS,
+        wants_check=projector.wants_check,
     )
 
 
@@ -337,6 +341,19 @@ def _store(
     session.execute(insert(JournalPart), parts)
 
 
+def _quarantined(session: Session, device: DeviceIdentity, refused: Refused | None) -> bool:
+    """Whether the same bytes of this device are in quarantine already."""
+    if refused is None:
+        return False
+    found = session.execute(
+        select(QuarantinedLine.id).where(
+            QuarantinedLine.device_id == device.id,
+            QuarantinedLine.sha256 == sha256_hex(refused.raw),
+        )
+    )
+    return found.first() is not None
+
+
 def _quarantine(
     session: Session,
     device: DeviceIdentity,
@@ -361,13 +378,8 @@ def _quarantine(
 
 
 def _project(
-    session: Session,
-    device: DeviceIdentity,
-    fresh: Sequence[_Placed],
-    first_index: int,
-    now_ms: int,
+    session: Session, projector: Projector, fresh: Sequence[_Placed], first_index: int
 ) -> dict[str, tuple[Projection, str]]:
-    projector = Projector(session, device, now_ms=now_ms)
     outcomes: dict[str, tuple[Projection, str]] = {}
     rows = []
     for index, placed in enumerate(fresh, start=first_index):
@@ -375,7 +387,7 @@ def _project(
         outcomes[placed.line.digest] = (outcome.projection, outcome.code)
         rows.append(
             {
-                "device_id": device.id,
+                "device_id": placed.line.header.device,
                 "epoch": placed.line.header.epoch,
                 "branch": placed.branch,
                 "seq": placed.line.header.seq,
