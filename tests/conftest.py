@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.services"]
+
 _VECTORS = Path(__file__).parent / "vectors"
 
 

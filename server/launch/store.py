@@ -44,12 +44,7 @@ def main() -> None:
     os.umask(0o077)
     with contextlib.suppress(FileNotFoundError):
         installation.store_ready_path.unlink()
-    storeconfig.write_config(
-        installation,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        now=datetime.datetime.now(datetime.UTC),
-    )
+    write_config(installation, settings)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
@@ -62,6 +57,16 @@ def main() -> None:
     except StoreNotReady as error:
         sys.exit(f"{error.sentence('zh')}\n{error.sentence('en')}")
     sys.exit(f"weed ended with status {status}; see {installation.log_dir / 'store'}")
+
+
+def write_config(installation: Installation, settings: Settings) -> None:
+    """Write new JWT keys and certificates and the settings' S3 credentials."""
+    storeconfig.write_config(
+        installation,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        now=datetime.datetime.now(datetime.UTC),
+    )
 
 
 @contextlib.contextmanager

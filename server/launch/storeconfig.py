@@ -86,7 +86,7 @@ def server_command(installation: Installation, ports: Mapping[str, int]) -> list
         "-master.telemetry=false",
         "-master.volumePreallocate=false",
         f"-master.volumeSizeLimitMB={max(64, min(_VOLUME_MB, free_mb // 16))}",
-        "-master.electionTimeout=1s",
+        "-master.electionTimeout=300ms",
         f"-volume.port={ports['volume']}",
         f"-volume.port.grpc={ports['volume_grpc']}",
         # As many volumes as the disk has room for.
