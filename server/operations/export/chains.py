@@ -1,0 +1,281 @@
+"""The journals that an inspection's lines stand in, and which of their lines a package may show.
+
+A package carries each chain whole from its first line, because devices
+interleave inspections; what belongs to another case is withheld part by part
+while chain and signatures still verify (docs/protocol.md §4.1).
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server.models.journal import IngestReceipt, JournalLine, JournalPart, LineOutcome
+from server.models.ledger import LedgerEvent
+from server.operations.export.moment import Moment
+from sync.evidence import acts, canonical
+from sync.evidence.canonical import MAX_INTEGER
+from sync.evidence.interval import Interval, line_interval
+from sync.evidence.line import Line, parse_header
+from sync.wire import Projection
+
+_STEP = 500
+
+#: Acts that concern the device or its clocks, never another case.
+_COMMON = frozenset({acts.EPOCH_OPENED, acts.CLOCK_COMPARED, acts.ANCHOR_SEEN, acts.PEER_HEAD})
+_SESSIONS = frozenset({acts.SESSION_OPENED, acts.SESSION_CLOSED})
+
+Act = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """One line of a chain: its place, its ledger index, and its act if the package shows it.
+
+    ``anchor_size`` is the newest checkpoint embedded in this or an earlier line
+    of the chain, None if there is none. ``received_at_ms`` is the server's clock.
+    """
+
+    seq: int
+    digest: str
+    ledger_index: int
+    received_at_ms: int
+    wall_ms: int
+    anchor_size: int | None
+    applied: bool
+    act: Act | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """One chain as a package carries it; ``receipts`` are the notes over its lines."""
+
+    device: str
+    epoch: str
+    branch: str
+    key_id: str
+    lines: tuple[Placed, ...]
+    receipts: tuple[str, ...]
+    anchors: frozenset[tuple[int, str]]
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.device, self.epoch, self.branch
+
+    @property
+    def head(self) -> str:
+        return self.lines[-1].digest
+
+
+class Stamps:
+    """The ``stamp`` leaves of the ledger up to the moment of the package."""
+
+    def __init__(self, session: Session, moment: Moment) -> None:
+        # Unpacked by place: ``index`` of a row is the method of a tuple.
+        stamps = session.execute(
+            select(LedgerEvent.index, LedgerEvent.at_ms)
+            .where(
+                LedgerEvent.generation == moment.generation,
+                LedgerEvent.kind == "stamp",
+                LedgerEvent.index < moment.size,
+            )
+            .order_by(LedgerEvent.index)
+        ).all()
+        self._stamps = [(index, at_ms) for index, at_ms in stamps]
+
+    def interval(self, line: Placed) -> Interval:
+        """Between which two stamps ``line`` was written."""
+        # Of all stamps only two can matter; the rule itself is the verifier's own.
+        before = bisect_left(self._stamps, (line.anchor_size or 0, 0))
+        after = bisect_right(self._stamps, (line.ledger_index, MAX_INTEGER))
+        near = self._stamps[max(0, before - 1) : before] + self._stamps[after : after + 1]
+        return line_interval(
+            anchor_size=line.anchor_size,
+            ingest_index=line.ledger_index,
+            ingest_at_ms=line.received_at_ms,
+            stamps=sorted(set(near)),
+        )
+
+
+def discloses(act: Act, inspection_id: str, officers: Collection[str]) -> bool:
+    """Whether a package about ``inspection_id`` with these ``officers`` shows this act."""
+    kind = act.get("type")
+    if kind in _COMMON:
+        return True
+    if kind in _SESSIONS:
+        return act.get("officer") in officers
+    return act.get("inspection") == inspection_id
+
+
+def read_chains(session: Session, moment: Moment, inspection_id: str) -> tuple[Chain, ...]:
+    """Every chain with a line of the inspection, to the end of its last line's receipt."""
+    places = session.execute(
+        select(
+            LineOutcome.device_id,
+            LineOutcome.epoch,
+            LineOutcome.branch,
+            func.max(LineOutcome.seq).label("last"),
+        )
+        .join(JournalLine, _same_place(JournalLine, LineOutcome))
+        .where(
+            LineOutcome.inspection_id == inspection_id,
+            JournalLine.generation == moment.generation,
+            JournalLine.ledger_index < moment.size,
+        )
+        .group_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
+        .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
+    ).all()
+    whole = [
+        _read_chain(session, (row.device_id, row.epoch, row.branch), row.last) for row in places
+    ]
+    officers = officers_of(whole, inspection_id)
+    return tuple(
+        replace(chain, lines=tuple(_shown(line, inspection_id, officers) for line in chain.lines))
+        for chain in whole
+    )
+
+
+def officers_of(chains: Iterable[Chain], inspection_id: str) -> frozenset[str]:
+    """The ids of the officers that the inspection was opened with, on any device."""
+    return frozenset(
+        officer
+        for chain in chains
+        for line in chain.lines
+        if line.applied
+        and line.act is not None
+        and line.act.get("type") == acts.INSPECTION_OPENED
+        and line.act.get("inspection") == inspection_id
+        for officer in line.act["officers"]
+    )
+
+
+def _shown(line: Placed, inspection_id: str, officers: Collection[str]) -> Placed:
+    if line.act is None or discloses(line.act, inspection_id, officers):
+        return line
+    return replace(line, act=None)
+
+
+def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
+    """The lines of ``chain`` as the package carries them, in order, without newlines."""
+    shown = {line.seq for line in chain.lines if line.act is not None}
+    for row, parts in _rows(session, chain.name, chain.lines[-1].seq):
+        line = Line(
+            header=parse_header(row.header),
+            header_bytes=row.header,
+            key_id=row.key_id,
+            signature=row.signature,
+            parts=parts,
+            digest=row.digest,
+        )
+        yield line.to_package_bytes(sorted(parts) if row.seq in shown else ())
+
+
+def _read_chain(session: Session, name: tuple[str, str, str], last: int) -> Chain:
+    receipts = _receipts(session, name, last)
+    end = max([last, *(row.last_seq for row in receipts)])
+    applied = _applied(session, name)
+    lines: list[Placed] = []
+    anchors: set[tuple[int, str]] = set()
+    anchor_size: int | None = None
+    key_id = ""
+    for row, parts in _rows(session, name, end):
+        header = parse_header(row.header)
+        if header.anchor is not None:
+            anchor_size = max(anchor_size or 0, header.anchor.size)
+            anchors.add((header.anchor.size, header.anchor.root))
+        key_id = row.key_id
+        lines.append(
+            Placed(
+                seq=row.seq,
+                digest=row.digest,
+                ledger_index=row.ledger_index,
+                received_at_ms=row.received_at_ms,
+                wall_ms=header.t.wall_ms,
+                anchor_size=anchor_size,
+                applied=row.seq in applied,
+                act=canonical.loads(parts[0]) if 0 in parts else None,
+            )
+        )
+    return Chain(
+        device=name[0],
+        epoch=name[1],
+        branch=name[2],
+        key_id=key_id,
+        lines=tuple(lines),
+        receipts=tuple(row.note for row in receipts),
+        anchors=frozenset(anchors),
+    )
+
+
+def _rows(
+    session: Session, name: tuple[str, str, str], last: int
+) -> Iterator[tuple[Any, dict[int, bytes]]]:
+    """The stored lines of a chain up to ``last`` with their parts, a page at a time."""
+    start = -1
+    while True:
+        lines = session.execute(
+            select(
+                JournalLine.seq,
+                JournalLine.digest,
+                JournalLine.key_id,
+                JournalLine.header,
+                JournalLine.signature,
+                JournalLine.ledger_index,
+                JournalLine.received_at_ms,
+            )
+            .where(_of(JournalLine, name), JournalLine.seq > start, JournalLine.seq <= last)
+            .order_by(JournalLine.seq)
+            .limit(_STEP)
+        ).all()
+        if not lines:
+            return
+        parts: dict[int, dict[int, bytes]] = {}
+        for part in session.execute(
+            select(JournalPart.seq, JournalPart.number, JournalPart.body).where(
+                _of(JournalPart, name),
+                JournalPart.seq >= lines[0].seq,
+                JournalPart.seq <= lines[-1].seq,
+            )
+        ):
+            parts.setdefault(part.seq, {})[part.number] = part.body
+        for line in lines:
+            yield line, parts.get(line.seq, {})
+        start = lines[-1].seq
+
+
+def _receipts(session: Session, name: tuple[str, str, str], last: int) -> Sequence[IngestReceipt]:
+    return (
+        session.execute(
+            select(IngestReceipt)
+            .where(_of(IngestReceipt, name), IngestReceipt.first_seq <= last)
+            .order_by(IngestReceipt.first_seq)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def _applied(session: Session, name: tuple[str, str, str]) -> set[int]:
+    rows = session.execute(
+        select(LineOutcome.seq).where(
+            _of(LineOutcome, name), LineOutcome.projection != Projection.QUARANTINED.value
+        )
+    )
+    return set(rows.scalars())
+
+
+def _of(table: Any, name: tuple[str, str, str]) -> Any:
+    device, epoch, branch = name
+    return (table.device_id == device) & (table.epoch == epoch) & (table.branch == branch)
+
+
+def _same_place(first: Any, second: Any) -> Any:
+    return (
+        (first.device_id == second.device_id)
+        & (first.epoch == second.epoch)
+        & (first.branch == second.branch)
+        & (first.seq == second.seq)
+    )

@@ -1,0 +1,146 @@
+"""Proofs for many leaves at once: the nodes that they share are fetched once."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.failures import NotFound
+from server.models.ledger import LedgerEvent, LedgerLeaf, LedgerNode
+from server.operations.export.moment import Moment
+from sync.evidence import merkle
+
+_STEP = 1000
+#: Below the limit of bound variables of every database that we run on.
+_PAGE = 500
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvedLeaf:
+    """A leaf with its audit path in the tree of the package's checkpoint."""
+
+    index: int
+    entry: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvent:
+    """An event behind a leaf: its canonical bytes and its salt."""
+
+    index: int
+    kind: str
+    at_ms: int
+    salt: bytes
+    event: bytes
+
+
+def read_events(session: Session, moment: Moment, indexes: Iterable[int]) -> Iterator[StoredEvent]:
+    """The events at ``indexes``, oldest first; erased ones are absent."""
+    for page in _pages(sorted(set(indexes))):
+        rows = session.execute(
+            select(
+                LedgerEvent.index,
+                LedgerEvent.kind,
+                LedgerEvent.at_ms,
+                LedgerEvent.salt,
+                LedgerEvent.event,
+            )
+            .where(LedgerEvent.generation == moment.generation, LedgerEvent.index.in_(page))
+            .order_by(LedgerEvent.index)
+        )
+        # Unpacked by place: ``index`` of a row is the method of a tuple.
+        for index, kind, at_ms, salt, event in rows:
+            yield StoredEvent(index=index, kind=kind, at_ms=at_ms, salt=salt, event=event)
+
+
+def prove_leaves(session: Session, moment: Moment, indexes: Iterable[int]) -> Iterator[ProvedLeaf]:
+    """Entry and audit path of each of ``indexes``, in order.
+
+    Raises:
+        NotFound: if the ledger lacks a leaf or a node.
+    """
+    wanted = sorted(set(indexes))
+    for start in range(0, len(wanted), _STEP):
+        step = wanted[start : start + _STEP]
+
+        def prove(get: merkle.GetNode, step: list[int] = step) -> list[list[bytes]]:
+            return [merkle.inclusion_proof(moment.size, index, get) for index in step]
+
+        paths = _with_nodes(session, moment, prove)
+        entries = _entries(session, moment, step)
+        for index, path in zip(step, paths, strict=True):
+            if index not in entries:
+                raise NotFound("leaf", str(index))
+            yield ProvedLeaf(index=index, entry=entries[index], path=tuple(path))
+
+
+def prove_sizes(
+    session: Session, moment: Moment, sizes: Iterable[int]
+) -> list[tuple[int, list[bytes]]]:
+    """For each smaller tree size the proof that the checkpoint's tree begins with it."""
+    wanted = sorted(set(sizes))
+
+    def prove(get: merkle.GetNode) -> list[list[bytes]]:
+        return [merkle.consistency_proof(size, moment.size, get) for size in wanted]
+
+    return list(zip(wanted, _with_nodes(session, moment, prove), strict=True))
+
+
+def _with_nodes(
+    session: Session, moment: Moment, prove: Callable[[merkle.GetNode], list[list[bytes]]]
+) -> list[list[bytes]]:
+    """Run ``prove`` twice: once to learn which nodes it asks for, once with them at hand."""
+    asked: set[Place] = set()
+
+    def record(level: int, position: int) -> bytes:
+        asked.add((level, position))
+        return bytes(merkle.HASH_BYTES)
+
+    prove(record)
+    nodes = _nodes(session, moment, asked)
+
+    def get(level: int, position: int) -> bytes:
+        if (level, position) not in nodes:
+            raise NotFound("node", f"{level}/{position}")
+        return nodes[level, position]
+
+    return prove(get)
+
+
+def _nodes(session: Session, moment: Moment, asked: set[Place]) -> dict[Place, bytes]:
+    by_level: dict[int, list[int]] = {}
+    for level, position in sorted(asked):
+        by_level.setdefault(level, []).append(position)
+    found: dict[Place, bytes] = {}
+    for level, positions in by_level.items():
+        for page in _pages(positions):
+            rows = session.execute(
+                select(LedgerNode.position, LedgerNode.hash).where(
+                    LedgerNode.generation == moment.generation,
+                    LedgerNode.level == level,
+                    LedgerNode.position.in_(page),
+                )
+            )
+            found.update({(level, row.position): row.hash for row in rows})
+    return found
+
+
+def _entries(session: Session, moment: Moment, indexes: list[int]) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for page in _pages(indexes):
+        rows = session.execute(
+            select(LedgerLeaf.index, LedgerLeaf.entry).where(
+                LedgerLeaf.generation == moment.generation, LedgerLeaf.index.in_(page)
+            )
+        )
+        found.update((index, entry) for index, entry in rows)
+    return found
+
+
+def _pages(values: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(values), _PAGE):
+        yield values[start : start + _PAGE]
