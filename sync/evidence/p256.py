@@ -6,7 +6,7 @@ It only verifies: it holds no secrets, so it need not run in constant time.
 from __future__ import annotations
 
 import hashlib
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from .errors import SyncError
 
@@ -39,7 +39,7 @@ class PublicKey:
 
     def __init__(self, point: _Affine) -> None:
         self.point = point
-        self._multiples = None  # type: Optional[List[_Affine]]
+        self._multiples: Optional[List[_Affine]] = None
 
     def multiples(self) -> List[_Affine]:
         if self._multiples is None:

@@ -1,0 +1,281 @@
+"""Reading the records of a package strictly: exactly the fields and types that are written."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Tuple, TypeVar
+
+from . import canonical
+from .encoding import from_b64url, from_hex
+from .errors import SyncError
+from .interval import Interval
+from .package import (
+    CONSISTENCY,
+    CUSTODY,
+    INCLUSION,
+    INDEX,
+    KEYS,
+    RECEIPTS,
+    ChainName,
+    PackageMalformed,
+)
+from .records import (
+    DISPOSITIONS,
+    ENCLOSED,
+    CaseIndex,
+    ChainHead,
+    ConsistencyRecord,
+    CustodyEvent,
+    DeviceKeyRecord,
+    InclusionRecord,
+    IndexItem,
+    IndexOfficer,
+    Keys,
+    LinePlace,
+    Object,
+)
+
+_T = TypeVar("_T")
+_ITEM_TEXTS = (
+    "item",
+    "sha256",
+    "media_type",
+    "class",
+    "officer",
+    "state",
+    "disposition",
+    "file",
+    "reason",
+)
+
+
+def parse_index(data: bytes) -> CaseIndex:
+    """Read ``data/case-index.json``.
+
+    Raises:
+        PackageMalformed.
+    """
+    return _strictly(INDEX, lambda: _index(canonical.loads(data)))
+
+
+def parse_keys(data: bytes) -> Keys:
+    """Read ``proofs/keys.json``.
+
+    Raises:
+        PackageMalformed.
+    """
+    return _strictly(KEYS, lambda: _keys(canonical.loads(data)))
+
+
+def parse_custody_event(line: bytes) -> CustodyEvent:
+    """Read one line of ``data/custody.ndjson``.
+
+    Raises:
+        PackageMalformed.
+    """
+    return _strictly(CUSTODY, lambda: _custody(canonical.loads(line)))
+
+
+def parse_inclusion(line: bytes) -> InclusionRecord:
+    """Read one line of ``proofs/inclusion.ndjson``.
+
+    Raises:
+        PackageMalformed.
+    """
+
+    def read() -> InclusionRecord:
+        value = _fields(canonical.loads(line), index=int, leaf=str, path=list)
+        return InclusionRecord(
+            _natural(value["index"]), from_hex(value["leaf"], size=32), _path(value["path"])
+        )
+
+    return _strictly(INCLUSION, read)
+
+
+def parse_consistency(line: bytes) -> ConsistencyRecord:
+    """Read one line of ``proofs/consistency.ndjson``.
+
+    Raises:
+        PackageMalformed.
+    """
+
+    def read() -> ConsistencyRecord:
+        value = _fields(canonical.loads(line), size=int, root=str, path=list)
+        return ConsistencyRecord(
+            _natural(value["size"]), from_hex(value["root"], size=32), _path(value["path"])
+        )
+
+    return _strictly(CONSISTENCY, read)
+
+
+def parse_receipt_record(line: bytes) -> str:
+    """The signed note in one line of ``proofs/receipts.ndjson``.
+
+    Raises:
+        PackageMalformed.
+    """
+    return _strictly(RECEIPTS, lambda: str(_fields(canonical.loads(line), note=str)["note"]))
+
+
+def _strictly(file: str, read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except PackageMalformed as error:
+        raise PackageMalformed(file, error.reason) from error
+    except SyncError as error:
+        raise PackageMalformed(file, str(error)) from error
+
+
+def _index(value: Any) -> CaseIndex:
+    value = _fields(
+        value,
+        v=int,
+        inspection=dict,
+        exported_at_ms=int,
+        ledger=dict,
+        chains=list,
+        items=list,
+        officers=list,
+        devices=list,
+        announced=list,
+    )
+    ledger = _fields(value["ledger"], origin=str, generation=int, size=int)
+    if value["v"] != 1 or not isinstance(value["inspection"].get("id"), str):
+        raise PackageMalformed(INDEX, "version or inspection")
+    return CaseIndex(
+        inspection=value["inspection"],
+        exported_at_ms=value["exported_at_ms"],
+        origin=ledger["origin"],
+        generation=ledger["generation"],
+        ledger_size=_natural(ledger["size"]),
+        chains=tuple(_head(chain) for chain in value["chains"]),
+        items=tuple(_item(item) for item in value["items"]),
+        officers=tuple(_officer(officer) for officer in value["officers"]),
+        devices=tuple(_device(device) for device in value["devices"]),
+        announced=tuple(_digest(digest) for digest in value["announced"]),
+    )
+
+
+def _item(value: Any) -> IndexItem:
+    given = [
+        name for name in ("discarded", "interval") if isinstance(value, dict) and name in value
+    ]
+    kinds = {**dict.fromkeys(_ITEM_TEXTS, str), **dict.fromkeys(given, dict)}
+    value = _fields(value, size=int, line=dict, about=dict, **kinds)
+    if value["disposition"] not in DISPOSITIONS:
+        raise PackageMalformed(INDEX, "disposition")
+    if bool(value["file"]) != (value["disposition"] == ENCLOSED):
+        raise PackageMalformed(INDEX, "an enclosed item has a file, another has none")
+    if not value["reason"] and value["disposition"] != ENCLOSED:
+        raise PackageMalformed(INDEX, "an item that is not enclosed has a reason")
+    return IndexItem(
+        item=value["item"],
+        sha256=_digest(value["sha256"]),
+        size=_natural(value["size"]),
+        media_type=value["media_type"],
+        capture_class=value["class"],
+        officer=value["officer"],
+        state=value["state"],
+        disposition=value["disposition"],
+        file=value["file"],
+        reason=value["reason"],
+        line=_place(value["line"]),
+        discarded=_place(value["discarded"]) if "discarded" in value else None,
+        interval=_interval(value["interval"]) if "interval" in value else None,
+        about=value["about"],
+    )
+
+
+def _head(value: Any) -> ChainHead:
+    value = _fields(value, device=str, epoch=str, branch=str, next_seq=int, head=str)
+    return ChainHead(_chain(value), _natural(value["next_seq"]), _digest(value["head"]))
+
+
+def _place(value: Any) -> LinePlace:
+    value = _fields(value, device=str, epoch=str, branch=str, seq=int)
+    return LinePlace(_chain(value), _natural(value["seq"]))
+
+
+def _chain(value: Object) -> ChainName:
+    return ChainName(value["device"], value["epoch"], value["branch"])
+
+
+def _officer(value: Any) -> IndexOfficer:
+    value = _fields(value, officer=str, person=str, name=str, certificate_no=str)
+    return IndexOfficer(value["officer"], value["person"], value["name"], value["certificate_no"])
+
+
+def _device(value: Any) -> Object:
+    if not isinstance(value, dict) or not isinstance(value.get("device"), str):
+        raise PackageMalformed(INDEX, "device")
+    return value
+
+
+def _interval(value: Any) -> Interval:
+    names = ["not_after_ms", "not_after_index"]
+    if isinstance(value, dict) and "not_before_ms" in value:
+        names += ["not_before_ms", "not_before_index"]
+    value = _fields(value, **dict.fromkeys(names, int))
+    return Interval(
+        not_before_ms=value.get("not_before_ms"),
+        not_before_index=value.get("not_before_index"),
+        not_after_ms=value["not_after_ms"],
+        not_after_index=value["not_after_index"],
+    )
+
+
+def _keys(value: Any) -> Keys:
+    value = _fields(value, v=int, devices=list, ledger=str, receipt=str)
+    if value["v"] != 1:
+        raise PackageMalformed(KEYS, "an unknown version")
+    devices = []  # type: List[DeviceKeyRecord]
+    for device in value["devices"]:
+        device = _fields(device, device=str, key_id=str, spki=str, enrolled_index=int)
+        devices.append(
+            DeviceKeyRecord(
+                device["device"],
+                _digest(device["key_id"]),
+                from_b64url(device["spki"]),
+                _natural(device["enrolled_index"]),
+            )
+        )
+    return Keys(tuple(devices), value["ledger"], value["receipt"])
+
+
+def _custody(value: Any) -> CustodyEvent:
+    value = _fields(value, event=dict, generation=int, index=int, salt=str)
+    _fields(value["event"], v=int, kind=str, at_ms=int, actor=dict, subject=dict, snapshot=dict)
+    return CustodyEvent(
+        _natural(value["generation"]),
+        _natural(value["index"]),
+        from_hex(value["salt"], size=32),
+        canonical.dumps(value["event"]),
+    )
+
+
+def _fields(value: Any, **kinds: type) -> Object:
+    """``value`` if it is an object of exactly these fields with these types."""
+    if not isinstance(value, dict) or set(value) != set(kinds):
+        raise PackageMalformed("", "exactly the fields " + ", ".join(sorted(kinds)))
+    for name, kind in kinds.items():
+        if type(value[name]) is not kind:
+            raise PackageMalformed("", name)
+    return value
+
+
+def _natural(value: int) -> int:
+    if value < 0:
+        raise PackageMalformed("", "a whole number from 0")
+    return value
+
+
+def _digest(value: Any) -> str:
+    if not isinstance(value, str):
+        raise PackageMalformed("", "a digest")
+    from_hex(value, size=32)
+    return value
+
+
+def _path(values: List[Any]) -> Tuple[bytes, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise PackageMalformed("", "path")
+    return tuple(from_hex(value, size=32) for value in values)
