@@ -6,6 +6,7 @@ than a fixed amount.
 """
 
 import os
+from bisect import bisect_right
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -107,7 +108,10 @@ class Window:
         self._source = source
         self._left_bytes = budget_bytes
         self._left_fetches = budget_fetches
-        self._pieces: list[tuple[int, bytes]] = []
+        # Starts and contents of what was fetched, sorted by start for a search by halves:
+        # a walk over every piece would let a file with a thousand of them cost seconds.
+        self._starts: list[int] = []
+        self._pieces: list[bytes] = []
         self.size = source.size
         self.bytes_read = 0
 
@@ -120,9 +124,12 @@ class Window:
         if n <= 0 or offset < 0 or offset >= self.size:
             return b""
         n = min(n, self.size - offset)
-        for at, piece in reversed(self._pieces):
-            if at <= offset and offset + n <= at + len(piece):
-                return piece[offset - at : offset - at + n]
+        nearest = bisect_right(self._starts, offset) - 1
+        if nearest >= 0:
+            skip = offset - self._starts[nearest]
+            piece = self._pieces[nearest]
+            if skip + n <= len(piece):
+                return piece[skip : skip + n]
         return self._fetch(offset, n)[:n]
 
     def exactly(self, offset: int, n: int) -> bytes:
@@ -147,5 +154,7 @@ class Window:
         self._left_bytes -= len(data)
         self._left_fetches -= 1
         self.bytes_read += len(data)
-        self._pieces.append((offset, data))
+        place = bisect_right(self._starts, offset)
+        self._starts.insert(place, offset)
+        self._pieces.insert(place, data)
         return data

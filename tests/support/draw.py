@@ -122,7 +122,9 @@ def photo(
 ) -> bytes:
     """A JPEG with ``block`` as its EXIF; by default ``exif()``. Empty bytes: without EXIF."""
     out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "JPEG", exif=exif() if block is None else block)
+    block = exif() if block is None else block
+    head = b"Exif\0\0" + block if block else b""
+    Image.new("RGB", size, colour).save(out, "JPEG", exif=head)
     return out.getvalue()
 
 

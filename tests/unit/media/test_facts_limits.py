@@ -1,0 +1,122 @@
+"""No file costs more than a known amount: each bomb ends early, with the limit named."""
+
+import struct
+import time
+import tracemalloc
+import zlib
+
+import pytest
+
+from media.errors import LimitReached, Truncated
+from media.facts import read_facts
+from media.source import MemorySource, Window
+from tests.support import draw
+
+GPS, EXIF, MAKE = 0x8825, 0x8769, 0x010F
+
+
+def raw_ifd(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
+    body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return (
+        b"II*\0\x08\0\0\0"
+        + struct.pack("<H", len(entries) & 0xFFFF)
+        + body
+        + struct.pack("<I", following)
+    )
+
+
+def lists(depth: int) -> bytes:
+    """RIFF lists inside one another."""
+    inner = b""
+    for _ in range(depth):
+        inner = b"LIST" + struct.pack("<I", len(inner) + 4) + b"hdrl" + inner
+    return inner
+
+
+HEIC = draw.box(b"ftyp", b"heic", bytes(4))
+EMPTY_BOX = struct.pack(">I4s", 8, b"free")
+FAR_BOX = struct.pack(">I4s", 8000, b"free") + bytes(7992)
+
+BOMBS = {
+    "an IFD that follows itself": (
+        lambda: draw.bare_jpeg(draw.app1(raw_ifd([], following=8))),
+        {"ifd_repeated"},
+    ),
+    "an EXIF pointer to its own IFD": (
+        lambda: draw.bare_jpeg(draw.app1(raw_ifd([(EXIF, 4, 1, 8)]))),
+        {"ifd_repeated"},
+    ),
+    "thousands of GPS pointers": (
+        lambda: raw_ifd([(GPS, 4, 1, 8 + 12 * i) for i in range(1000)]),
+        {"sub_ifds"},
+    ),
+    "too many entries": (lambda: raw_ifd([(MAKE, 5, 1, 8)] * 5000), {"entries"}),
+    "a value of a billion bytes": (lambda: raw_ifd([(MAKE, 2, 10**9, 8)]), {"value_size"}),
+    "thousands of segments": (
+        lambda: draw.bare_jpeg(*[draw.segment(0xE5, b"")] * 3000),
+        {"segments"},
+    ),
+    "pages of fill bytes": (lambda: b"\xff\xd8" + b"\xff" * 3_000_000, {"segments"}),
+    "300,000 empty boxes": (lambda: HEIC + EMPTY_BOX * 300_000, {"boxes"}),
+    "boxes far apart": (lambda: HEIC + FAR_BOX * 2000, {"budget", "reads"}),
+    "nested RIFF lists": (lambda: draw.riff(b"AVI ", (b"LIST", b"hdrl" + lists(50))), {"depth"}),
+    "thousands of PNG chunks": (
+        lambda: draw.png(*[draw.png_chunk(b"teXt", b"")] * 6000),
+        {"segments"},
+    ),
+    "a compressed text of 100 MB": (
+        lambda: draw.png(
+            draw.png_chunk(
+                b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(100_000_000), 1)
+            )
+        ),
+        {"unpacked_size"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_ends_early_and_names_the_limit(name):
+    build, limits = BOMBS[name]
+    data = build()
+    tracemalloc.start()
+    began = time.perf_counter()
+
+    facts = read_facts(MemorySource(data))
+
+    seconds = time.perf_counter() - began
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert limits & set(facts.limits_hit)
+    assert seconds < 1
+    assert peak < 16 * 1024 * 1024
+    assert facts.bytes_read <= 4 * 1024 * 1024
+
+
+def test_a_maker_note_of_a_billion_bytes_in_a_file_of_seventy_is_passed_over():
+    data = draw.bare_jpeg(draw.app1(raw_ifd([(0x927C, 7, 10**9, 38), (MAKE, 2, 4, 0x41414141)])))
+
+    facts = read_facts(MemorySource(data))
+
+    assert [value.raw for value in facts.values if value.tag == "IFD0:Make"] == ["AAAA"]
+    assert facts.faults[0].code == "media.truncated"
+
+
+def test_boxes_nested_two_thousand_deep_are_not_followed():
+    nested = draw.mvhd(1)
+    for _ in range(2000):
+        nested = draw.box(b"meta", bytes(4), nested)
+
+    facts = read_facts(MemorySource(draw.movie(draw.box(b"udta", nested))))
+
+    assert (facts.values, facts.faults) == ((), ())
+
+
+def test_a_window_stops_at_its_budget_and_at_the_end_of_the_source():
+    window = Window(MemorySource(bytes(100)), budget_bytes=60)
+
+    assert window.read(0, 50) == bytes(50)
+    with pytest.raises(LimitReached):
+        window.read(50, 50)
+    with pytest.raises(Truncated):
+        Window(MemorySource(bytes(10))).exactly(5, 6)
