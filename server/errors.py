@@ -7,10 +7,10 @@ in the catalogue under ``errors.<code>``.
 from http import HTTPStatus
 
 from flask import Flask, Response, json, request
-from media import hashing, store, upload
-from media.errors import MediaError
 from werkzeug.exceptions import HTTPException
 
+from media import hashing, store, upload
+from media.errors import MediaError
 from server import failures
 from server.failures import ServerError
 from sync import catalogue

@@ -10,7 +10,7 @@ import threading
 from typing import Any, Protocol
 
 from flask import Request
-from gunicorn.http.body import Body as GunicornBody
+from gunicorn.http.body import Body as GunicornBody  # type: ignore[import-untyped]  # no types
 from gunicorn.http.body import LengthReader
 from werkzeug.exceptions import ClientDisconnected
 

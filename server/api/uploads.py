@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Response, current_app, request
+from flask import Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from marshmallow import fields, validate
@@ -66,7 +66,8 @@ class LackingSchema(Body):
 
 
 def open_desk(state: BlueprintSetupState) -> None:
-    state.app.extensions[_EXTENSION] = uploads.open_desk(state.app)
+    # flask-smorest registers on the application itself; only its type says less.
+    state.app.extensions[_EXTENSION] = uploads.open_desk(cast(Flask, state.app))
 
 
 def desk() -> Desk:

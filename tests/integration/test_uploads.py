@@ -1,0 +1,602 @@
+"""Uploads arrive whole, once, and say the truth about how far they are."""
+
+import base64
+import hashlib
+import os
+import threading
+import time
+import zlib
+
+import pytest
+
+from media.store import StoreUnavailable, media_key
+from media.upload import MAX_TAILS, PART_BYTES, SINGLE_LIMIT_BYTES
+from server.db import reading, transaction
+from server.models.uploads import MediaObject, ProcessHeartbeat, QuarantinedMedia, Upload
+from server.operations import uploads
+from server.settings import Settings
+from tests.support.bureau import TUS, Bureau, environment, lay_out, metadata, upload_app
+from tests.support.stores import MemoryStore
+
+LARGE = SINGLE_LIMIT_BYTES + PART_BYTES // 2
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+def clock():
+    now = {"ms": 1_800_000_000_000}
+    return now
+
+
+@pytest.fixture
+def bureau(tmp_path, store, clock):
+    settings = Settings.from_env(environment(tmp_path, LIUHEN_MEDIA_LIMIT_BYTES=str(64 << 20)))
+    organization, device = lay_out(settings)
+    app = upload_app(settings, store, now_ms=lambda: clock["ms"])
+    return Bureau(app, organization, device)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def desk(bureau):
+    return bureau.app.extensions["liuhen_uploads"]
+
+
+def upload_id(path):
+    return path.rpartition("/")[2]
+
+
+def send(bureau, path, data, *, pieces):
+    offset = bureau.offset(path)
+    while offset < len(data):
+        answer = bureau.patch(path, data[offset : offset + pieces], offset)
+        assert answer.status_code == 204, answer.text
+        offset = int(answer.headers["Upload-Offset"])
+
+
+def test_a_photo_arrives_and_is_stored_under_its_digest(bureau, store):
+    photo = os.urandom(300_000)
+    bureau.announce(photo)
+    path = bureau.create(photo)
+
+    answer = bureau.patch(path, photo, 0)
+
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "300000")
+    assert store.objects == {media_key(digest(photo)): photo}
+    media = bureau.row(MediaObject, digest(photo))
+    assert (media["status"], media["size"], media["crc32"]) == (
+        "stored",
+        300_000,
+        zlib.crc32(photo),
+    )
+
+
+def test_what_is_stored_stands_in_the_ledger(bureau):
+    photo = b"photo"
+    path = bureau.create(photo)
+
+    bureau.patch(path, photo, 0)
+
+    (event,) = bureau.events("verify")
+    assert event["subject"] == {"sha256": digest(photo), "size": 5}
+    assert event["snapshot"] == {"upload": upload_id(path), "device": bureau.device}
+
+
+def test_those_who_wait_for_a_file_are_told_in_the_same_transaction(bureau, monkeypatch):
+    told = []
+    monkeypatch.setattr(uploads.committing, "after_stored", [lambda _s, sha: told.append(sha)])
+
+    send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
+    send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
+
+    assert told == [digest(b"photo")]
+
+
+@pytest.mark.parametrize(
+    ("size", "pieces"),
+    [
+        pytest.param(0, 1, id="empty"),
+        pytest.param(1, 1, id="one byte"),
+        pytest.param(900_000, 64 << 10, id="photo in small pieces"),
+        pytest.param(SINGLE_LIMIT_BYTES, 5 << 20, id="largest in one piece"),
+        pytest.param(SINGLE_LIMIT_BYTES + 1, 5 << 20, id="smallest in parts"),
+        pytest.param(3 * PART_BYTES, PART_BYTES, id="whole parts"),
+        pytest.param(3 * PART_BYTES + 5, 7_000_001, id="parts and crooked pieces"),
+        pytest.param(LARGE, LARGE, id="parts in one request"),
+    ],
+)
+def test_any_size_in_any_pieces_gives_the_same_bytes(bureau, store, size, pieces):
+    data = os.urandom(size)
+    path = bureau.create(data)
+
+    send(bureau, path, data, pieces=pieces)
+
+    media = bureau.row(MediaObject, digest(data))
+    assert store.objects == {media["key"]: data}
+    assert media["crc32"] == zlib.crc32(data)
+    assert bureau.offset(path) == size
+
+
+def test_very_many_small_pieces_do_not_pile_up(bureau, store):
+    data = os.urandom(3 * MAX_TAILS)
+    path = bureau.create(data + b"end")
+
+    send(bureau, path, data, pieces=1)
+
+    assert len(store.objects) <= MAX_TAILS + 1
+    bureau.patch(path, b"end", len(data))
+    assert store.objects == {media_key(digest(data + b"end")): data + b"end"}
+
+
+def test_the_beginning_may_come_with_the_creation(bureau):
+    answer = bureau.request(
+        "POST",
+        "/api/v1/uploads",
+        b"beg",
+        Upload_Length=9,
+        Upload_Metadata=metadata(b"beginning", filename="照片.jpg".encode()),
+        Content_Type="application/offset+octet-stream",
+    )
+
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "3")
+    assert answer.headers["Location"].startswith("http://localhost/api/v1/uploads/")
+    row = bureau.row(Upload, upload_id(answer.headers["Location"]))
+    assert (row["filename"], row["status"]) == ("照片.jpg", "open")
+
+
+def test_bytes_that_are_here_need_not_be_sent_again(bureau):
+    bureau.announce(b"photo")
+    send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
+
+    again = bureau.create(b"photo")
+
+    assert bureau.offset(again) == 5
+
+
+def test_nobody_learns_what_is_here_without_having_announced_it(bureau):
+    send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
+
+    again = bureau.create(b"photo")
+
+    assert bureau.offset(again) == 0
+    assert bureau.row(Upload, upload_id(again))["awaits_line"] is True
+
+
+def test_the_same_recording_from_two_devices_is_kept_once(bureau, store):
+    recording = os.urandom(LARGE)
+    first, second = bureau.create(recording), bureau.create(recording)
+    send(bureau, first, recording[:-1], pieces=LARGE)
+    send(bureau, second, recording[:-1], pieces=LARGE)
+
+    for path in (first, second):
+        assert bureau.patch(path, recording[-1:], LARGE - 1).status_code == 204
+
+    assert list(store.objects.values()) == [recording]
+    assert store.parts == {}
+
+
+def test_a_file_that_is_not_what_was_announced_is_set_aside_not_dropped(bureau, store):
+    path = bureau.create(b"as announced")
+
+    answer = bureau.patch(path, b"as delivered"[:12], 0)
+
+    assert (answer.status_code, answer.json["code"]) == (460, "media.digest_mismatch")
+    assert store.objects == {f"quarantine/{upload_id(path)}": b"as delivered"}
+    aside = bureau.row(QuarantinedMedia, upload_id(path))
+    assert (aside["announced_sha256"], aside["found_sha256"]) == (
+        digest(b"as announced"),
+        digest(b"as delivered"),
+    )
+    (event,) = bureau.events("quarantine")
+    assert event["subject"]["sha256"] == digest(b"as delivered")
+    assert bureau.request("HEAD", path).status_code == 410
+    assert bureau.row(MediaObject, digest(b"as announced")) is None
+
+
+def test_a_large_file_that_is_not_what_was_announced_is_set_aside(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+
+    answer = bureau.patch(path, data[:-1] + bytes([data[-1] ^ 1]), 0)
+
+    assert answer.status_code == 460
+    aside = bureau.row(QuarantinedMedia, upload_id(path))
+    assert hashlib.sha256(store.objects[aside["key"]]).hexdigest() == aside["found_sha256"]
+
+
+def test_a_file_set_aside_can_be_sent_again_rightly(bureau):
+    bureau.patch(bureau.create(b"right"), b"wrong", 0)
+
+    send(bureau, bureau.create(b"right"), b"right", pieces=5)
+
+    assert bureau.row(MediaObject, digest(b"right"))["status"] == "stored"
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha1"])
+def test_a_piece_damaged_on_the_way_is_not_kept(bureau, algorithm):
+    path = bureau.create(b"0123456789")
+    right = base64.b64encode(hashlib.new(algorithm, b"01234").digest()).decode()
+
+    damaged = bureau.patch(path, b"01x34", 0, Upload_Checksum=f"{algorithm} {right}")
+    after = bureau.offset(path)
+    repeated = bureau.patch(path, b"01234", 0, Upload_Checksum=f"{algorithm} {right}")
+
+    assert (damaged.status_code, damaged.json["code"]) == (460, "media.chunk_damaged")
+    assert after == 0
+    assert (repeated.status_code, repeated.headers["Upload-Offset"]) == (204, "5")
+
+
+def test_a_large_damaged_piece_keeps_none_of_its_parts(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    wrong = base64.b64encode(bytes(32)).decode()
+    right = base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+    assert bureau.patch(path, data, 0, Upload_Checksum=f"sha256 {wrong}").status_code == 460
+    assert bureau.offset(path) == 0
+    assert bureau.patch(path, data, 0, Upload_Checksum=f"sha256 {right}").status_code == 204
+
+    assert list(store.objects.values()) == [data]
+
+
+def refused(answer):
+    return answer.status_code, answer.json["code"]
+
+
+def test_bad_requests_are_answered_by_name_and_change_nothing(bureau):
+    path = bureau.create(b"0123456789")
+    bureau.patch(path, b"01234", 0)
+
+    assert refused(bureau.patch(path, b"5", 4)) == (409, "media.wrong_offset")
+    assert bureau.patch(path, b"5", 4).headers["Upload-Offset"] == "5"
+    assert refused(bureau.patch(path, b"56789x", 5)) == (413, "media.too_large")
+    assert refused(bureau.patch(path, b"5", "")) == (400, "media.upload_header")
+    assert refused(bureau.patch(path, b"5", -1)) == (400, "media.upload_header")
+    assert refused(bureau.patch(path, b"5", 5, Content_Type="image/jpeg")) == (
+        415,
+        "media.body_type",
+    )
+    assert refused(bureau.patch(path, b"5", 5, Tus_Resumable="0.2")) == (412, "media.tus_version")
+    assert bureau.patch(path, b"5", 5, Tus_Resumable="0.2").headers["Tus-Version"] == "1.0.0"
+    assert refused(bureau.patch(path, b"5", 5, Upload_Checksum="md5 AAAA")) == (
+        400,
+        "media.upload_header",
+    )
+    assert refused(bureau.patch("/api/v1/uploads/none", b"", 0)) == (404, "server.not_found")
+    assert refused(bureau.patch(path, b"5", 5, Authorization="Bearer x")) == (401, "token.invalid")
+    assert bureau.offset(path) == 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, (400, "media.upload_header")),
+        ({"Upload_Length": "x"}, (400, "media.upload_header")),
+        ({"Upload_Length": 5}, (400, "media.upload_header")),
+        ({"Upload_Length": 5, "Upload_Metadata": ""}, (400, "media.upload_header")),
+        ({"Upload_Length": 5, "Upload_Metadata": "sha256 !"}, (400, "media.upload_header")),
+        ({"Upload_Length": 5, "Upload_Metadata": "a Yg==,a Yg=="}, (400, "media.upload_header")),
+        (
+            {"Upload_Length": (64 << 20) + 1, "Upload_Metadata": metadata(b"")},
+            (413, "media.too_large"),
+        ),
+        (
+            {"Upload_Defer_Length": 1, "Upload_Metadata": metadata(b"")},
+            (400, "media.upload_header"),
+        ),
+    ],
+)
+def test_a_bad_creation_opens_nothing(bureau, headers, expected):
+    answer = bureau.request("POST", "/api/v1/uploads", **headers)
+
+    assert refused(answer) == expected
+    assert "Location" not in answer.headers
+
+
+def test_discovery_says_what_is_spoken_without_a_token(bureau):
+    answer = bureau.app.test_client().options("/api/v1/uploads")
+
+    assert answer.status_code == 204
+    assert answer.headers["Tus-Version"] == "1.0.0"
+    assert set(answer.headers["Tus-Extension"].split(",")) == {
+        "creation",
+        "creation-with-upload",
+        "checksum",
+        "expiration",
+        "termination",
+    }
+    assert answer.headers["Tus-Checksum-Algorithm"] == "sha256,sha1"
+    assert answer.headers["Tus-Max-Size"] == str(64 << 20)
+
+
+def test_proxies_that_know_only_post_are_no_obstacle(bureau):
+    path = bureau.create(b"0123456789")
+
+    patched = bureau.request(
+        "POST",
+        path,
+        b"01234",
+        X_HTTP_Method_Override="PATCH",
+        Upload_Offset=0,
+        Content_Type="application/offset+octet-stream",
+    )
+    looked = bureau.request("POST", path, X_HTTP_Method_Override="HEAD")
+    ended = bureau.request("POST", path, X_HTTP_Method_Override="DELETE")
+
+    assert (patched.status_code, looked.status_code, ended.status_code) == (204, 200, 204)
+    assert bureau.request("POST", path).status_code == 405
+
+
+def test_an_upload_given_up_leaves_nothing_behind(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    bureau.patch(path, data[: PART_BYTES + 10], 0)
+
+    assert bureau.request("DELETE", path).status_code == 204
+
+    assert (store.objects, store.parts) == ({}, {})
+    assert refused(bureau.patch(path, b"x", PART_BYTES + 10)) == (410, "media.upload_gone")
+
+
+def test_giving_up_a_finished_upload_keeps_the_evidence(bureau, store):
+    path = bureau.create(b"photo")
+    bureau.patch(path, b"photo", 0)
+
+    assert bureau.request("DELETE", path).status_code == 204
+
+    assert store.objects == {media_key(digest(b"photo")): b"photo"}
+    assert bureau.row(MediaObject, digest(b"photo"))["status"] == "stored"
+
+
+def test_an_upload_that_stands_still_expires_and_moving_ones_live_on(bureau, store, clock):
+    still, moving = bureau.create(b"0123456789"), bureau.create(b"0123456789")
+    bureau.patch(still, b"0", 0)
+    half = Settings.from_env(environment("x")).upload_ttl_s * 600
+    clock["ms"] += half
+    bureau.patch(moving, b"0", 0)
+    clock["ms"] += half
+
+    assert bureau.request("HEAD", still).status_code == 410
+    with bureau.app.app_context():
+        assert uploads.expire_uploads(desk(bureau)) == [upload_id(still)]
+
+    assert bureau.offset(moving) == 1
+    assert len(store.objects) == 1
+    assert refused(bureau.patch(still, b"1", 1)) == (410, "media.upload_gone")
+
+
+def test_leftovers_of_the_store_are_collected_and_evidence_never_is(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    bureau.patch(path, data[: PART_BYTES + 10], 0)
+    needed = dict(store.objects)
+    store.objects |= {"tail/gone/0-1": b"x", "media/aa/orphan": b"y", "quarantine/q": b"z"}
+    store.begin_multipart("media/long/gone")
+
+    with bureau.app.app_context():
+        collected = uploads.collect_leftovers(desk(bureau))
+
+    assert sorted(collected) == ["media/long/gone", "tail/gone/0-1"]
+    assert store.objects == {**needed, "media/aa/orphan": b"y", "quarantine/q": b"z"}
+    send(bureau, path, data, pieces=LARGE)
+
+
+def test_uploads_of_another_organisation_do_not_exist(bureau):
+    path = bureau.create(b"0123456789")
+    other = bureau.colleague()
+
+    assert other.request("HEAD", path).status_code == 404
+    assert other.patch(path, b"0", 0).status_code == 404
+    assert other.request("DELETE", path).status_code == 404
+
+
+def test_which_do_you_lack_answers_only_for_what_was_announced(bureau):
+    bureau.announce(b"here")
+    bureau.announce(b"missing")
+    bureau.colleague().announce(b"others")
+    send(bureau, bureau.create(b"here"), b"here", pieces=4)
+    send(bureau, bureau.create(b"others"), b"others", pieces=6)
+    digests = [digest(b) for b in (b"others", b"missing", b"here", b"never")]
+
+    answer = bureau.app.test_client().post(
+        "/api/v1/media/lacking",
+        json={"digests": digests},
+        headers={"Authorization": f"Bearer {bureau.token}"},
+    )
+
+    assert answer.json == {
+        "lacking": [digest(b"missing")],
+        "unannounced": [digest(b"others"), digest(b"never")],
+    }
+
+
+def test_more_digests_than_allowed_are_refused(bureau):
+    answer = bureau.app.test_client().post(
+        "/api/v1/media/lacking",
+        json={"digests": ["0" * 64] * 1001},
+        headers={"Authorization": f"Bearer {bureau.token}"},
+    )
+
+    assert answer.status_code == 422
+
+
+def test_a_failing_store_loses_nothing_that_was_acknowledged(bureau, store):
+    data = os.urandom(100_000)
+    path = bureau.create(data)
+    bureau.patch(path, data[:50_000], 0)
+
+    def down(act, key):
+        raise StoreUnavailable(key)
+
+    store.before = down
+    failed = bureau.patch(path, data[50_000:], 50_000)
+    store.before = lambda act, key: None
+
+    assert refused(failed) == (503, "media.store_unavailable")
+    assert failed.headers["Retry-After"] == "1"
+    send(bureau, path, data, pieces=len(data))
+    assert store.objects == {media_key(digest(data)): data}
+
+
+class Killed(BaseException):
+    """Ends a request like a kill: nothing after it runs that a dead process could not run."""
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_commit_interrupted_at_the_store_is_finished_by_the_sweeper(
+    bureau, store, monkeypatch, size, moment
+):
+    data = os.urandom(size)
+    path = bureau.create(data)
+    act = "put" if size == 1000 else "complete"
+    bury(monkeypatch)
+
+    def kill(done, key):
+        if done == act and not key.startswith("tail/"):
+            raise Killed
+
+    setattr(store, moment, kill)
+    with pytest.raises(Killed):
+        bureau.patch(path, data, 0)
+    setattr(store, moment, lambda act, key: None)
+    died(bureau)
+    with bureau.app.app_context():
+        assert uploads.finish_interrupted_commits(desk(bureau)) == [upload_id(path)]
+        assert uploads.finish_interrupted_commits(desk(bureau)) == []
+
+    send(bureau, path, data, pieces=size)
+    assert list(store.objects.values()) == [data]
+    assert bureau.row(MediaObject, digest(data))["status"] == "stored"
+    assert len(bureau.events("verify")) == 1
+
+
+def bury(monkeypatch):
+    """A killed process releases nothing."""
+    monkeypatch.setattr("server.operations.uploads.writing._Writer._release", lambda self: None)
+
+
+def died(bureau):
+    """The process that wrote has not beaten for a while."""
+    with bureau.app.app_context(), transaction() as session:
+        for row in session.query(ProcessHeartbeat):
+            row.beaten_at_ms -= 10_000
+
+
+def test_a_dead_writer_is_taken_over_at_once(bureau, store, monkeypatch):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    bury(monkeypatch)
+    seen = []
+
+    def kill(act, key):
+        seen.append(key)
+        if len(seen) == 2:
+            raise Killed
+
+    store.after = kill
+    with pytest.raises(Killed):
+        bureau.patch(path, data, 0)
+    store.after = lambda act, key: None
+    died(bureau)
+    began = time.monotonic()
+    offset = bureau.offset(path)
+
+    assert time.monotonic() - began < 0.5
+    assert offset == PART_BYTES
+    send(bureau, path, data, pieces=LARGE)
+    assert list(store.objects.values()) == [data]
+
+
+def test_a_writer_that_was_taken_over_cannot_move_the_upload(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(act, key):
+        if act == "part" and not inside.is_set():
+            inside.set()
+            go_on.wait(20)
+
+    store.after = slow
+    answers = []
+    zombie = threading.Thread(target=lambda: answers.append(bureau.patch(path, data, 0)))
+    zombie.start()
+    inside.wait(20)
+    with bureau.app.app_context(), transaction() as session:
+        # As if its heartbeat had stopped and another process had come.
+        row = session.get(Upload, upload_id(path))
+        row.owner, row.fence = None, row.fence + 1
+    assert bureau.offset(path) == 0
+    send(bureau, path, data, pieces=PART_BYTES)
+    go_on.set()
+    zombie.join(20)
+
+    assert refused(answers[0]) == (409, "media.upload_taken_over")
+    assert list(store.objects.values()) == [data]
+
+
+def test_tails_that_the_store_lost_are_asked_for_again(bureau, store):
+    data = os.urandom(100_000)
+    path = bureau.create(data)
+    bureau.patch(path, data[:50_000], 0)
+    store.objects.clear()
+
+    answer = bureau.patch(path, data[50_000:], 50_000)
+
+    assert refused(answer) == (409, "media.wrong_offset")
+    assert bureau.offset(path) == 0
+    send(bureau, path, data, pieces=len(data))
+    assert store.objects == {media_key(digest(data)): data}
+
+
+def test_parts_that_the_store_lost_are_asked_for_again(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    bureau.patch(path, data[:PART_BYTES], 0)
+    store.parts.clear()
+
+    answer = bureau.patch(path, data[PART_BYTES:], PART_BYTES)
+
+    assert refused(answer) == (409, "media.wrong_offset")
+    send(bureau, path, data, pieces=LARGE)
+    assert list(store.objects.values()) == [data]
+
+
+@pytest.mark.parametrize("size", [100_000, LARGE])
+def test_without_a_saved_hash_state_the_stored_bytes_are_read_again(bureau, store, size):
+    data = os.urandom(size)
+    path = bureau.create(data)
+    bureau.patch(path, data[: size - 10], 0)
+    with bureau.app.app_context(), transaction() as session:
+        session.get(Upload, upload_id(path)).hash_state = b"of another machine"
+
+    send(bureau, path, data, pieces=size)
+
+    media = bureau.row(MediaObject, digest(data))
+    assert (media["status"], media["crc32"]) == ("stored", zlib.crc32(data))
+    assert list(store.objects.values()) == [data]
+
+
+def test_a_thousand_digests_are_answered_quickly(bureau):
+    digests = [digest(str(n).encode()) for n in range(1000)]
+    with bureau.app.app_context(), reading() as session:
+        began = time.perf_counter()
+        answer = uploads.lacking(session, digests, organization_id=bureau.organization)
+
+    assert time.perf_counter() - began < 0.05
+    assert answer.unannounced == tuple(digests)
+
+
+def test_tus_requests_are_versioned_in_every_answer(bureau):
+    path = bureau.create(b"x")
+
+    for answer in (bureau.request("HEAD", path), bureau.patch(path, b"", 9)):
+        assert answer.headers["Tus-Resumable"] == TUS["Tus-Resumable"]
+        assert answer.headers["Cache-Control"] == "no-store"
