@@ -20,6 +20,7 @@ from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
 from sync.evidence.interval import Interval, line_interval
 from sync.evidence.line import Line, parse_header
+from sync.evidence.package import ChainName
 from sync.wire import Projection
 
 _STEP = 500
@@ -39,6 +40,7 @@ class Placed:
     of the chain, None if there is none. ``received_at_ms`` is the server's clock.
     """
 
+    chain: ChainName
     seq: int
     digest: str
     ledger_index: int
@@ -53,17 +55,11 @@ class Placed:
 class Chain:
     """One chain as a package carries it; ``receipts`` are the notes over its lines."""
 
-    device: str
-    epoch: str
-    branch: str
+    name: ChainName
     key_id: str
     lines: tuple[Placed, ...]
     receipts: tuple[str, ...]
     anchors: frozenset[tuple[int, str]]
-
-    @property
-    def name(self) -> tuple[str, str, str]:
-        return self.device, self.epoch, self.branch
 
     @property
     def head(self) -> str:
@@ -129,7 +125,8 @@ def read_chains(session: Session, moment: Moment, inspection_id: str) -> tuple[C
         .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
     ).all()
     whole = [
-        _read_chain(session, (row.device_id, row.epoch, row.branch), row.last) for row in places
+        _read_chain(session, ChainName(row.device_id, row.epoch, row.branch), row.last)
+        for row in places
     ]
     officers = officers_of(whole, inspection_id)
     return tuple(
@@ -158,6 +155,17 @@ def _shown(line: Placed, inspection_id: str, officers: Collection[str]) -> Place
     return replace(line, act=None)
 
 
+def acting(chains: Iterable[Chain], kind: str) -> Iterator[Placed]:
+    """The lines of one kind that took effect, in ledger order."""
+    lines = [
+        line
+        for chain in chains
+        for line in chain.lines
+        if line.applied and line.act is not None and line.act.get("type") == kind
+    ]
+    return iter(sorted(lines, key=lambda line: line.ledger_index))
+
+
 def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
     """The lines of ``chain`` as the package carries them, in order, without newlines."""
     shown = {line.seq for line in chain.lines if line.act is not None}
@@ -173,7 +181,7 @@ def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
         yield line.to_package_bytes(sorted(parts) if row.seq in shown else ())
 
 
-def _read_chain(session: Session, name: tuple[str, str, str], last: int) -> Chain:
+def _read_chain(session: Session, name: ChainName, last: int) -> Chain:
     receipts = _receipts(session, name, last)
     end = max([last, *(row.last_seq for row in receipts)])
     applied = _applied(session, name)
@@ -189,6 +197,7 @@ def _read_chain(session: Session, name: tuple[str, str, str], last: int) -> Chai
         key_id = row.key_id
         lines.append(
             Placed(
+                chain=name,
                 seq=row.seq,
                 digest=row.digest,
                 ledger_index=row.ledger_index,
@@ -200,9 +209,7 @@ def _read_chain(session: Session, name: tuple[str, str, str], last: int) -> Chai
             )
         )
     return Chain(
-        device=name[0],
-        epoch=name[1],
-        branch=name[2],
+        name=name,
         key_id=key_id,
         lines=tuple(lines),
         receipts=tuple(row.note for row in receipts),
@@ -210,9 +217,7 @@ def _read_chain(session: Session, name: tuple[str, str, str], last: int) -> Chai
     )
 
 
-def _rows(
-    session: Session, name: tuple[str, str, str], last: int
-) -> Iterator[tuple[Any, dict[int, bytes]]]:
+def _rows(session: Session, name: ChainName, last: int) -> Iterator[tuple[Any, dict[int, bytes]]]:
     """The stored lines of a chain up to ``last`` with their parts, a page at a time."""
     start = -1
     while True:
@@ -246,7 +251,7 @@ def _rows(
         start = lines[-1].seq
 
 
-def _receipts(session: Session, name: tuple[str, str, str], last: int) -> Sequence[IngestReceipt]:
+def _receipts(session: Session, name: ChainName, last: int) -> Sequence[IngestReceipt]:
     return (
         session.execute(
             select(IngestReceipt)
@@ -258,7 +263,7 @@ def _receipts(session: Session, name: tuple[str, str, str], last: int) -> Sequen
     )
 
 
-def _applied(session: Session, name: tuple[str, str, str]) -> set[int]:
+def _applied(session: Session, name: ChainName) -> set[int]:
     rows = session.execute(
         select(LineOutcome.seq).where(
             _of(LineOutcome, name), LineOutcome.projection != Projection.QUARANTINED.value
@@ -267,9 +272,12 @@ def _applied(session: Session, name: tuple[str, str, str]) -> set[int]:
     return set(rows.scalars())
 
 
-def _of(table: Any, name: tuple[str, str, str]) -> Any:
-    device, epoch, branch = name
-    return (table.device_id == device) & (table.epoch == epoch) & (table.branch == branch)
+def _of(table: Any, name: ChainName) -> Any:
+    return (
+        (table.device_id == name.device)
+        & (table.epoch == name.epoch)
+        & (table.branch == name.branch)
+    )
 
 
 def _same_place(first: Any, second: Any) -> Any:

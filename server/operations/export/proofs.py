@@ -1,19 +1,22 @@
 """Proofs for many leaves at once: the nodes that they share are fetched once."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import NotFound
-from server.models.ledger import LedgerEvent, LedgerLeaf, LedgerNode
+from server.models.ledger import LedgerEvent, LedgerLeaf, LedgerNode, LedgerSubject
 from server.operations.export.moment import Moment
 from sync.evidence import merkle
 
 _STEP = 1000
 #: Below the limit of bound variables of every database that we run on.
 _PAGE = 500
+
+T = TypeVar("T")
 
 Place = tuple[int, int]
 
@@ -40,7 +43,7 @@ class StoredEvent:
 
 def read_events(session: Session, moment: Moment, indexes: Iterable[int]) -> Iterator[StoredEvent]:
     """The events at ``indexes``, oldest first; erased ones are absent."""
-    for page in _pages(sorted(set(indexes))):
+    for page in pages_of(sorted(set(indexes))):
         rows = session.execute(
             select(
                 LedgerEvent.index,
@@ -117,7 +120,7 @@ def _nodes(session: Session, moment: Moment, asked: set[Place]) -> dict[Place, b
         by_level.setdefault(level, []).append(position)
     found: dict[Place, bytes] = {}
     for level, positions in by_level.items():
-        for page in _pages(positions):
+        for page in pages_of(positions):
             rows = session.execute(
                 select(LedgerNode.position, LedgerNode.hash).where(
                     LedgerNode.generation == moment.generation,
@@ -131,7 +134,7 @@ def _nodes(session: Session, moment: Moment, asked: set[Place]) -> dict[Place, b
 
 def _entries(session: Session, moment: Moment, indexes: list[int]) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
-    for page in _pages(indexes):
+    for page in pages_of(indexes):
         rows = session.execute(
             select(LedgerLeaf.index, LedgerLeaf.entry).where(
                 LedgerLeaf.generation == moment.generation, LedgerLeaf.index.in_(page)
@@ -141,6 +144,14 @@ def _entries(session: Session, moment: Moment, indexes: list[int]) -> dict[int, 
     return found
 
 
-def _pages(values: list[int]) -> Iterator[list[int]]:
+def pages_of(values: Sequence[T]) -> Iterator[list[T]]:
+    """``values`` in pieces that fit into one statement."""
     for start in range(0, len(values), _PAGE):
-        yield values[start : start + _PAGE]
+        yield list(values[start : start + _PAGE])
+
+
+def same_leaf() -> Any:
+    """The join of events with the names they are found under."""
+    return (LedgerSubject.generation == LedgerEvent.generation) & (
+        LedgerSubject.index == LedgerEvent.index
+    )

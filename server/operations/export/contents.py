@@ -1,0 +1,333 @@
+"""The files of a package, made from the state of the case (docs/evidence.md §8)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from media.findings import to_json as findings_json
+from media.store import ObjectMissing, Store
+from server.failures import ServerError
+from server.operations.export import chains, proofs
+from server.operations.export.case import CaseState
+from server.operations.export.items import ItemState
+from server.operations.export.moment import Moment
+from server.operations.export.proofs import StoredEvent
+from server.operations.export.spool import Spool
+from sync.evidence import canonical, package, records
+from sync.evidence.package import PackageFile
+
+_NDJSON_END = b"\n"
+
+
+class SourceMissing(ServerError):
+    """An original that the database says is stored is not in the store."""
+
+    code = "package.source_missing"
+
+    def __init__(self, item_id: str, sha256: str) -> None:
+        super().__init__(f"item {item_id}, SHA-256 {sha256}")
+        self.item_id = item_id
+        self.sha256 = sha256
+
+
+class SourceDamaged(ServerError):
+    """The store gave other bytes for an original than those that were taken in."""
+
+    code = "package.source_damaged"
+
+    def __init__(self, item_id: str, sha256: str, found: str) -> None:
+        super().__init__(f"item {item_id}, SHA-256 {sha256}, found {found}")
+        self.item_id = item_id
+        self.sha256 = sha256
+        self.found = found
+
+
+def evidence_files(
+    session: Session, case: CaseState, spool: Spool, store: Store
+) -> Iterator[PackageFile]:
+    """Everything under ``data/``; originals are read from the store only as the ZIP is written."""
+    shown, withheld = _sort_events(session, case)
+    yield spool.write(package.INDEX, [case_index(case, withheld).to_bytes()])
+    for chain in case.chains:
+        lines = chains.package_lines(session, chain)
+        yield spool.write(package.journal_path(chain.name), _ended(lines))
+    yield spool.write(package.CUSTODY, _ended(_custody(session, case.moment, shown)))
+    yield spool.write(package.FINDINGS, [_findings(case)])
+    yield from _facts(case, spool)
+    packed: set[str] = set()
+    for item in case.items:
+        if item.source is not None and item.row.sha256 not in packed:
+            packed.add(item.row.sha256)
+            yield _original(item, store)
+
+
+def proof_files(
+    session: Session, case: CaseState, spool: Spool, *, ledger_key: str, receipt_key: str
+) -> Iterator[PackageFile]:
+    """Everything under ``proofs/`` but the statement over the whole package."""
+    moment = case.moment
+    keys = records.Keys(
+        devices=tuple(
+            records.DeviceKeyRecord(
+                device=device.id,
+                key_id=device.key_id,
+                spki=device.spki,
+                enrolled_index=device.enrolled_index,
+            )
+            for device in case.devices
+        ),
+        ledger=ledger_key,
+        receipt=receipt_key,
+    )
+    yield spool.write(package.KEYS, [keys.to_bytes()])
+    yield spool.write(package.CHECKPOINT, [moment.checkpoint.encode()])
+    yield spool.write(
+        package.INCLUSION,
+        _ended(
+            records.InclusionRecord(leaf.index, leaf.entry, leaf.path).to_bytes()
+            for leaf in proofs.prove_leaves(session, moment, case.events)
+        ),
+    )
+    anchors = sorted({anchor for chain in case.chains for anchor in chain.anchors})
+    paths = dict(proofs.prove_sizes(session, moment, (size for size, _ in anchors)))
+    yield spool.write(
+        package.CONSISTENCY,
+        _ended(
+            records.ConsistencyRecord(size, bytes.fromhex(root), tuple(paths[size])).to_bytes()
+            for size, root in anchors
+        ),
+    )
+    notes = [note for chain in case.chains for note in chain.receipts]
+    yield spool.write(package.RECEIPTS, _ended(records.receipt_record(note) for note in notes))
+
+
+def case_index(case: CaseState, withheld: Iterable[int] = ()) -> records.CaseIndex:
+    """The table of contents; ``withheld`` are the events whose text concerns other cases too."""
+    moment, inspection = case.moment, case.inspection
+    about: dict[str, Any] = {
+        "id": inspection.id,
+        "title": inspection.title,
+        "purpose": inspection.purpose,
+        "opened_at_ms": inspection.opened_at_ms,
+        "state": "sealed" if case.sealed is not None else "open",
+        "organization": dict(case.organization),
+        "withheld_events": [{"index": index, "reason": "other_cases"} for index in withheld],
+    }
+    if case.sealed is not None:
+        about["sealed_at_ms"] = case.sealed.wall_ms
+    if case.task is not None:
+        about["task"] = dict(case.task)
+    if case.entity is not None:
+        about["entity"] = dict(case.entity)
+    return records.CaseIndex(
+        inspection=about,
+        exported_at_ms=moment.exported_at_ms,
+        origin=moment.origin,
+        generation=moment.generation,
+        ledger_size=moment.size,
+        chains=tuple(
+            records.ChainHead(
+                chain=chain.name,
+                next_seq=chain.lines[-1].seq + 1,
+                head=chain.head,
+            )
+            for chain in case.chains
+        ),
+        items=tuple(_index_item(item) for item in case.items),
+        officers=tuple(
+            records.IndexOfficer(
+                officer=officer.id,
+                person=officer.person_id,
+                name=officer.name,
+                certificate_no=officer.certificate_no,
+            )
+            for officer in case.officers
+        ),
+        devices=tuple(
+            {
+                "device": device.id,
+                "kind": device.kind,
+                "serial": device.serial,
+                "name": device.name,
+                "key_id": device.key_id,
+            }
+            for device in case.devices
+        ),
+        announced=tuple(sorted({item.row.sha256 for item in case.items})),
+    )
+
+
+def _index_item(item: ItemState) -> records.IndexItem:
+    row = item.row
+    disposition, reason, file = records.MISSING, "not_received", ""
+    if item.discard is not None:
+        disposition, reason = records.WITHHELD, "discarded"
+    elif item.source is not None:
+        disposition, reason = records.ENCLOSED, ""
+        file = package.original_path(row.sha256, row.media_type)
+    return records.IndexItem(
+        item=row.id,
+        sha256=row.sha256,
+        size=row.size,
+        media_type=row.media_type,
+        capture_class=row.capture_class,
+        officer=row.officer_id,
+        state=item.judged,
+        disposition=disposition,
+        line=_place(item.line),
+        file=file,
+        reason=reason,
+        discarded=_place(item.discard) if item.discard is not None else None,
+        interval=item.interval,
+        about=_about(item),
+    )
+
+
+def _place(line: chains.Placed) -> records.LinePlace:
+    return records.LinePlace(line.chain, line.seq)
+
+
+def _about(item: ItemState) -> dict[str, Any]:
+    row = item.row
+    about: dict[str, Any] = {
+        "name": row.name,
+        "title": row.title,
+        "fact_to_prove": row.fact_to_prove,
+        "method": row.method,
+        "captured_at_ms": row.captured_at_ms,
+        "tz_min": row.tz_min,
+        "received_at_ms": item.line.received_at_ms,
+        "ingest_index": item.line.ledger_index,
+        "outside_seal": item.outside_seal,
+    }
+    for name in ("lat_e7", "lon_e7", "accuracy_cm"):
+        if getattr(row, name) is not None:
+            about[name] = getattr(row, name)
+    if item.discard is not None and item.discard.act is not None:
+        about["discard_reason"] = str(item.discard.act["reason"])
+    if item.words:
+        about["judgements"] = [
+            {
+                "person": word.person_id,
+                "name": word.name,
+                "verdict": word.verdict,
+                "reason": word.reason,
+                "judged_at_ms": word.judged_at_ms,
+                "ledger_index": word.ledger_index,
+            }
+            for word in item.words
+        ]
+    return about
+
+
+def _findings(case: CaseState) -> bytes:
+    """``data/findings.json``: every run; texts are those whose digests are in the ledger."""
+    items = [
+        {
+            "item": item.row.id,
+            "sha256": item.row.sha256,
+            "checks": [
+                {
+                    "rule_version": check.rule_version,
+                    "verdict": check.verdict,
+                    "checked_at_ms": check.checked_at_ms,
+                    "ledger_index": check.ledger_index,
+                    "claims": check.claims,
+                    "findings": findings_json(check.findings),
+                }
+                for check in item.checks
+            ],
+        }
+        for item in case.items
+    ]
+    return canonical.dumps({"v": 1, "items": items})
+
+
+def _facts(case: CaseState, spool: Spool) -> Iterator[PackageFile]:
+    """What each reader version read from each file, as the text that the ledger digested."""
+    written: set[str] = set()
+    for item in case.items:
+        if not item.facts or item.row.sha256 in written:
+            continue
+        written.add(item.row.sha256)
+        readings = [
+            {
+                "reader_version": facts.reader_version,
+                "facts": facts.facts,
+                "second": facts.second,
+                "read_at_ms": facts.read_at_ms,
+                "ledger_index": facts.ledger_index,
+            }
+            for facts in item.facts
+        ]
+        body = canonical.dumps({"v": 1, "sha256": item.row.sha256, "readings": readings})
+        yield spool.write(package.facts_path(item.row.sha256), [body])
+
+
+def _original(item: ItemState, store: Store) -> PackageFile:
+    source, sha256, item_id = item.source, item.row.sha256, item.row.id
+    if source is None:
+        raise SourceMissing(item_id, sha256)
+    key = source.key
+
+    def pieces() -> Iterator[bytes]:
+        digest = hashlib.sha256()
+        try:
+            for piece in store.stream(key):
+                digest.update(piece)
+                yield piece
+        except ObjectMissing as error:
+            raise SourceMissing(item_id, sha256) from error
+        # Before the last byte of the entry is accounted for: a package that holds
+        # other bytes than were taken in must never come into being.
+        if digest.hexdigest() != sha256:
+            raise SourceDamaged(item_id, sha256, digest.hexdigest())
+
+    return PackageFile(
+        path=package.original_path(sha256, item.row.media_type),
+        sha256=sha256,
+        size=source.size,
+        crc32=source.crc32,
+        chunks=pieces,
+    )
+
+
+def _sort_events(session: Session, case: CaseState) -> tuple[set[int], list[int]]:
+    """The events that the package shows, and those it only proves to exist.
+
+    A page of the console may show several cases at once; its ``view`` event
+    names them all, and what was searched for.
+    """
+    items = {item.row.id for item in case.items}
+    shown: set[int] = set()
+    withheld: list[int] = []
+    for event in proofs.read_events(session, case.moment, case.events):
+        if event.kind == "view" and not _views_only(event, case.inspection.id, items):
+            withheld.append(event.index)
+        else:
+            shown.add(event.index)
+    return shown, withheld
+
+
+def _views_only(event: StoredEvent, inspection_id: str, items: set[str]) -> bool:
+    body: Mapping[str, Any] = canonical.loads(event.event)
+    subject = body["subject"]
+    return (
+        set(subject["inspections"]) <= {inspection_id}
+        and set(subject["items"]) <= items
+        and "query" not in body["snapshot"]
+    )
+
+
+def _custody(session: Session, moment: Moment, shown: Iterable[int]) -> Iterator[bytes]:
+    for event in proofs.read_events(session, moment, shown):
+        yield records.CustodyEvent(
+            moment.generation, event.index, event.salt, event.event
+        ).to_bytes()
+
+
+def _ended(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        yield line + _NDJSON_END
