@@ -1,4 +1,4 @@
-"""What can go wrong on the device: each error has a code, its values and a sentence in two languages."""
+"""What can go wrong on the device: each error has a code, its values and a bilingual sentence."""
 
 from sync.catalogue import DEFAULT_LANGUAGE, has, text
 from sync.errors import SyncError
@@ -232,6 +232,7 @@ class Unreachable(LinkError):
     """No answer came from the server, after all tries."""
 
     code = "client.unreachable"
+    retry_after = ""
 
     def __init__(self, server: str) -> None:
         super().__init__(server)
@@ -264,10 +265,11 @@ class ServerUnavailable(LinkError):
 
     code = "client.server_unavailable"
 
-    def __init__(self, status: int, problem: str = "") -> None:
+    def __init__(self, status: int, problem: str = "", retry_after: str = "") -> None:
         super().__init__(f"{status} {problem}".strip())
         self.status = status
         self.problem = problem
+        self.retry_after = retry_after
 
 
 class ServerRefused(LinkError):
@@ -321,6 +323,18 @@ class LedgerForked(LinkError):
     def __init__(self, alarm: str) -> None:
         super().__init__(alarm)
         self.alarm = alarm
+
+
+class LineStuck(LinkError):
+    """The server refuses the opening of an epoch, or lacks lines that nobody has."""
+
+    code = "client.line_stuck"
+
+    def __init__(self, epoch: str, seq: int, problem: str) -> None:
+        super().__init__(f"{epoch} {seq}: {problem}")
+        self.epoch = epoch
+        self.seq = seq
+        self.problem = problem
 
 
 def sentence(error: SyncError, lang: str = DEFAULT_LANGUAGE) -> str:

@@ -5,9 +5,11 @@ import sqlite3
 import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from sync.client.clock import Clock
+from sync.client.errors import NotEnrolled
 from sync.client.keys import DeviceKey
 from sync.client.local import fold
 from sync.client.outbox import Outbox
@@ -19,13 +21,21 @@ Alongside = Callable[[sqlite3.Connection], None]
 
 
 class Journal:
-    """The only writer of lines (docs/protocol.md §4.1)."""
+    """The only writer of lines (docs/protocol.md §4.1); refuses until it has a key."""
 
-    def __init__(self, outbox: Outbox, key: DeviceKey, device: str, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, folder: Path) -> None:
         self._outbox = outbox
-        self._key = key
         self._clock = clock
-        self.device = device
+        self._folder = folder
+        self._signer: tuple[DeviceKey, str] | None = None
+
+    def sign_with(self, key: DeviceKey, device: str) -> None:
+        """Write as ``device``, signed with ``key``, from now on."""
+        self._signer = key, device
+
+    @property
+    def device(self) -> str:
+        return self._need_signer()[1]
 
     def append(self, act: Mapping[str, Any], *, alongside: Alongside | None = None) -> Line:
         """Sign ``act`` as the next line; on return it is behind an fsync.
@@ -33,7 +43,7 @@ class Journal:
         ``alongside`` writes what must be true if and only if the line exists.
 
         Raises:
-            LineTooLong, NotCanonical: nothing was written.
+            NotEnrolled, LineTooLong, NotCanonical: nothing was written.
         """
         with self._outbox.transaction() as db:
             line = self._write(act)
@@ -47,7 +57,7 @@ class Journal:
         """Begin a new epoch with its first line, which carries the key and the ``reason``."""
         act = {
             "type": acts.EPOCH_OPENED,
-            "spki": to_b64url(self._key.spki),
+            "spki": to_b64url(self._need_signer()[0].spki),
             "reason": reason,
             **more,
         }
@@ -57,19 +67,25 @@ class Journal:
             self._outbox.open_epoch(uuid.uuid4().hex, reason)
             return self._write(act)
 
+    def _need_signer(self) -> tuple[DeviceKey, str]:
+        if self._signer is None:
+            raise NotEnrolled(str(self._folder))
+        return self._signer
+
     def _write(self, act: Mapping[str, Any]) -> Line:
+        key, device = self._need_signer()
         body = {**_composed(dict(act)), "salt": os.urandom(SALT_BYTES).hex()}
         # The head is read under the write lock: two lines can never claim one place.
         head = self._outbox.head()
         line = build_line(
             [body],
-            device=self.device,
+            device=device,
             epoch=head.epoch,
             seq=head.next_seq,
             prev=head.digest,
             t=self._clock.read(),
-            key_id=self._key.key_id,
-            sign=self._key.sign,
+            key_id=key.key_id,
+            sign=key.sign,
             anchor=self._outbox.anchor(),
         )
         self._outbox.insert_line(

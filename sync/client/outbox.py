@@ -37,6 +37,7 @@ CREATE TABLE line (
     digest TEXT NOT NULL UNIQUE, raw BLOB NOT NULL, kind TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'kept', journal TEXT NOT NULL DEFAULT '',
     projection TEXT NOT NULL DEFAULT '', code TEXT NOT NULL DEFAULT '',
+    restated_by TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (epoch, seq)
 ) STRICT;
 CREATE INDEX line_state ON line (state);
@@ -77,7 +78,8 @@ CREATE TABLE inspection (
     opened_at_ms INTEGER NOT NULL, sealed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE item (
-    id TEXT PRIMARY KEY, inspection TEXT, sha256 TEXT NOT NULL REFERENCES medium,
+    id TEXT PRIMARY KEY, inspection TEXT,
+    sha256 TEXT NOT NULL REFERENCES medium DEFERRABLE INITIALLY DEFERRED,
     line TEXT NOT NULL, discarded INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX item_medium ON item (sha256);
@@ -138,8 +140,18 @@ _MEDIUM = "sha256, name, size, media_type, state, upload, code"
 class Outbox:
     """The tables and what is asked of them; every write happens inside ``transaction``."""
 
-    def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None, timeout=30)
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
+        """Open the database at ``path``, making it unless ``reading`` only.
+
+        Raises:
+            sqlite3.Error: if it cannot be opened or is not one of ours.
+        """
+        mode = "ro" if reading else "rwc"
+        uri = f"{path.resolve().as_uri()}?mode={mode}"
+        self.db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+        if reading:
+            self.db.execute("SELECT 1 FROM meta LIMIT 1")
+            return
         path.chmod(0o600)
         for pragma in (
             "journal_mode=WAL",
@@ -199,7 +211,7 @@ class Outbox:
         """Where ``epoch``, or the epoch being written, stands."""
         if epoch is None:
             row = self.db.execute("SELECT epoch FROM epoch ORDER BY number DESC LIMIT 1").fetchone()
-            epoch = str(row[0])
+            epoch = "" if row is None else str(row[0])
         row = self.db.execute(
             "SELECT seq, digest FROM line WHERE epoch = ? ORDER BY seq DESC LIMIT 1", (epoch,)
         ).fetchone()
@@ -211,12 +223,14 @@ class Outbox:
             (epoch, seq, digest, raw, kind),
         )
 
-    def lines(self, where: str = "1", values: Sequence[object] = ()) -> Iterator[KeptLine]:
+    def lines(
+        self, where: str = "1", values: Sequence[object] = (), *, limit: int = -1
+    ) -> Iterator[KeptLine]:
         """Lines that meet ``where`` (our own SQL, never a person's), oldest first."""
         rows = self.db.execute(
             f"SELECT {_LINE} FROM line JOIN epoch USING (epoch)"  # noqa: S608 - constants only
-            f" WHERE {where} ORDER BY number, seq",
-            tuple(values),
+            f" WHERE {where} ORDER BY number, seq LIMIT ?",
+            (*values, limit),
         )
         for row in rows:
             yield KeptLine(*row)
@@ -246,12 +260,6 @@ class Outbox:
     def medium(self, sha256: str) -> Medium | None:
         found = self.media("sha256 = ?", (sha256,))
         return found[0] if found else None
-
-    def insert_medium(self, *, sha256: str, name: str, size: int, media_type: str) -> None:
-        self.db.execute(
-            "INSERT INTO medium (sha256, name, size, media_type) VALUES (?, ?, ?, ?)",
-            (sha256, name, size, media_type),
-        )
 
     def set_medium(self, sha256: str, *, state: str, upload: str = "", code: str = "") -> None:
         self.db.execute(

@@ -1,0 +1,180 @@
+"""What the server may answer: shapes checked at the border, unknown fields ignored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+
+from sync.wire import Journal, LineResult, Projection
+
+_DIGEST = validate.Regexp(r"[0-9a-f]{64}\Z")
+_NATURAL = validate.Range(0, 2**53)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    push_lines: int
+    push_bytes: int
+    media_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """``server_ms`` is the server's clock when it answered."""
+
+    server_ms: int
+    origin: str
+    generation: int
+    limits: Limits
+    checkpoint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """The keys to pin, as C2SP verifier keys, and the first checkpoint."""
+
+    device_id: str
+    key_id: str
+    organization: dict[str, str]
+    origin: str
+    generation: int
+    receipt_key: str
+    ledger_key: str
+    checkpoint: str
+    enrolled_index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalHead:
+    next_seq: int
+    head: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    results: list[LineResult]
+    receipts: list[str]
+    next_seq: int
+    checkpoint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedPage:
+    documents: list[dict[str, Any]]
+    cursor: str
+    more: bool
+    reset: bool
+
+
+class _Answer(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _LimitsSchema(_Answer):
+    push_lines = fields.Integer(required=True, strict=True, validate=validate.Range(1))
+    push_bytes = fields.Integer(required=True, strict=True, validate=validate.Range(1))
+    media_bytes = fields.Integer(required=True, strict=True, validate=validate.Range(0))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Limits:
+        return Limits(**data)
+
+
+class HelloSchema(_Answer):
+    server_ms = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    origin = fields.String(required=True)
+    generation = fields.Integer(required=True, strict=True)
+    limits = fields.Nested(_LimitsSchema, required=True)
+    checkpoint = fields.String(required=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Hello:
+        return Hello(**data)
+
+
+class _OrganizationSchema(_Answer):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class EnrolledSchema(_Answer):
+    device_id = fields.String(required=True)
+    key_id = fields.String(required=True)
+    organization = fields.Nested(_OrganizationSchema, required=True)
+    origin = fields.String(required=True)
+    generation = fields.Integer(required=True, strict=True)
+    receipt_key = fields.String(required=True)
+    ledger_key = fields.String(required=True)
+    checkpoint = fields.String(required=True)
+    enrolled_index = fields.Integer(required=True, strict=True, validate=_NATURAL)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Enrolled:
+        return Enrolled(**data)
+
+
+class NonceSchema(_Answer):
+    nonce = fields.String(required=True)
+
+
+class TokenSchema(_Answer):
+    token = fields.String(required=True)
+
+
+class JournalHeadSchema(_Answer):
+    next_seq = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    head = fields.String(required=True, validate=_DIGEST)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> JournalHead:
+        return JournalHead(**data)
+
+
+class _LineResultSchema(_Answer):
+    seq = fields.Integer(required=True, strict=True)
+    digest = fields.String(required=True)
+    journal = fields.Enum(Journal, by_value=True, required=True)
+    projection = fields.Enum(Projection, by_value=True, required=True)
+    code = fields.String(load_default="")
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> LineResult:
+        return LineResult(**data)
+
+
+class PushedSchema(_Answer):
+    results = fields.List(fields.Nested(_LineResultSchema), required=True)
+    receipts = fields.List(fields.String(), required=True)
+    next_seq = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    checkpoint = fields.String(load_default="")
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Pushed:
+        return Pushed(**data)
+
+
+class _DocumentSchema(_Answer):
+    op = fields.String(required=True, validate=validate.OneOf(("put", "tombstone", "evict")))
+    kind = fields.String(required=True)
+    id = fields.String(required=True)
+    body = fields.Dict(keys=fields.String(), load_default=dict)
+
+
+class FeedSchema(_Answer):
+    documents = fields.List(fields.Nested(_DocumentSchema), required=True)
+    cursor = fields.String(required=True)
+    more = fields.Boolean(required=True)
+    reset = fields.Boolean(load_default=False)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> FeedPage:
+        return FeedPage(**data)
+
+
+class ConsistencySchema(_Answer):
+    path = fields.List(fields.String(validate=_DIGEST), required=True)
+
+
+class LackingSchema(_Answer):
+    lacking = fields.List(fields.String(validate=_DIGEST), required=True)

@@ -1,0 +1,131 @@
+"""The server's API as calls: each returns a checked value or raises a typed error."""
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from sync.client.answers import (
+    ConsistencySchema,
+    Enrolled,
+    EnrolledSchema,
+    FeedPage,
+    FeedSchema,
+    Hello,
+    HelloSchema,
+    JournalHead,
+    JournalHeadSchema,
+    LackingSchema,
+    NonceSchema,
+    Pushed,
+    PushedSchema,
+    TokenSchema,
+)
+from sync.client.errors import ServerRefused
+from sync.client.keys import DeviceKey
+from sync.client.link import TRIES, Answer, Link
+from sync.evidence.encoding import to_b64url
+from sync.wire import API, token_proof
+
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+_TOKEN_TRIES = 3
+
+
+class Api:
+    """Calls to one server; ``key`` and ``origin`` are needed for what takes a token."""
+
+    def __init__(self, link: Link, key: DeviceKey, origin: str = "") -> None:
+        self.link = link
+        self._key = key
+        self._origin = origin
+        self._token = ""
+
+    def hello(self, *, tries: int = TRIES) -> Hello:
+        answer = self.link.send("GET", f"{API}/hello", tries=tries)
+        hello: Hello = self.link.read(answer, HelloSchema)
+        return hello
+
+    def enrol(self, request: Mapping[str, Any], *, tries: int = TRIES) -> Enrolled:
+        answer = self.link.send(
+            "POST", f"{API}/enrolments", body=_dump(request), headers=_JSON, tries=tries
+        )
+        enrolled: Enrolled = self.link.read(answer, EnrolledSchema, status=201)
+        return enrolled
+
+    def journal_head(self, device: str, epoch: str) -> JournalHead:
+        answer = self.send("GET", f"{API}/journal/{device}/{epoch}")
+        head: JournalHead = self.link.read(answer, JournalHeadSchema)
+        return head
+
+    def push(self, device: str, epoch: str, lines: Iterable[bytes], *, tries: int = 1) -> Pushed:
+        """Push ``lines``; which may be repeated any number of times."""
+        body = gzip.compress(b"".join(line + b"\n" for line in lines), compresslevel=5, mtime=0)
+        answer = self.send(
+            "POST",
+            f"{API}/journal/{device}/{epoch}",
+            body=body,
+            headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
+            tries=tries,
+        )
+        pushed: Pushed = self.link.read(answer, PushedSchema)
+        return pushed
+
+    def feed(self, cursor: str) -> FeedPage:
+        answer = self.send("GET", f"{API}/feed?cursor={quote(cursor, safe='')}")
+        page: FeedPage = self.link.read(answer, FeedSchema)
+        return page
+
+    def consistency(self, first: int, second: int) -> list[bytes]:
+        """The proof that the ledger of ``second`` leaves begins with that of ``first``."""
+        answer = self.send("GET", f"{API}/ledger/consistency?first={first}&second={second}")
+        return [bytes.fromhex(node) for node in self.link.read(answer, ConsistencySchema)["path"]]
+
+    def lacking(self, digests: Sequence[str]) -> set[str]:
+        """Which of these announced digests the server has no bytes for."""
+        body = _dump({"digests": list(digests)})
+        answer = self.send("POST", f"{API}/media/lacking", body=body, headers=_JSON)
+        return set(self.link.read(answer, LackingSchema)["lacking"])
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        tries: int = TRIES,
+    ) -> Answer:
+        """Send with a token; a token that is refused is replaced once."""
+        for attempt in (1, 2):
+            if not self._token:
+                self._token = self._new_token()
+            whole = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
+            answer = self.link.send(method, path, body=body, headers=whole, tries=tries)
+            if answer.status != 401 or attempt == 2:
+                break
+            self._token = ""
+        return answer
+
+    def _new_token(self) -> str:
+        """Sign a fresh nonce; where a reply is lost the nonce is spent, so begin again with one."""
+        for attempt in range(1, _TOKEN_TRIES + 1):
+            try:
+                return self._exchange()
+            except ServerRefused as error:
+                if error.problem != "token.nonce_unknown" or attempt == _TOKEN_TRIES:
+                    raise
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    def _exchange(self) -> str:
+        request = {"key_id": self._key.key_id}
+        answer = self.link.send("POST", f"{API}/nonces", body=_dump(request), headers=_JSON)
+        nonce = str(self.link.read(answer, NonceSchema, status=201)["nonce"])
+        proof = token_proof(nonce=nonce, key_id=self._key.key_id, origin=self._origin)
+        signed = {**request, "nonce": nonce, "signature": to_b64url(self._key.sign(proof))}
+        answer = self.link.send("POST", f"{API}/tokens", body=_dump(signed), headers=_JSON)
+        return str(self.link.read(answer, TokenSchema, status=201)["token"])
+
+
+def _dump(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -1,0 +1,424 @@
+"""An inspection on the device: opening, capturing, recording, discarding, sealing."""
+
+import json
+import os
+import sqlite3
+import unicodedata
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sync.client.documents import Documents, Template
+from sync.client.errors import (
+    AlreadyDiscarded,
+    AlreadySealed,
+    ReasonMissing,
+    SealTooLarge,
+    TooFewOfficers,
+    UnknownField,
+    UnknownInspection,
+    UnknownItem,
+)
+from sync.client.folder import DeviceFolder, Taken
+from sync.client.journal import Journal
+from sync.client.mediatype import media_type_of
+from sync.client.outbox import Outbox
+from sync.client.sessions import Method, Sessions
+from sync.evidence import acts
+from sync.evidence.errors import LineTooLong
+from sync.evidence.line import Line
+
+MIN_OFFICERS = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line's place in the journal, as commands report it."""
+
+    epoch: str
+    seq: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """A fix as signed: degrees × 10⁷, centimetres, and the fix's own time if known."""
+
+    lat_e7: int
+    lon_e7: int
+    acc_cm: int | None = None
+    fix_ms: int | None = None
+
+    def to_json(self) -> dict[str, int]:
+        value = {"lat": self.lat_e7, "lon": self.lon_e7, "acc": self.acc_cm, "fix_ms": self.fix_ms}
+        return {name: number for name, number in value.items() if number is not None}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An inspection that was opened; ``confirmed`` maps officer to method."""
+
+    inspection: str
+    confirmed: Mapping[str, str]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Captured:
+    """An evidence item whose bytes are in the folder and whose line is signed."""
+
+    item: str
+    sha256: str
+    size: int
+    media_type: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A revision of a record: ``changed`` are the ids of the fields that it carries."""
+
+    record: str
+    changed: tuple[str, ...]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Every value given stands in the record already; no line was written."""
+
+    record: str
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the seal lists, by number."""
+
+    inspection: str
+    revisions: int
+    media: int
+    heads: int
+    place: Place
+
+
+class Fieldwork:
+    """The acts of an inspection; each is one durable line before the call returns."""
+
+    def __init__(
+        self,
+        folder: DeviceFolder,
+        outbox: Outbox,
+        journal: Journal,
+        documents: Documents,
+        sessions: Sessions,
+    ) -> None:
+        self._folder = folder
+        self._outbox = outbox
+        self._journal = journal
+        self._documents = documents
+        self._sessions = sessions
+
+    def open_inspection(
+        self,
+        officers: Sequence[str],
+        *,
+        task: str | None = None,
+        entity: str | None = None,
+        title: str = "",
+        purpose: str = "",
+        method: Method = "none",
+        pins: Mapping[str, str] | None = None,
+        inspection: str | None = None,
+    ) -> Opened:
+        """Open an inspection in the name of ``officers`` (ids or certificate numbers).
+
+        Whoever has no session yet gets one, confirmed by ``method``; ``pins`` maps
+        the officers as named to their PINs. ``inspection`` joins the one that a
+        fellow officer's device opened.
+
+        Raises:
+            TooFewOfficers: if fewer than two different officers are named.
+            UnknownDocument: if officer, task or entity has not been pulled.
+        """
+        people = {self._documents.officer(wanted).id: wanted for wanted in officers}
+        if len(people) < MIN_OFFICERS:
+            raise TooFewOfficers(len(people))
+        for kind, identifier in (("task", task), ("entity", entity)):
+            if identifier is not None:
+                self._documents.body(kind, identifier)
+        confirmed = {}
+        for officer, named in people.items():
+            session = self._sessions.find(officer)
+            if session is None:
+                pin = (pins or {}).get(named, "")
+                session = self._sessions.open(officer, method=method, pin=pin)
+            confirmed[officer] = session.method
+        act: dict[str, Any] = {
+            "type": acts.INSPECTION_OPENED,
+            "officer": next(iter(people)),
+            "inspection": inspection or str(uuid.uuid4()),
+            "officers": list(people),
+            "title": title,
+            "purpose": purpose,
+        }
+        act |= {k: v for k, v in (("task", task), ("entity", entity)) if v is not None}
+        return Opened(act["inspection"], confirmed, place_of(self._journal.append(act)))
+
+    def open_camera(self, inspection: str, *, officer: str | None = None) -> Place:
+        """Record that the system camera is opened for ``inspection`` (docs/evidence.md §6)."""
+        return self._say(acts.CAMERA_OPENED, inspection, officer, {})
+
+    def capture(
+        self,
+        path: Path,
+        inspection: str,
+        *,
+        officer: str | None = None,
+        title: str = "",
+        fact_to_prove: str = "",
+        method: str = "",
+        position: Position | None = None,
+        capture_class: str = "B",
+    ) -> Captured:
+        """Take the file at ``path`` into the folder and announce it by digest.
+
+        ``path`` itself is only read. A sealed inspection still takes items: they
+        are shown as outside the seal, never refused.
+
+        Raises:
+            SourceUnreadable, SourceChanged, DiskFull: nothing was captured.
+            UnknownInspection, NoSession: likewise.
+        """
+        acting = self.acting(inspection, officer)
+        taken = self._folder.take(path)
+        act: dict[str, Any] = {
+            "type": acts.MEDIA_CAPTURED,
+            "officer": acting,
+            "inspection": inspection,
+            "class": capture_class,
+            "name": spoken_name(path),
+            "title": title,
+            "fact_to_prove": fact_to_prove,
+            "method": method,
+        }
+        if position is not None:
+            act["pos"] = position.to_json()
+        return self.announce(act, taken, path)
+
+    def announce(self, act: dict[str, Any], taken: Taken, source: Path) -> Captured:
+        """Write the line that announces ``taken``, and the medium's row with it."""
+        media_type = media_type_of(taken.head, source.name)
+        act |= {
+            "item": str(uuid.uuid4()),
+            "sha256": taken.sha256,
+            "size": taken.size,
+            "media_type": media_type,
+        }
+        known = self._outbox.medium(taken.sha256)
+        if known is None:
+            line = self._journal.append(
+                act, alongside=lambda db: insert_medium(db, taken, media_type)
+            )
+        else:
+            line = self._journal.append(act)
+            if known.name != taken.name:
+                self._folder.drop(taken)
+        return Captured(act["item"], taken.sha256, taken.size, media_type, place_of(line))
+
+    def save_record(
+        self,
+        inspection: str,
+        template: str,
+        values: Mapping[str, Any],
+        *,
+        record: str | None = None,
+        officer: str | None = None,
+    ) -> Saved | Unchanged:
+        """Save the fields of ``values`` that changed, in the inspection's record of ``template``.
+
+        Without ``record`` the inspection has one record for each template.
+
+        Raises:
+            UnknownField: for a field that the template does not have.
+            UnknownDocument: if the template has not been pulled.
+        """
+        acting = self.acting(inspection, officer)
+        form = self._documents.template(template)
+        record = record or self._record_of(inspection, form.id) or str(uuid.uuid4())
+        shown, base = self._shown(record)
+        changed = {
+            field: value
+            for field, value in checked_fields(form, values).items()
+            if field not in shown or shown[field] != value
+        }
+        if not changed:
+            return Unchanged(record)
+        line = self._journal.append(
+            {
+                "type": acts.RECORD_SAVED,
+                "officer": acting,
+                "inspection": inspection,
+                "record": record,
+                "template": {"id": form.id, "version": form.version},
+                "fields": changed,
+                "base": base,
+            }
+        )
+        return Saved(record, tuple(sorted(changed)), place_of(line))
+
+    def discard(self, item: str, reason: str, *, officer: str | None = None) -> Place:
+        """Withdraw an item, saying why; its line, digest and bytes stay.
+
+        Raises:
+            UnknownItem, AlreadyDiscarded, ReasonMissing.
+        """
+        if not reason.strip():
+            raise ReasonMissing
+        row = self._outbox.db.execute(
+            "SELECT inspection, discarded FROM item WHERE id = ?", (item,)
+        ).fetchone()
+        if row is None or row[0] is None:
+            raise UnknownItem(item)
+        if row[1]:
+            raise AlreadyDiscarded(item)
+        more = {"item": item, "reason": reason}
+        return self._say(acts.MEDIA_DISCARDED, row[0], officer, more)
+
+    def note(self, inspection: str, text: str, *, officer: str | None = None) -> Place:
+        """Add a remark; after the seal it is an addendum."""
+        kind = acts.ADDENDUM_ADDED if self._sealed(inspection) else acts.NOTE_ADDED
+        return self._say(kind, inspection, officer, {"text": text})
+
+    def peer_head(self, *, device: str, epoch: str, seq: int, head: str) -> Place:
+        """Record where a fellow officer's journal stands, so that it cannot be cut unseen."""
+        act = {"type": acts.PEER_HEAD, "device": device, "epoch": epoch, "seq": seq, "head": head}
+        return place_of(self._journal.append(act))
+
+    def seal(self, inspection: str, *, officer: str | None = None) -> Sealed:
+        """Seal: list every revision, every medium's digest and every journal head known here.
+
+        Raises:
+            AlreadySealed, UnknownInspection.
+            SealTooLarge: if the lists do not fit into one line.
+        """
+        acting = self.acting(inspection, officer)
+        if self._sealed(inspection):
+            raise AlreadySealed(inspection)
+        revisions = self._column("SELECT digest FROM revision WHERE inspection = ?", inspection)
+        media = self._column("SELECT DISTINCT sha256 FROM item WHERE inspection = ?", inspection)
+        heads = [*self._own_heads(), *self._peer_heads()]
+        confirmed = {s.officer: s.method for s in self._sessions.current()}
+        officers = [who for who in self._officers(inspection) if who in confirmed]
+        act = {
+            "type": acts.INSPECTION_SEALED,
+            "officer": acting,
+            "inspection": inspection,
+            "officers": officers,
+            "revisions": revisions,
+            "media": media,
+            "heads": heads,
+        }
+        try:
+            line = self._journal.append(act)
+        except LineTooLong as error:
+            raise SealTooLarge(len(revisions) + len(media)) from error
+        return Sealed(inspection, len(revisions), len(media), len(heads), place_of(line))
+
+    def _say(
+        self, kind: str, inspection: str, officer: str | None, more: Mapping[str, Any]
+    ) -> Place:
+        acting = self.acting(inspection, officer)
+        act = {"type": kind, "officer": acting, "inspection": inspection, **more}
+        return place_of(self._journal.append(act))
+
+    def acting(self, inspection: str, officer: str | None) -> str:
+        """The officer in whose name an act of ``inspection`` is written.
+
+        Raises:
+            UnknownInspection, NoSession.
+        """
+        return self._sessions.acting(officer, among=self._officers(inspection)).officer
+
+    def _officers(self, inspection: str) -> tuple[str, ...]:
+        row = self._outbox.db.execute(
+            "SELECT officers FROM inspection WHERE id = ?", (inspection,)
+        ).fetchone()
+        if row is None:
+            raise UnknownInspection(inspection)
+        return tuple(json.loads(row[0]))
+
+    def _sealed(self, inspection: str) -> bool:
+        return bool(self._outbox.count("SELECT sealed FROM inspection WHERE id = ?", inspection))
+
+    def _record_of(self, inspection: str, template: str) -> str | None:
+        row = self._outbox.db.execute(
+            "SELECT record FROM revision WHERE inspection = ? AND template = ?"
+            " ORDER BY number LIMIT 1",
+            (inspection, template),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def _shown(self, record: str) -> tuple[dict[str, Any], list[str]]:
+        """The record's values as this device shows them, and the revisions they come from."""
+        rows = self._outbox.db.execute(
+            "SELECT fields, digest FROM revision WHERE record = ? ORDER BY number", (record,)
+        ).fetchall()
+        values: dict[str, Any] = {}
+        for fields, _ in rows:
+            values |= json.loads(fields)
+        return values, [digest for _, digest in rows]
+
+    def _own_heads(self) -> list[dict[str, Any]]:
+        heads = [self._outbox.head(epoch) for epoch in self._outbox.epochs()]
+        return [
+            {
+                "device": self._journal.device,
+                "epoch": h.epoch,
+                "seq": h.next_seq - 1,
+                "head": h.digest,
+            }
+            for h in heads
+        ]
+
+    def _peer_heads(self) -> list[dict[str, Any]]:
+        rows = self._outbox.db.execute(
+            "SELECT device, epoch, seq, head FROM peer ORDER BY device, epoch"
+        )
+        return [dict(zip(("device", "epoch", "seq", "head"), row, strict=True)) for row in rows]
+
+    def _column(self, query: str, value: str) -> list[str]:
+        return [row[0] for row in self._outbox.db.execute(query + " ORDER BY 1", (value,))]
+
+
+def place_of(line: Line) -> Place:
+    return Place(line.header.epoch, line.header.seq, line.digest)
+
+
+def checked_fields(form: Template, values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` in NFC.
+
+    Raises:
+        UnknownField: for a field that ``form`` does not have.
+    """
+    for field in values:
+        if field not in form.fields:
+            raise UnknownField(form.id, field, "unknown")
+    return {
+        field: unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+        for field, value in values.items()
+    }
+
+
+def spoken_name(path: Path) -> str:
+    """A file's name as text; bytes that are no UTF-8 become question marks."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def insert_medium(db: sqlite3.Connection, taken: Taken, media_type: str) -> None:
+    """Note that ``taken`` lies in the folder; belongs to the transaction of its first line."""
+    db.execute(
+        "INSERT INTO medium (sha256, name, size, media_type) VALUES (?, ?, ?, ?)",
+        (taken.sha256, taken.name, taken.size, media_type),
+    )

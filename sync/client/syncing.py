@@ -1,0 +1,235 @@
+"""One sync, as numbered steps: contact, clock, feed, journal, ledger, media.
+
+Nothing local is ever freed. A step that fails says so in the report and costs
+the later ones only where they need it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from sync.client.answers import Hello
+from sync.client.api import Api
+from sync.client.clock import Clock
+from sync.client.documents import Documents
+from sync.client.errors import (
+    CaptivePortal,
+    GenerationChanged,
+    LedgerForked,
+    LineStuck,
+    LinkError,
+    ServerRefused,
+    ServerUnavailable,
+    Unreachable,
+    Untrusted,
+)
+from sync.client.folder import DeviceFolder
+from sync.client.journal import Journal
+from sync.client.link import TRIES
+from sync.client.outbox import Outbox
+from sync.client.pushing import Done, Pusher, RefusedAt, Stuck
+from sync.client.recovery import Recovery
+from sync.client.sessions import Sessions
+from sync.client.trust import Enrolment, LedgerWatch
+from sync.client.uploading import Uploader
+from sync.evidence import acts
+
+PINGS = 5
+#: Each refused line costs one epoch; more than a few in one sync is a fault, not bad luck.
+_EPOCHS_AT_ONCE = 5
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """How far the server's clock is ahead of ours, ± ``error_ms``."""
+
+    offset_ms: int
+    error_ms: int
+    server_ms: int
+
+
+@dataclass
+class SyncReport:
+    """What one sync did and what it left; ``problems`` are in the order they were met."""
+
+    documents: int = 0
+    lines_safe: int = 0
+    lines_unsent: int = 0
+    lines_quarantined: int = 0
+    media_safe: int = 0
+    media_unsent: int = 0
+    alarms: tuple[str, ...] = ()
+    offset: Offset | None = None
+    problems: list[LinkError] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is at the server and nothing is amiss."""
+        return not (self.lines_unsent or self.media_unsent or self.alarms or self.problems)
+
+
+class Synchroniser:
+    """Runs the steps over the parts of one device."""
+
+    def __init__(
+        self,
+        *,
+        folder: DeviceFolder,
+        outbox: Outbox,
+        journal: Journal,
+        documents: Documents,
+        sessions: Sessions,
+        enrolment: Enrolment,
+        api: Api,
+        clock: Clock,
+    ) -> None:
+        self._folder = folder
+        self._outbox = outbox
+        self._journal = journal
+        self._documents = documents
+        self._enrolment = enrolment
+        self._api = api
+        self._clock = clock
+        self._recovery = Recovery(outbox, journal, sessions)
+        self._watch = LedgerWatch(folder, outbox, enrolment, api.consistency)
+
+    def run(self, progress: Progress | None = None) -> SyncReport:
+        """Sync once; whatever goes wrong on the way stands in the report."""
+        report = SyncReport()
+        try:
+            self._steps(report, progress)
+        except LinkError as error:
+            report.problems.append(error)
+        self._count(report)
+        return report
+
+    def _steps(self, report: SyncReport, progress: Progress | None) -> None:
+        # 1. Is it our server, and how far apart are the clocks?
+        hello, report.offset = self._contact()
+        # 2. Its ledger must begin with what it showed us before.
+        self._see(report, hello.checkpoint)
+        # 3. The comparison of clocks is itself evidence.
+        self._journal.append(
+            {
+                "type": acts.CLOCK_COMPARED,
+                "server_ms": report.offset.server_ms,
+                "offset_ms": report.offset.offset_ms,
+                "error_ms": report.offset.error_ms,
+            }
+        )
+        # 4. Documents come down. A revoked device gets none, but may still hand in what it has.
+        self._attempt(report, lambda: self._pull(report))
+        # 5. Lines go up.
+        pusher = Pusher(self._outbox, self._api, self._enrolment, hello.limits)
+        self._push(pusher, report, progress)
+        self._attempt(report, pusher.ask_again)
+        # 6. The checkpoint that came back covers more than the first.
+        if pusher.checkpoint:
+            self._see(report, pusher.checkpoint)
+        # 7. Media of receipted lines follow.
+        Uploader(self._folder.media, self._outbox, self._api).run(progress)
+
+    def pull(self) -> int:
+        """Pull documents alone; returns how many came.
+
+        Raises:
+            LinkError.
+        """
+        report = SyncReport()
+        self._pull(report)
+        return report.documents
+
+    def _contact(self) -> tuple[Hello, Offset]:
+        """The quickest of several pings bounds the offset best: its error is half its way."""
+        best: tuple[Hello, Offset] | None = None
+        for _ in range(PINGS):
+            sent = self._clock.read()
+            try:
+                hello = self._api.hello(tries=TRIES if best is None else 1)
+            except (Unreachable, ServerUnavailable):
+                if best is None:
+                    raise
+                continue
+            way_ms = max(0, self._clock.read().mono_ms - sent.mono_ms)
+            if hello.origin != self._enrolment.origin:
+                raise GenerationChanged(self._enrolment.origin, hello.origin)
+            # Both clocks count whole milliseconds, so half the way and two of them bound the error.
+            offset = Offset(
+                offset_ms=hello.server_ms - (sent.wall_ms + way_ms // 2),
+                error_ms=way_ms // 2 + 2,
+                server_ms=hello.server_ms,
+            )
+            if best is None or offset.error_ms < best[1].error_ms:
+                best = hello, offset
+        assert best is not None  # noqa: S101 - PINGS is at least one
+        return best
+
+    def _pull(self, report: SyncReport) -> None:
+        while True:
+            page = self._api.feed(self._outbox.meta("cursor") or "")
+            with self._outbox.transaction():
+                if page.reset:
+                    self._documents.forget()
+                self._documents.apply(page.documents)
+                self._outbox.remember("cursor", page.cursor)
+            report.documents += len(page.documents)
+            if not page.more:
+                return
+
+    def _push(self, pusher: Pusher, report: SyncReport, progress: Progress | None) -> None:
+        self._recovery.go_on()
+        stuck: list[LinkError] = []
+        for _ in range(_EPOCHS_AT_ONCE):
+            stuck = [
+                e for epoch in self._outbox.epochs() for e in self._end(pusher, epoch, progress)
+            ]
+            if not self._recovery.go_on():
+                break
+        report.problems.extend(stuck)
+
+    def _end(self, pusher: Pusher, epoch: str, progress: Progress | None) -> list[LinkError]:
+        """Push one epoch; what only a person can settle is returned."""
+        match pusher.push_epoch(epoch, progress):
+            case Done():
+                return []
+            case RefusedAt(seq, code) as refused:
+                if seq == 0:
+                    # A new epoch would be refused like this one: its key is not known there.
+                    return [LineStuck(epoch, seq, code)]
+                self._recovery.mark(epoch, refused)
+                return []
+            case Stuck(next_seq):
+                return [LineStuck(epoch, next_seq, "journal.gap")]
+            case other:
+                assert_never(other)
+
+    def _see(self, report: SyncReport, note: str) -> None:
+        try:
+            self._watch.see(note)
+        except LedgerForked as error:
+            # Evidence still goes out: a second copy elsewhere harms nobody, silence might.
+            report.problems.append(error)
+
+    def _attempt(self, report: SyncReport, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (Unreachable, Untrusted, CaptivePortal):
+            raise
+        except LinkError as error:
+            if not (isinstance(error, ServerRefused) and error.status == 403):
+                report.problems.append(error)
+
+    def _count(self, report: SyncReport) -> None:
+        count = self._outbox.count
+        report.lines_safe = count("SELECT COUNT(*) FROM line WHERE state = 'safe'")
+        report.lines_unsent = count(
+            "SELECT COUNT(*) FROM line WHERE state NOT IN ('safe', 'restated')"
+        )
+        report.lines_quarantined = count(
+            "SELECT COUNT(*) FROM line WHERE projection = 'quarantined' AND state = 'safe'"
+        )
+        report.media_safe = count("SELECT COUNT(*) FROM medium WHERE state = 'safe'")
+        report.media_unsent = count("SELECT COUNT(*) FROM medium WHERE state <> 'safe'")
+        report.alarms = tuple(self._folder.alarmed())

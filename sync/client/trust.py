@@ -1,0 +1,142 @@
+"""What the device pinned at enrolment, and the watch it keeps over the server's ledger.
+
+Every device is a witness: it keeps the last checkpoint it verified and demands
+that each newer one begins with it (docs/evidence.md §5).
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from sync.client.errors import (
+    CheckpointInvalid,
+    GenerationChanged,
+    LedgerForked,
+    ReceiptInvalid,
+)
+from sync.client.folder import DeviceFolder
+from sync.client.outbox import Outbox
+from sync.evidence.checkpoint import Checkpoint, parse_checkpoint
+from sync.evidence.errors import SyncError
+from sync.evidence.line import Anchor
+from sync.evidence.merkle import ProofInvalid, verify_consistency
+from sync.evidence.note import open_note, parse_note, parse_verifier_key
+from sync.evidence.receipt import Receipt, parse_receipt
+
+#: Asks the server for the proof from the first size to the second.
+Prove = Callable[[int, int], list[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolment:
+    """Who this device is and whom it trusts; the keys are C2SP verifier keys."""
+
+    server: str
+    device: str
+    kind: str
+    serial: str
+    name: str
+    key_id: str
+    organization: str
+    organization_name: str
+    origin: str
+    generation: int
+    receipt_key: str
+    ledger_key: str
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def read_checkpoint(note: str, enrolment: Enrolment) -> Checkpoint:
+    """The checkpoint in ``note``, signed by the pinned ledger key.
+
+    Raises:
+        CheckpointInvalid, GenerationChanged.
+    """
+    try:
+        claimed = parse_checkpoint(parse_note(note).text)
+        if claimed.origin != enrolment.origin:
+            raise GenerationChanged(enrolment.origin, claimed.origin)
+        open_note(note, [parse_verifier_key(enrolment.ledger_key)])
+    except GenerationChanged:
+        raise
+    except SyncError as error:
+        raise CheckpointInvalid(str(error)) from error
+    return claimed
+
+
+def read_receipt(note: str, enrolment: Enrolment) -> Receipt:
+    """The receipt in ``note``, signed by the pinned receipt key, for this device and ledger.
+
+    Raises:
+        ReceiptInvalid.
+    """
+    try:
+        text, _ = open_note(note, [parse_verifier_key(enrolment.receipt_key)])
+        receipt = parse_receipt(text)
+    except SyncError as error:
+        raise ReceiptInvalid(str(error)) from error
+    if (receipt.origin, receipt.generation) != (enrolment.origin, enrolment.generation):
+        raise ReceiptInvalid("of another ledger")
+    if receipt.device != enrolment.device:
+        raise ReceiptInvalid("for another device")
+    return receipt
+
+
+def anchor_of(checkpoint: Checkpoint) -> Anchor:
+    return Anchor(checkpoint.origin, checkpoint.size, checkpoint.root.hex())
+
+
+class LedgerWatch:
+    """Takes newer checkpoints over only if the ledger still begins with what it showed before."""
+
+    def __init__(
+        self, folder: DeviceFolder, outbox: Outbox, enrolment: Enrolment, prove: Prove
+    ) -> None:
+        self._folder = folder
+        self._outbox = outbox
+        self._enrolment = enrolment
+        self._prove = prove
+
+    def see(self, note: str) -> None:
+        """Check ``note`` against the checkpoint that is kept, and keep the newer one.
+
+        Raises:
+            CheckpointInvalid, GenerationChanged: the kept one stays.
+            LedgerForked: the ledger was rewritten or has shrunk; both notes now
+                lie in ``alarms/``, and the kept one stays.
+        """
+        kept_note = self._outbox.meta("checkpoint")
+        if note == kept_note:
+            return
+        new = read_checkpoint(note, self._enrolment)
+        kept = read_checkpoint(kept_note, self._enrolment)
+        if (new.size, new.root) == (kept.size, kept.root):
+            return
+        path = self._prove(kept.size, new.size) if kept.size < new.size else []
+        try:
+            verify_consistency(
+                first=kept.size,
+                second=new.size,
+                first_root=kept.root,
+                second_root=new.root,
+                path=path,
+            )
+        except ProofInvalid as error:
+            alarm = self._alarm(kept_note, note, path, str(error))
+            raise LedgerForked(alarm) from error
+        with self._outbox.transaction():
+            self._outbox.remember_checkpoint(note, anchor_of(new))
+
+    def _alarm(self, kept: str, got: str, path: list[bytes], reason: str) -> str:
+        """Keep both notes: together they prove the fork to anyone."""
+        size = parse_checkpoint(parse_note(got).text).size
+        target = self._folder.alarms / f"ledger-{size}.json"
+        number = 1
+        while target.exists():
+            number += 1
+            target = self._folder.alarms / f"ledger-{size}-{number}.json"
+        proof = {"kept": kept, "got": got, "path": [p.hex() for p in path], "reason": reason}
+        target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
+        return target.name

@@ -1,0 +1,224 @@
+"""Sending media by tus 1.0: resumed at the byte, small first, one bad file costs only itself."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sync.client.api import Api
+from sync.client.errors import (
+    CaptivePortal,
+    ServerRefused,
+    ServerUnavailable,
+    SourceUnreadable,
+    Unreachable,
+)
+from sync.client.folder import hash_file
+from sync.client.link import Answer
+from sync.client.outbox import M_FAILED, M_KEPT, M_SAFE, M_UPLOADED, Medium, Outbox
+from sync.wire import API
+
+CHUNK_BYTES = 8 << 20
+_TUS = {"Tus-Resumable": "1.0.0"}
+_OFFSET_TYPE = "application/offset+octet-stream"
+_DIGESTS_AT_ONCE = 500
+_FAILURES = 6
+_DAMAGED = "media.local_damage"
+_MISMATCH = "media.digest_mismatch"
+
+Progress = Callable[[str, int, int], None]
+
+# The line that announced a medium must be receipted before we ask: "not lacking"
+# says nothing about a digest that the server has never heard of.
+_ANNOUNCED = """state <> 'safe' AND EXISTS (
+    SELECT 1 FROM item JOIN line ON line.digest = item.line
+    WHERE item.sha256 = medium.sha256 AND line.state = 'safe')"""
+_SHOWN = """state <> 'safe' AND EXISTS (
+    SELECT 1 FROM item JOIN line ON line.digest = item.line
+    WHERE item.sha256 = medium.sha256 AND line.state = 'safe'
+    AND line.projection IN ('applied', 'merged', 'conflict'))"""
+
+
+class _Lost(Exception):
+    """The server does not know the upload any more: begin again."""
+
+
+class Uploader:
+    """Brings the media of receipted lines to the server; every call may be repeated."""
+
+    def __init__(self, media: Path, outbox: Outbox, api: Api) -> None:
+        self._media = media
+        self._outbox = outbox
+        self._api = api
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Upload what the server lacks, then ask again, and only then call it safe.
+
+        Raises:
+            Unreachable, CaptivePortal, Untrusted: when the server is gone; what
+                arrived stays, and the next call goes on from there.
+        """
+        lacking = self._lacking()
+        # Lines in quarantine show no item, so the server cannot answer for their digests.
+        unlisted = set(self._digests(_ANNOUNCED)) - set(self._digests(_SHOWN))
+        wanted = [
+            medium
+            for medium in self._outbox.media("state <> ?", (M_SAFE,))
+            if medium.sha256 in lacking
+            or (medium.sha256 in unlisted and medium.state != M_UPLOADED)
+        ]
+        total, done = sum(medium.size for medium in wanted), 0
+        for medium in wanted:
+            before = done
+
+            def report(sent: int, before: int = before) -> None:
+                if progress is not None:
+                    progress("upload", before + sent, total)
+
+            report(0)
+            self._upload_one(medium, report)
+            done += medium.size
+            report(medium.size)
+        if wanted:
+            self._lacking()
+
+    def _lacking(self) -> set[str]:
+        """Ask about every announced digest; what is not lacking is safe."""
+        digests = self._digests(_SHOWN)
+        lacking: set[str] = set()
+        for start in range(0, len(digests), _DIGESTS_AT_ONCE):
+            asked = digests[start : start + _DIGESTS_AT_ONCE]
+            answer = self._api.lacking(asked)
+            if not answer <= set(asked):
+                raise CaptivePortal(self._api.link.server, "digests that were not asked for")
+            lacking |= answer
+            with self._outbox.transaction():
+                for digest in set(asked) - answer:
+                    self._outbox.set_medium(digest, state=M_SAFE)
+        return lacking
+
+    def _digests(self, where: str) -> list[str]:
+        return [medium.sha256 for medium in self._outbox.media(where)]
+
+    def _upload_one(self, medium: Medium, report: Callable[[int], None]) -> None:
+        """Upload ``medium``; what is wrong with it alone is noted and the next one follows."""
+        try:
+            self._send(medium, report)
+        except (ServerRefused, SourceUnreadable) as error:
+            code = error.problem if isinstance(error, ServerRefused) else error.code
+            self._note(medium, M_FAILED, code=self._explained(medium, code))
+        except ServerUnavailable as error:
+            now = self._outbox.medium(medium.sha256) or medium
+            self._note(medium, M_FAILED, upload=now.upload, code=error.problem or error.code)
+        else:
+            self._note(medium, M_UPLOADED)
+
+    def _explained(self, medium: Medium, code: str) -> str:
+        """Tell bytes that went bad here from bytes that went bad on the way."""
+        if code != _MISMATCH:
+            return code
+        digest, _ = hash_file(self._media / medium.name)
+        return code if digest == medium.sha256 else _DAMAGED
+
+    def _send(self, medium: Medium, report: Callable[[int], None]) -> None:
+        failures = 0
+        place = medium.upload
+        offset: int | None = None
+        while True:
+            try:
+                if not place:
+                    place, offset = self._create(medium)
+                    self._note(medium, M_KEPT, upload=place)
+                if offset is None:
+                    offset = self._offset(place, medium)
+                if offset == medium.size:
+                    return
+                report(offset)
+                offset = self._patch(place, offset, medium)
+                failures = 0
+            except _Lost:
+                place, offset = "", None
+                failures += 1
+                if failures >= _FAILURES:
+                    raise ServerUnavailable(404) from None
+            except (Unreachable, ServerUnavailable) as error:
+                # What arrived of a cut PATCH counts: ask where the server stands.
+                offset = None
+                failures += 1
+                if failures >= _FAILURES:
+                    raise
+                self._api.link.wait(failures, error.retry_after)
+
+    def _create(self, medium: Medium) -> tuple[str, int]:
+        pairs = (
+            ("sha256", medium.sha256),
+            ("filename", medium.name),
+            ("filetype", medium.media_type),
+        )
+        metadata = ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in pairs)
+        answer = self._api.send(
+            "POST",
+            f"{API}/uploads",
+            headers={**_TUS, "Upload-Length": str(medium.size), "Upload-Metadata": metadata},
+            tries=1,
+        )
+        self._expect(answer, 201)
+        # Only the path is taken over: a foreign host must never see our token.
+        place = urlsplit(answer.headers.get("location", "")).path
+        if not place.startswith(f"{API}/uploads/"):
+            raise CaptivePortal(self._api.link.server, "no place for the upload")
+        return place, self._number(answer, medium) if "upload-offset" in answer.headers else 0
+
+    def _offset(self, place: str, medium: Medium) -> int:
+        answer = self._api.send("HEAD", place, headers=_TUS, tries=1)
+        if answer.status in (403, 404, 410):
+            raise _Lost
+        self._expect(answer, 200, 204)
+        return self._number(answer, medium)
+
+    def _patch(self, place: str, offset: int, medium: Medium) -> int:
+        body = self._read(medium, offset)
+        headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": _OFFSET_TYPE}
+        answer = self._api.send("PATCH", place, body=body, headers=headers, tries=1)
+        if answer.status in (404, 410):
+            raise _Lost
+        if answer.status in (409, 423):
+            # Another writer of ours, cut off earlier, may have brought the offset forward.
+            raise ServerUnavailable(answer.status)
+        self._expect(answer, 204)
+        arrived = self._number(answer, medium)
+        if not offset < arrived <= offset + len(body):
+            raise CaptivePortal(self._api.link.server, "an offset that cannot be")
+        return arrived
+
+    def _read(self, medium: Medium, offset: int) -> bytes:
+        path = self._media / medium.name
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                body = file.read(min(CHUNK_BYTES, medium.size - offset))
+        except OSError as error:
+            raise SourceUnreadable(str(path), error.strerror or str(error)) from error
+        if not body:
+            raise SourceUnreadable(str(path), "shorter than it was")
+        return body
+
+    def _expect(self, answer: Answer, *statuses: int) -> None:
+        """As ``Link.expect``; a 460 or 4xx without a document still names its status."""
+        if answer.status not in statuses and "tus-resumable" in answer.headers:
+            content_type = answer.headers.get("content-type", "")
+            if not content_type.startswith("application/problem+json"):
+                raise ServerRefused(answer.status, f"http.{answer.status}")
+        self._api.link.expect(answer, *statuses)
+        if "tus-resumable" not in answer.headers:
+            raise CaptivePortal(self._api.link.server, "not a tus server")
+
+    def _number(self, answer: Answer, medium: Medium) -> int:
+        text = answer.headers.get("upload-offset", "")
+        if not text.isdecimal() or int(text) > medium.size:
+            raise CaptivePortal(self._api.link.server, "no upload offset")
+        return int(text)
+
+    def _note(self, medium: Medium, state: str, *, upload: str = "", code: str = "") -> None:
+        with self._outbox.transaction():
+            self._outbox.set_medium(medium.sha256, state=state, upload=upload, code=code)
