@@ -179,7 +179,7 @@ class EvidenceItem(Base):
     fix_at_ms: Mapped[Millis | None]
     state: Mapped[str] = mapped_column(String(16))
     #: Set whenever something arrives that the rules compare; the worker clears it.
-    check_wanted: Mapped[bool] = mapped_column(index=True)
+    check_wanted: Mapped[bool] = mapped_column(index=True, default=False)
     discard_reason: Mapped[Body]
     outside_seal: Mapped[bool]
 
