@@ -1,0 +1,151 @@
+"""The second reader answers about every file, in bounded time, and leaves nothing behind."""
+
+import io
+import os
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from media.second import SecondFacts, SecondFailed, SecondReader, Thumbnail
+from tests.support import draw
+
+
+@pytest.fixture(scope="module")
+def reader():
+    with SecondReader(cpu_seconds=2, wall_seconds=1.0) as reader:
+        yield reader
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def slow_file() -> bytes:
+    """Thousands of GPS pointers: half a minute's work for exifread."""
+    entries = struct.pack("<HHII", 0x8825, 4, 1, 8) * 5000
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 5000) + entries + bytes(4)
+
+
+def test_it_sees_the_values_that_our_reader_sees(reader):
+    picture = draw.photo(draw.exif(zone="+08:00", lat_lon=(22.5, 114.25)))
+
+    seen = reader.read(picture)
+
+    assert isinstance(seen, SecondFacts)
+    assert seen.reader.startswith("exifread 3")
+    assert seen.values["IFD0:Make"] == "Drawn"
+    assert seen.values["ExifIFD:OffsetTimeOriginal"] == "+08:00"
+    assert seen.values["GPS:GPSLatitude"].split()[:2] == ["22", "30"]
+
+
+def test_a_path_is_as_good_as_bytes_and_a_missing_one_is_an_answer(reader, tmp_path):
+    path = tmp_path / "p.jpg"
+    path.write_bytes(draw.photo())
+
+    assert isinstance(reader.read(path), SecondFacts)
+    assert isinstance(reader.read(tmp_path / "none.jpg"), SecondFailed)
+
+
+def test_a_file_that_hangs_the_library_is_given_up_in_time_and_the_next_is_read(reader):
+    began = time.monotonic()
+
+    answer = reader.read(slow_file())
+
+    assert answer == SecondFailed("timeout")
+    assert time.monotonic() - began < 3
+    assert isinstance(reader.read(draw.photo()), SecondFacts)
+
+
+def test_memory_is_bounded_and_its_end_is_an_answer(reader):
+    wide = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(wide, "PNG")
+    huge = wide.getvalue().replace(struct.pack(">II", 8000, 8000), struct.pack(">II", 60000, 60000))
+
+    assert isinstance(reader.thumbnail(huge), SecondFailed)
+    assert isinstance(reader.thumbnail(draw.photo()), Thumbnail)
+
+
+@pytest.mark.parametrize("junk", [b"", b"\xff\xd8\xff", b"GIF89a" + bytes(50), b"%!PS-Adobe"])
+def test_no_file_makes_it_raise(reader, junk):
+    assert isinstance(reader.read(junk), SecondFacts | SecondFailed)
+    assert isinstance(reader.thumbnail(junk), SecondFailed)
+
+
+def test_a_thumbnail_is_small_upright_and_without_metadata(reader):
+    block = draw.exif(orientation=6, lat_lon=(22.5, 114.25))
+
+    drawn = reader.thumbnail(draw.photo(block, size=(2000, 1000)))
+
+    assert isinstance(drawn, Thumbnail)
+    assert (drawn.width, drawn.height) == (256, 512)
+    with Image.open(io.BytesIO(drawn.jpeg)) as picture:
+        assert (picture.size, picture.format) == ((256, 512), "JPEG")
+        assert not picture.getexif()
+    assert b"Exif" not in drawn.jpeg
+
+
+def test_a_transparent_picture_is_drawn_on_white(reader):
+    out = io.BytesIO()
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(out, "PNG")
+
+    drawn = reader.thumbnail(out.getvalue())
+
+    assert isinstance(drawn, Thumbnail)
+    with Image.open(io.BytesIO(drawn.jpeg)) as picture:
+        assert picture.getpixel((10, 10)) == (255, 255, 255)
+
+
+def test_eight_threads_get_the_answers_of_one(reader):
+    pictures = [draw.photo(draw.exif(model=f"M{i}"), size=(8, 8)) for i in range(40)]
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(reader.read, pictures))
+
+    assert [answer.values["IFD0:Model"] for answer in seen] == [f"M{i}" for i in range(40)]
+
+
+def test_a_worker_is_replaced_after_its_share_and_none_is_left_over():
+    before = {child.pid for child in children()}
+    with SecondReader(requests_per_worker=2) as reader:
+        pids = set()
+        for _ in range(4):
+            reader.read(draw.photo())
+            pids |= {child.pid for child in children()} - before
+    assert len(pids) == 1 or len(pids) == 2
+
+    assert {child.pid for child in children()} == before
+
+
+def test_a_worker_that_someone_killed_is_replaced():
+    with SecondReader() as reader:
+        before = {child.pid for child in children()}
+        reader.read(draw.photo())
+        for child in children():
+            if child.pid not in before:
+                child.kill()
+        answers = [reader.read(draw.photo()) for _ in range(2)]
+
+    assert isinstance(answers[-1], SecondFacts)
+
+
+def test_the_worker_inherits_nothing_and_cannot_write_a_file(tmp_path):
+    secret = os.open(tmp_path / "secret", os.O_CREAT | os.O_RDWR)
+    os.set_inheritable(secret, True)
+    before = {child.pid for child in children()}
+    try:
+        with SecondReader() as reader:
+            reader.read(draw.photo())
+            [worker] = [child for child in children() if child.pid not in before]
+            targets = {os.readlink(fd) for fd in Path(f"/proc/{worker.pid}/fd").iterdir()}
+            limits = Path(f"/proc/{worker.pid}/limits").read_text()
+    finally:
+        os.close(secret)
+
+    assert all(target.startswith(("pipe:", "/dev/null")) for target in targets)
+    assert "Max file size             0" in limits
+    assert "Max address space         536870912" in limits
