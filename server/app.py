@@ -39,9 +39,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
         services = open_services(settings, origin=origin)
     install(app, services)
     jobs.install(app, settings)
-    for hooks, hook in ((after_stored, item_bytes_arrived), (on_mismatch, item_bytes_differed)):
-        if hook not in hooks:
-            hooks.append(hook)
+    after_stored[:] = [item_bytes_arrived]
+    on_mismatch[:] = [item_bytes_differed]
     register_api(app)
     register_console(app)
     # After flask-smorest, whose own handler would answer plain HTTP errors otherwise.

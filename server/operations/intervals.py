@@ -1,59 +1,31 @@
-"""Between which two moments a line was written: what the ledger proves (docs/evidence.md §6)."""
-
-from dataclasses import dataclass
+"""Finding in the ledger what proves between which two moments a line was written."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine
 from server.models.ledger import LedgerEvent
+from sync.evidence.interval import Interval, line_interval
 from sync.evidence.line import Anchor, parse_header
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """The proven bounds of one line, each with the ledger index that proves it.
-
-    ``not_before`` is None where no line up to this one embeds a checkpoint.
-    Both are the bureau's own clock until an outside authority stamps.
-    """
-
-    not_before_ms: int | None
-    not_before_index: int | None
-    not_after_ms: int
-    not_after_index: int
-
-
 def interval_of(session: Session, line: JournalLine) -> Interval:
-    """The proven interval of ``line``."""
+    """The proven interval of ``line`` (docs/evidence.md §6)."""
     anchor = newest_anchor(session, line)
-    stamp = None
-    if anchor is not None:
-        stamp = session.execute(
-            select(LedgerEvent.index.label("place"), LedgerEvent.at_ms)
-            .where(
-                LedgerEvent.generation == line.generation,
-                LedgerEvent.kind == "stamp",
-                LedgerEvent.index < anchor.size,
-            )
-            .order_by(LedgerEvent.index.desc())
-            .limit(1)
-        ).first()
-    after = session.execute(
-        select(LedgerEvent.index.label("place"), LedgerEvent.at_ms)
-        .where(
-            LedgerEvent.generation == line.generation,
-            LedgerEvent.kind == "stamp",
-            LedgerEvent.index > line.ledger_index,
-        )
-        .order_by(LedgerEvent.index)
-        .limit(1)
+    stamps = select(LedgerEvent.index.label("place"), LedgerEvent.at_ms).where(
+        LedgerEvent.generation == line.generation, LedgerEvent.kind == "stamp"
+    )
+    before = anchor and session.execute(
+        stamps.where(LedgerEvent.index < anchor.size).order_by(LedgerEvent.index.desc()).limit(1)
     ).first()
-    return Interval(
-        not_before_ms=stamp.at_ms if stamp else None,
-        not_before_index=stamp.place if stamp else None,
-        not_after_ms=after.at_ms if after else line.received_at_ms,
-        not_after_index=after.place if after else line.ledger_index,
+    after = session.execute(
+        stamps.where(LedgerEvent.index > line.ledger_index).order_by(LedgerEvent.index).limit(1)
+    ).first()
+    return line_interval(
+        anchor_size=anchor.size if anchor else None,
+        ingest_index=line.ledger_index,
+        ingest_at_ms=line.received_at_ms,
+        stamps=[(row.place, row.at_ms) for row in (before, after) if row],
     )
 
 

@@ -10,12 +10,13 @@ from server.models.inspections import OfficerSession
 from server.models.journal import MAIN, JournalLine, JournalPart
 from server.models.ledger import Checkpoint
 from server.operations import ledger
-from server.operations.intervals import Interval, interval_of
+from server.operations.intervals import interval_of
 from server.signatures import verifier
 from sync.evidence import canonical, merkle
 from sync.evidence.checkpoint import parse_checkpoint
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SyncError
+from sync.evidence.interval import Interval
 from sync.evidence.line import (
     GENESIS,
     DeviceTime,
