@@ -6,7 +6,7 @@ what the same session fetches of it within 15 minutes belongs to it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -19,8 +19,11 @@ from sync.evidence import canonical
 
 BELONGS_MS = 15 * 60_000
 
+#: Fetches of one item's bytes; every other page name is a whole page or a download.
+THUMBNAIL, ORIGINAL = "thumbnail", "original"
+
 #: Pages whose leaf also covers fetching the bytes of the originals they show.
-_SHOW_ORIGINALS = frozenset({"item", "original"})
+_SHOW_ORIGINALS = frozenset({"item", ORIGINAL})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,45 +34,22 @@ class Shown:
     items: Sequence[str] = ()
     inspections: Sequence[str] = ()
     query: str = ""
-    digests: Sequence[str] = field(default=())
+    digests: Sequence[str] = ()
+
+
+def is_covered(session: Session, shown: Shown, *, session_hash: str, now_ms: int) -> bool:
+    """Whether a leaf of this session from the last 15 minutes covers ``shown`` already."""
+    return any(_covers(seen, shown) for seen in _recent(session, session_hash, now_ms))
 
 
 def record_view(
     session: Session, actor: Actor, shown: Shown, *, session_hash: str, now_ms: int
-) -> int | None:
-    """Append the ``view`` leaf of a page; None if an earlier leaf of this session covers it.
-
-    Commit before the first byte of the page leaves.
-    """
-    for seen in _recent(session, session_hash, now_ms):
-        if _covers(seen, shown):
-            return None
-    return _append(session, actor, shown, session_hash=session_hash, now_ms=now_ms)
-
-
-def record_fetch(
-    session: Session, actor: Actor, shown: Shown, *, session_hash: str, now_ms: int
-) -> int | None:
-    """The same for the bytes of one item: ``page`` is ``thumbnail`` or ``original``.
-
-    A thumbnail belongs to any page that showed its item; an original only to a
-    page that showed the original, since a list of thumbnails is less than that.
-    """
-    for seen in _recent(session, session_hash, now_ms):
-        page_covers = shown.page == "thumbnail" or seen["subject"]["page"] in _SHOW_ORIGINALS
-        if page_covers and set(shown.items) <= set(seen["subject"]["items"]):
-            return None
-    return _append(session, actor, shown, session_hash=session_hash, now_ms=now_ms)
-
-
-def record_download(
-    session: Session, actor: Actor, shown: Shown, *, session_hash: str, now_ms: int
 ) -> int:
-    """A copy that leaves the console has a leaf of its own, every time."""
-    return _append(session, actor, shown, session_hash=session_hash, now_ms=now_ms)
+    """Append the ``view`` leaf of a page or a fetch; commit before its first byte leaves.
 
-
-def _append(session: Session, actor: Actor, shown: Shown, *, session_hash: str, now_ms: int) -> int:
+    What leaves the console as a copy (``download``, ``package``) is recorded every
+    time; for anything else ask :func:`is_covered` first.
+    """
     subject: dict[str, Any] = {
         "page": shown.page,
         "items": sorted(shown.items),
@@ -116,11 +96,22 @@ def _recent(session: Session, session_hash: str, now_ms: int) -> list[dict[str, 
 
 
 def _covers(seen: dict[str, Any], shown: Shown) -> bool:
+    """Whether the event ``seen`` names all that is ``shown``.
+
+    A thumbnail belongs to any page that showed its item; an original only to a
+    page that showed the original, since a list of thumbnails is less than that.
+    """
+    subject = seen["subject"]
+    if not set(shown.items) <= set(subject["items"]):
+        return False
+    if shown.page == THUMBNAIL:
+        return True
+    if shown.page == ORIGINAL:
+        return subject["page"] in _SHOW_ORIGINALS
     return (
-        seen["subject"]["page"] == shown.page
+        subject["page"] == shown.page
         and seen["snapshot"].get("query", "") == shown.query
-        and set(shown.items) <= set(seen["subject"]["items"])
-        and set(shown.inspections) <= set(seen["subject"]["inspections"])
+        and set(shown.inspections) <= set(subject["inspections"])
     )
 
 

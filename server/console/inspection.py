@@ -1,0 +1,28 @@
+"""The page of one inspection."""
+
+from typing import Any
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from server.console import session
+from server.console.blueprint import bp
+from server.console.strip import inspection_strip
+from server.db import reading
+from server.operations.custody import Shown
+from server.operations.inspection_view import read_inspection
+
+
+@bp.get("/inspections/<uuid:inspection_id>")
+def inspection(inspection_id: object) -> ResponseReturnValue:
+    return render_template("inspection.html", **inspection_page(str(inspection_id)))
+
+
+def inspection_page(inspection_id: str, *, problem: str = "") -> dict[str, Any]:
+    """What the template shows; the page's leaf is committed when this returns."""
+    with reading() as db_session:
+        page = read_inspection(db_session, session.current_actor(), inspection_id)
+    session.leave_leaf(
+        Shown(page="inspection", items=[item.id for item in page.items], inspections=[page.id])
+    )
+    return {"page": page, "strip": inspection_strip(page), "problem": problem}

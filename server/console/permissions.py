@@ -1,0 +1,53 @@
+"""The one table of who may open which route of the console (docs/console.md §3).
+
+The edge enforces it before a view runs, and the operations again where rows are
+written. A route that is not in the table cannot be opened by anybody.
+"""
+
+from dataclasses import dataclass
+
+OFFICER, REVIEWER, LEADER = "officer", "reviewer", "leader"
+ADMINISTRATOR, SUPERVISOR = "administrator", "supervisor"
+
+EVERYONE = frozenset({OFFICER, REVIEWER, LEADER, ADMINISTRATOR, SUPERVISOR})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``roles`` may open the route; None needs no login. ``evidence`` leaves a ``view`` leaf."""
+
+    roles: frozenset[str] | None
+    evidence: bool = False
+
+
+_PUBLIC = Rule(None)
+_ANY_LOGIN = Rule(EVERYONE)
+_READS_EVIDENCE = Rule(EVERYONE, evidence=True)
+
+#: By method and endpoint, because reading and writing one address are different rights.
+RULES: dict[tuple[str, str], Rule] = {
+    ("GET", "console.static"): _PUBLIC,
+    ("GET", "console.login"): _PUBLIC,
+    ("POST", "console.log_in"): _PUBLIC,
+    ("POST", "console.log_out"): _ANY_LOGIN,
+    ("GET", "console.password"): _ANY_LOGIN,
+    ("POST", "console.change_password"): _ANY_LOGIN,
+    ("GET", "console.desk"): _READS_EVIDENCE,
+    ("GET", "console.inspection"): _READS_EVIDENCE,
+    ("GET", "console.item"): _READS_EVIDENCE,
+    ("GET", "console.thumbnail"): _READS_EVIDENCE,
+    ("GET", "console.original"): _READS_EVIDENCE,
+    ("GET", "console.download"): _READS_EVIDENCE,
+    ("POST", "console.judge"): Rule(frozenset({REVIEWER})),
+    ("POST", "console.request_package"): Rule(frozenset({ADMINISTRATOR})),
+    ("GET", "console.package"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
+    ("GET", "console.quarantine"): _READS_EVIDENCE,
+    ("GET", "console.devices"): Rule(frozenset({LEADER, ADMINISTRATOR, SUPERVISOR})),
+    ("POST", "console.issue_code"): Rule(frozenset({ADMINISTRATOR})),
+}
+
+
+def may(roles: frozenset[str], method: str, endpoint: str) -> bool:
+    """Whether a holder of ``roles`` may open that route."""
+    rule = RULES.get((method, endpoint))
+    return rule is not None and (rule.roles is None or not rule.roles.isdisjoint(roles))
