@@ -123,7 +123,8 @@ class Window:
         """
         if n <= 0 or offset < 0 or offset >= self.size:
             return b""
-        n = min(n, self.size - offset)
+        if offset + n > self.size:
+            n = self.size - offset
         nearest = bisect_right(self._starts, offset) - 1
         if nearest >= 0:
             skip = offset - self._starts[nearest]

@@ -35,6 +35,9 @@ class FileBlock:
         self.size = sum(length for _, length in self._pieces)
 
     def read(self, offset: int, n: int) -> bytes:
+        if len(self._pieces) == 1:
+            start, length = self._pieces[0]
+            return self._window.read(start + offset, min(n, length - offset))
         parts: list[bytes] = []
         for start, length in self._pieces:
             if n <= 0:

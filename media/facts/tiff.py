@@ -122,6 +122,7 @@ class _Reader:
                 self._order = ">"
             case _:
                 raise Malformed("no TIFF header", offset=block.locate(0))
+        self._entry = struct.Struct(self._order + "HHII")
         self._first = self._number("I", head[4:8])
 
     def walk(self) -> None:
@@ -152,15 +153,15 @@ class _Reader:
         entries = self._block.read(at + 2, 12 * held)
         wanted = _WANTED[group]
         done: set[int] = set()
-        for place in range(0, len(entries) - 11, 12):
-            tag, kind, number = struct.unpack_from(self._order + "HHI", entries, place)
-            if tag in (_EXIF_POINTER, _GPS_POINTER) and group != "GPS":
-                self._follow(tag, self._number("I", entries[place + 8 : place + 12]))
-            elif tag in wanted and tag not in done:
-                done.add(tag)
-                self._value(
-                    f"{group}:{wanted[tag]}", kind, number, at + 2 + place + 8, tag == _MAKER_NOTE
-                )
+        whole = entries[: len(entries) // 12 * 12]
+        for i, (tag, kind, number, slot) in enumerate(self._entry.iter_unpack(whole)):
+            if tag in wanted:
+                if tag not in done:
+                    done.add(tag)
+                    where = at + 2 + 12 * i + 8
+                    self._value(f"{group}:{wanted[tag]}", kind, number, where, tag == _MAKER_NOTE)
+            elif tag in (_EXIF_POINTER, _GPS_POINTER) and group != "GPS":
+                self._follow(tag, slot)
         if len(entries) < 12 * held:
             raise Truncated(offset=self._block.locate(at), wanted=12 * held, got=len(entries))
         if count > held or group != "IFD0":
