@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from media.errors import MediaError, UnknownType, Unreadable
+from media.errors import LimitReached, Malformed, Truncated, UnknownType
 from media.facts.heif import read_heif
 from media.facts.jpeg import read_jpeg
 from media.facts.matroska import read_matroska
@@ -34,7 +34,7 @@ def read_facts(source: ByteSource, *, budget_bytes: int = READ_BUDGET_BYTES) -> 
     limit is kept, and both are named in it (docs/evidence.md §7).
 
     Raises:
-        Unreadable: only if the source itself fails to give its bytes.
+        MediaError: only if the source itself fails to give its bytes.
     """
     window = Window(source, budget_bytes=budget_bytes)
     into = Collector()
@@ -53,7 +53,6 @@ def read_facts(source: ByteSource, *, budget_bytes: int = READ_BUDGET_BYTES) -> 
 def _run(reader: Callable[[Window, Collector], None], window: Window, into: Collector) -> None:
     try:
         reader(window, into)
-    except Unreadable:
-        raise
-    except MediaError as error:
+    except (Truncated, Malformed, LimitReached) as error:
+        # Only what the file is to blame for: a store that does not answer is no fact about it.
         into.fault(error)

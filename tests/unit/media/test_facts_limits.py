@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from media.errors import LimitReached, Truncated
+from media.errors import LimitReached, Truncated, Unreadable
 from media.facts import read_facts
 from media.source import MemorySource, Window
 from tests.support import draw
@@ -110,6 +110,23 @@ def test_boxes_nested_two_thousand_deep_are_not_followed():
     facts = read_facts(MemorySource(draw.movie(draw.box(b"udta", nested))))
 
     assert (facts.values, facts.faults) == ((), ())
+
+
+def test_a_source_that_fails_is_no_fact_about_the_file():
+    whole = draw.bare_jpeg(*[draw.segment(0xE7, bytes(60_000))] * 3, draw.app1(draw.exif()))
+
+    class Failing:
+        """Gives the start of a file and then nothing."""
+
+        size = len(whole)
+
+        def read(self, offset: int, n: int) -> bytes:
+            if offset:
+                raise Unreadable("store does not answer")
+            return whole[:n]
+
+    with pytest.raises(Unreadable):
+        read_facts(Failing())
 
 
 def test_a_window_stops_at_its_budget_and_at_the_end_of_the_source():
