@@ -86,17 +86,17 @@ def _launch(held: Installation, env: Mapping[str, str], *, demo: bool, only_prep
     _prepare_tls(settings)
     # 3. The database: migrations, keys, and on the first start a one-time password.
     child_env = _child_env(env, values)
-    first_login = _init(child_env)
+    created = _init(held, child_env)
+    first_login = _first_login(held)
     # 4. The demonstration never mixes with real work, and is marked for good.
     if demo:
-        if first_login is None:
+        if not created:
             raise DemoNeedsEmpty(held.data_dir)
         values["LIUHEN_DEMO"] = child_env["LIUHEN_DEMO"] = "1"
         installation.write_settings(held, values)
         settings = dataclasses.replace(settings, demo=True)
     if only_prepare:
-        if first_login is not None:
-            herald.say("launch.login", username=first_login.username, password=first_login.password)
+        herald.announce_login(first_login)
         return 0
     # 5. Everything at once; those who need the store wait for it themselves.
     crier = Herald(
@@ -140,7 +140,8 @@ def _child_env(env: Mapping[str, str], values: Mapping[str, str]) -> dict[str, s
     return {**env, **values, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _init(child_env: Mapping[str, str]) -> FirstLogin | None:
+def _init(held: Installation, child_env: Mapping[str, str]) -> bool:
+    """Bring the database up to date; whether it was empty until now."""
     done = subprocess.run(
         [sys.executable, "-m", "server.cli", "init"],
         env=dict(child_env),
@@ -151,9 +152,17 @@ def _init(child_env: Mapping[str, str]) -> FirstLogin | None:
     if done.returncode != 0:
         raise InitFailed((done.stderr.strip().splitlines() or ["?"])[-1])
     answer = json.loads(done.stdout.strip().splitlines()[-1])
-    if not answer["created"]:
+    if answer["created"]:
+        installation.write_private(held.first_login_path, json.dumps(answer))
+    return bool(answer["created"])
+
+
+def _first_login(held: Installation) -> FirstLogin | None:
+    try:
+        answer = json.loads(held.first_login_path.read_text())
+    except FileNotFoundError:
         return None
-    return FirstLogin(answer["username"], answer["password"])
+    return FirstLogin(answer["username"], answer["password"], held.first_login_path)
 
 
 def _demonstration(settings: Settings) -> Callable[[], None]:

@@ -27,6 +27,8 @@ class FirstLogin:
 
     username: str
     password: str
+    #: Kept until it has been shown: a start that fails half-way must not lose it.
+    path: Path
 
 
 class Herald:
@@ -102,11 +104,18 @@ def announce(settings: Settings, first_login: FirstLogin | None) -> None:
     demo = demo_path(settings.data_dir)
     if settings.demo and demo.exists():
         _announce_demo(demo)
-    elif first_login is not None:
-        say("launch.login", username=first_login.username, password=first_login.password)
     else:
-        say("launch.login_known")
+        announce_login(first_login)
     say("launch.stop")
+
+
+def announce_login(first_login: FirstLogin | None) -> None:
+    """The one-time password, for as long as nobody has been shown it, and then forget it."""
+    if first_login is None:
+        say("launch.login_known")
+        return
+    say("launch.login", username=first_login.username, password=first_login.password)
+    first_login.path.unlink(missing_ok=True)
 
 
 def demo_path(data_dir: Path) -> Path:

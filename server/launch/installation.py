@@ -66,6 +66,10 @@ class Installation:
         return self.data_dir / "run"
 
     @property
+    def first_login_path(self) -> Path:
+        return self.secrets_dir / "first-login.json"
+
+    @property
     def ports_path(self) -> Path:
         return self.data_dir / "ports.json"
 
