@@ -16,7 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Marks an operation in the OpenAPI document as needing a device token.
-BEARER = {"security": [{"deviceToken": []}]}
+BEARER: dict[str, list[dict[str, list[str]]]] = {"security": [{"deviceToken": []}]}
 
 
 def require_device(view: Callable[P, R]) -> Callable[P, R]:

@@ -1,0 +1,186 @@
+"""From bytes in the store to findings at the item: the worker's round, with real parts."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+
+from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
+from server.operations import media_checks
+from tests.support import draw
+from tests.support.simdevice import MORNING_MS, new_id
+from tests.support.world import make_world
+
+_AT_MORNING = "2026:05:04 09:00:20"
+
+
+@pytest.fixture
+def world(database_url, tmp_path, s3):
+    return make_world(database_url, tmp_path / "var", s3)
+
+
+def _capture(world, device, data, **changes):
+    fields = {
+        "officer": world.officers[0],
+        "inspection": device.inspection,
+        "item": new_id(),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        "media_type": "image/jpeg",
+        "class": "B",
+        "pos": {"lat": 225431000, "lon": 1140579000, "acc": 500, "fix_ms": device.now_ms},
+    }
+    return device.write("media.captured", **{**fields, **changes}).act["item"]
+
+
+def _upload(world, device, data, sha256=None):
+    digest = sha256 or hashlib.sha256(data).hexdigest()
+    tus = {**device.headers, "Tus-Resumable": "1.0.0"}
+    made = world.client.post(
+        "/api/v1/uploads",
+        headers={
+            **tus,
+            "Upload-Length": str(len(data)),
+            "Upload-Metadata": "sha256 " + base64.b64encode(digest.encode()).decode(),
+        },
+    )
+    assert made.status_code == 201, made.text
+    return world.client.patch(
+        made.headers["Location"].removeprefix("http://localhost"),
+        data=data,
+        headers={**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+    )
+
+
+def _check(world):
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+
+
+def _codes(world, item):
+    return {row.code: row.severity for row in world.rows(Finding, item_id=item)}
+
+
+def test_a_photo_that_agrees_with_everything_has_no_findings(world):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+
+    _upload(world, device, data)
+    _check(world)
+
+    (row,) = world.rows(EvidenceItem)
+    (check,) = world.rows(ItemCheck)
+    assert (row.state, row.check_wanted, check.verdict) == ("checked", False, "consistent")
+    assert _codes(world, item) == {}
+    (facts,) = world.rows(MediaFacts)
+    assert "DateTimeOriginal" in facts.facts
+    assert json.loads(facts.second)["values"]
+    (thumbnail,) = world.rows(Derivative)
+    assert world.services.store.read(thumbnail.key, 0, 2) == b"\xff\xd8"
+
+
+def test_a_photo_of_another_day_fails_and_says_why(world):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken="2026:05:02 09:00:20", zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+
+    _upload(world, device, data)
+    _check(world)
+
+    assert _codes(world, item)["TIME_OUTSIDE_WINDOW"] == "fail"
+    (check,) = world.rows(ItemCheck)
+    assert check.verdict == "inconsistent"
+
+
+def test_a_seal_that_comes_later_makes_a_second_run_beside_the_first(world):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken="2026:05:04 09:30:00", zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    _check(world)
+    first = _codes(world, item)
+    device.write(
+        "inspection.sealed",
+        officer=world.officers[0],
+        inspection=device.inspection,
+        revisions=[],
+        media=[],
+        heads=[],
+    )
+
+    world.push(device, device.body(len(device.lines) - 1))
+    _check(world)
+
+    assert "TIME_OUTSIDE_WINDOW" not in first
+    assert len(world.rows(ItemCheck)) == 2
+    assert _codes(world, item)["TIME_OUTSIDE_WINDOW"] == "fail"
+
+
+def test_other_bytes_than_announced_are_kept_apart_and_shown_at_the_item(world):
+    device = world.on_patrol()
+    announced = draw.photo(colour="red")
+    item = _capture(world, device, announced)
+    world.push(device)
+
+    answer = _upload(
+        world, device, draw.photo(colour="blue"), hashlib.sha256(announced).hexdigest()
+    )
+
+    assert answer.status_code == 460
+    assert _codes(world, item) == {"DIGEST_MISMATCH": "fail"}
+    (row,) = world.rows(EvidenceItem)
+    assert row.state == "captured"
+
+
+def test_media_that_comes_before_its_line_is_linked_when_the_line_comes(world):
+    device = world.on_patrol()
+    world.push(device)
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), colour="navy")
+    _upload(world, device, data)
+
+    _capture(world, device, data)
+    world.push(device, device.body(4))
+    _check(world)
+
+    (row,) = world.rows(EvidenceItem)
+    assert row.state == "checked"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GIF89a not a photo",
+        b"MZ\x90\x00 a program",
+        draw.bare_jpeg(
+            draw.app1(b"II*\x00\x08\x00\x00\x00\x01\x00\x7c\x92\x07\x00\x00\xca\x9a\x3b" + bytes(8))
+        ),
+    ],
+    ids=["named_jpg", "program", "makernote_bomb"],
+)
+def test_a_file_that_is_no_photo_is_checked_and_says_so(world, data):
+    device = world.on_patrol()
+    item = _capture(world, device, data)
+    world.push(device)
+
+    _upload(world, device, data)
+    _check(world)
+
+    assert "TIME_ABSENT" in _codes(world, item)
+
+
+def test_the_clock_of_the_device_is_taken_into_account(world):
+    device = world.on_patrol()
+    device.write("clock.compared", server_ms=MORNING_MS, offset_ms=-3_600_000, error_ms=50)
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), colour="olive")
+    item = _capture(world, device, data)
+    world.push(device)
+
+    _upload(world, device, data)
+    _check(world)
+
+    assert _codes(world, item)["CLOCK_OFFSET"] == "warn"
