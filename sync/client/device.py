@@ -9,7 +9,7 @@ with Device.open(folder) as device:
 """
 
 import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -123,10 +123,9 @@ class Device(Fieldwork):
             authority=authority,
             begin=self._begin,
         )
-        try:
+        # Whatever happens now, the enrolment stands; the next sync brings the documents.
+        with suppress(LinkError):
             self.pull()
-        except LinkError:
-            pass  # The enrolment stands; the next sync brings the documents.
         return self.need_enrolment()
 
     def need_enrolment(self) -> Enrolment:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from sync.client.errors import SourceChanged, SourceUnreadable
-from sync.client.fieldwork import Captured, Fieldwork, Place, place_of
+from sync.client.fieldwork import Fieldwork
 from sync.client.folder import DeviceFolder, hash_file
 from sync.client.journal import Journal
 from sync.client.outbox import Outbox
 from sync.client.recorders import NameFacts, NamePatterns
+from sync.client.results import Captured, Place, place_of
 from sync.client.sessions import Sessions
 from sync.evidence import acts, canonical
 

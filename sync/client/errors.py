@@ -211,6 +211,16 @@ class DiskFull(ClientError):
         self.size = size
 
 
+class StorageFailed(ClientError):
+    """The device's database cannot be written: the disk is full or fails."""
+
+    code = "client.storage_failed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class PatternsInvalid(ClientError):
     """The name patterns of recorders (recorders.toml) cannot be used."""
 

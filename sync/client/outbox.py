@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sync.client.errors import StorageFailed
 from sync.evidence.line import GENESIS, Anchor
 
 #: States of a line: only here; receipted; refused or behind a refused one; said again
@@ -167,14 +168,20 @@ class Outbox:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit with an fsync if the block ends, roll back if it raises."""
-        self.db.execute("BEGIN IMMEDIATE")
+        """Commit with an fsync if the block ends, roll back if it raises.
+
+        Raises:
+            StorageFailed: if the disk is full or fails; nothing was written.
+        """
         try:
+            self.db.execute("BEGIN IMMEDIATE")
             yield self.db
             self.db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise StorageFailed(str(error)) from error
             raise
 
     def meta(self, name: str) -> Any:
