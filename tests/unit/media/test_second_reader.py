@@ -17,7 +17,7 @@ from tests.support import draw
 
 @pytest.fixture(scope="module")
 def reader():
-    with SecondReader(cpu_seconds=2, wall_seconds=1.0) as reader:
+    with SecondReader(cpu_seconds=1) as reader:
         yield reader
 
 
@@ -51,13 +51,18 @@ def test_a_path_is_as_good_as_bytes_and_a_missing_one_is_an_answer(reader, tmp_p
     assert isinstance(reader.read(tmp_path / "none.jpg"), SecondFailed)
 
 
-def test_a_file_that_hangs_the_library_is_given_up_in_time_and_the_next_is_read(reader):
-    began = time.monotonic()
+def test_a_file_that_hangs_the_library_is_given_up_in_time():
+    with SecondReader(wall_seconds=1.0) as impatient:
+        began = time.monotonic()
 
-    answer = reader.read(slow_file())
+        answer = impatient.read(slow_file())
 
-    assert answer == SecondFailed("timeout")
-    assert time.monotonic() - began < 3
+        assert answer == SecondFailed("timeout")
+        assert time.monotonic() - began < 5
+
+
+def test_the_kernel_ends_what_takes_too_much_processor_and_the_next_file_is_read(reader):
+    assert reader.read(slow_file()) == SecondFailed("died")
     assert isinstance(reader.read(draw.photo()), SecondFacts)
 
 
@@ -116,7 +121,7 @@ def test_a_worker_is_replaced_after_its_share_and_none_is_left_over():
         for _ in range(4):
             reader.read(draw.photo())
             pids |= {child.pid for child in children()} - before
-    assert len(pids) == 1 or len(pids) == 2
+    assert len(pids) == 2
 
     assert {child.pid for child in children()} == before
 
