@@ -1,11 +1,30 @@
 """The device API under /api/v1 and its OpenAPI document."""
 
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
 from flask_smorest import Api
 
 from server.api import enrolment, feed, journal, ledger, uploads
+from server.api.schemas import ProblemSchema
+
+
+class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+    """An API whose document describes our errors as they are: RFC 9457 problems."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_responses(self) -> None:
+        for name in (*(status.name for status in HTTPStatus), self.DEFAULT_ERROR_RESPONSE_NAME):
+            self.spec.components.response(
+                name,
+                {
+                    "description": "RFC 9457 problem; its code stands in docs/errors.md",
+                    "content": {"application/problem+json": {"schema": self.ERROR_SCHEMA}},
+                },
+                lazy=True,
+            )
 
 
 def register_api(app: Flask) -> None:
@@ -17,7 +36,7 @@ def register_api(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/api/v1",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    api = Api(app)
+    api = ProblemApi(app)
     schemes: dict[str, Any] = {"type": "http", "scheme": "bearer"}
     api.spec.components.security_scheme("deviceToken", schemes)
     for module in (enrolment, journal, feed, ledger, uploads):

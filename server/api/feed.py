@@ -15,9 +15,9 @@ bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents fo
 
 @bp.get("/feed")
 @bp.doc(**BEARER)
+@require_device
 @bp.arguments(FeedQuerySchema, location="query")
 @bp.response(200, FeedSchema)
-@require_device
 def changes(query: dict[str, Any]) -> feed.Page:
     """The newest version of each document changed since the cursor."""
     device = calling_device()

@@ -29,8 +29,8 @@ _NDJSON = {
 
 @bp.post("/<device_id>/<epoch>")
 @bp.doc(**BEARER, **_NDJSON)
-@bp.response(200, PushAnswerSchema)
 @require_device
+@bp.response(200, PushAnswerSchema)
 def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
     """Append lines to a device's journal; an answer exists only after the commit."""
     device = require_own_journal(device_id)
@@ -70,8 +70,8 @@ def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
 
 @bp.get("/<device_id>/<epoch>")
 @bp.doc(**BEARER)
-@bp.response(200, JournalHeadSchema)
 @require_device
+@bp.response(200, JournalHeadSchema)
 def journal_head(device_id: str, epoch: str) -> dict[str, Any]:
     """Where the main chain of an epoch stands, so that a device knows what to send."""
     device = require_own_journal(device_id)

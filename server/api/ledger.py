@@ -21,8 +21,8 @@ bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存
 
 @bp.get("/checkpoint")
 @bp.doc(**BEARER)
-@bp.response(200, CheckpointSchema)
 @require_device
+@bp.response(200, CheckpointSchema)
 def checkpoint() -> dict[str, str]:
     """The newest signed checkpoint."""
     with reading() as session:
@@ -32,9 +32,9 @@ def checkpoint() -> dict[str, str]:
 
 @bp.get("/consistency")
 @bp.doc(**BEARER)
+@require_device
 @bp.arguments(ConsistencyQuerySchema, location="query")
 @bp.response(200, ConsistencySchema)
-@require_device
 def consistency(query: dict[str, int]) -> dict[str, Any]:
     """The RFC 6962 proof that one tree begins with another."""
     first, second = query["first"], query["second"]
@@ -50,9 +50,9 @@ def consistency(query: dict[str, int]) -> dict[str, Any]:
 
 @bp.get("/inclusion")
 @bp.doc(**BEARER)
+@require_device
 @bp.arguments(InclusionQuerySchema, location="query")
 @bp.response(200, InclusionSchema)
-@require_device
 def inclusion(query: dict[str, int]) -> dict[str, Any]:
     """The RFC 6962 audit path of one leaf, and the leaf's entry."""
     index, size = query["index"], query["size"]

@@ -78,9 +78,9 @@ def desk() -> Desk:
 
 @bp.post("/media/lacking")
 @bp.doc(**BEARER)
+@require_device
 @bp.arguments(DigestsSchema)
 @bp.response(200, LackingSchema)
-@require_device
 def media_lacking(asked: dict[str, Any]) -> dict[str, Any]:
     """Which of these announced digests have no stored bytes yet."""
     with reading() as session:
