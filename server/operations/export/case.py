@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from server.failures import NotFound
 from server.models.inspections import Inspection
-from server.models.ledger import LedgerSubject
+from server.models.ledger import LedgerEvent, LedgerSubject
 from server.operations.export.chains import (
     Chain,
     Placed,
@@ -34,7 +34,7 @@ from server.operations.export.documents import (
 )
 from server.operations.export.items import ItemState, read_items
 from server.operations.export.moment import Moment
-from server.operations.export.proofs import pages_of
+from server.operations.export.proofs import pages_of, same_leaf
 from sync.evidence import acts
 
 
@@ -66,10 +66,10 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
     if inspection is None:
         raise NotFound("inspection", inspection_id)
     chains = read_chains(session, moment, inspection_id)
-    officers = read_officers(session, moment, officers_of(chains, inspection_id))
+    officers = read_officers(session, moment, officers_of(chains))
     devices = read_devices(session, chains)
     stamps = Stamps(session, moment)
-    seal = next(acting(chains, acts.INSPECTION_SEALED), None)
+    seal = next((line for line, _ in acting(chains, acts.INSPECTION_SEALED)), None)
     items = tuple(read_items(session, moment, inspection_id, chains, stamps, seal))
     return CaseState(
         moment=moment,
@@ -81,7 +81,7 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
         devices=devices,
         chains=chains,
         items=items,
-        revisions=tuple(acting(chains, acts.RECORD_SAVED)),
+        revisions=tuple(line for line, _ in acting(chains, acts.RECORD_SAVED)),
         sealed=seal,
         events=_events(session, moment, inspection, officers, devices, chains, items),
     )
@@ -101,8 +101,8 @@ def _events(
         f"inspection:{inspection.id}",
         "server:keys",
         *(f"officer:{officer.id}" for officer in officers),
-        *(f"item:{item.row.id}" for item in items),
-        *sorted({f"media:{item.row.sha256}" for item in items}),
+        *(f"item:{item.id}" for item in items),
+        *sorted({f"media:{item.sha256}" for item in items}),
     ]
     if inspection.entity_id is not None:
         names.append(f"entity:{inspection.entity_id}")
@@ -120,10 +120,15 @@ def _events(
     for page in pages_of(names):
         indexes.update(
             session.execute(
-                select(LedgerSubject.index).where(
+                select(LedgerSubject.index)
+                .join(LedgerEvent, same_leaf())
+                .where(
                     LedgerSubject.about.in_(page),
                     LedgerSubject.generation == moment.generation,
                     LedgerSubject.index < moment.size,
+                    # Of lines only those that the package carries: another case's
+                    # line may name one of our items by mistake or on purpose.
+                    LedgerEvent.kind.not_in(("ingest", "branch")),
                 )
             ).scalars()
         )

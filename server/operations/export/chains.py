@@ -5,8 +5,9 @@ interleave inspections; what belongs to another case is withheld part by part
 while chain and signatures still verify (docs/protocol.md §4.1).
 """
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ _STEP = 500
 _COMMON = frozenset({acts.EPOCH_OPENED, acts.CLOCK_COMPARED, acts.ANCHOR_SEEN, acts.PEER_HEAD})
 _SESSIONS = frozenset({acts.SESSION_OPENED, acts.SESSION_CLOSED})
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 Act = Mapping[str, Any]
 
 
@@ -46,6 +49,7 @@ class Placed:
     ledger_index: int
     received_at_ms: int
     wall_ms: int
+    tz_min: int
     anchor_size: int | None
     applied: bool
     act: Act | None
@@ -53,13 +57,18 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """One chain as a package carries it; ``receipts`` are the notes over its lines."""
+    """One chain as a package carries it; ``receipts`` are the notes over its lines.
+
+    ``head_header`` and ``head_signature`` are those of the last line.
+    """
 
     name: ChainName
     key_id: str
     lines: tuple[Placed, ...]
     receipts: tuple[str, ...]
     anchors: frozenset[tuple[int, str]]
+    head_header: bytes
+    head_signature: bytes
 
     @property
     def head(self) -> str:
@@ -96,18 +105,92 @@ class Stamps:
         )
 
 
-def discloses(act: Act, inspection_id: str, officers: Collection[str]) -> bool:
-    """Whether a package about ``inspection_id`` with these ``officers`` shows this act."""
-    kind = act.get("type")
-    if kind in _COMMON:
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a package may show: an inspection, its officers, and the items announced for it."""
+
+    inspection_id: str
+    officers: frozenset[str]
+    items: frozenset[str]
+
+    def shows(self, act: Act) -> bool:
+        """Whether ``act`` belongs into the package.
+
+        An announcement that no item can be made of stays withheld: it is
+        present by digest, and quarantined (待核) on the screens.
+        """
+        kind = act.get("type")
+        if kind in _COMMON:
+            return True
+        if kind in _SESSIONS:
+            return act.get("officer") in self.officers
+        if act.get("inspection") != self.inspection_id:
+            return False
+        if kind in acts.MEDIA_ACTS:
+            return _is_announcement(act)
+        if kind == acts.MEDIA_DISCARDED:
+            return not acts.missing_fields(act) and act["item"] in self.items
         return True
-    if kind in _SESSIONS:
-        return act.get("officer") in officers
-    return act.get("inspection") == inspection_id
 
 
 def read_chains(session: Session, moment: Moment, inspection_id: str) -> tuple[Chain, ...]:
-    """Every chain with a line of the inspection, to the end of its last line's receipt."""
+    """Every chain with a line of the inspection, to the end of its last line's receipt.
+
+    Where a line notes how far another device's journal went, that one goes as
+    far at least (docs/protocol.md §4.1).
+    """
+    ends = _last_lines(session, moment, inspection_id)
+    while True:
+        whole = [_read_chain(session, moment, name, last) for name, last in ends.items()]
+        scope = _scope(whole, inspection_id)
+        shown = tuple(
+            replace(chain, lines=tuple(_shown(line, scope) for line in chain.lines))
+            for chain in whole
+        )
+        further = _noted_heads(session, moment, shown, ends)
+        if further == ends:
+            return shown
+        ends = further
+
+
+def officers_of(chains: Iterable[Chain]) -> frozenset[str]:
+    """The ids of the officers that the inspection was opened with, on any device."""
+    return frozenset(
+        officer
+        for _, act in acting(chains, acts.INSPECTION_OPENED)
+        for officer in act["officers"]
+        if isinstance(officer, str)
+    )
+
+
+def announcements(chains: Iterable[Chain]) -> dict[str, tuple[Placed, Act]]:
+    """The line that announces each item, by item id; of several the first that took effect."""
+    found: dict[str, tuple[Placed, Act]] = {}
+    for applied in (True, False):
+        for chain in chains:
+            for line in chain.lines:
+                act = line.act
+                if act is None or act.get("type") not in acts.MEDIA_ACTS:
+                    continue
+                if line.applied or not applied:
+                    found.setdefault(str(act["item"]), (line, act))
+    return found
+
+
+def acting(
+    chains: Iterable[Chain], kind: str, *, applied: bool = True
+) -> Iterator[tuple[Placed, Act]]:
+    """The shown lines of one kind in ledger order; only those that took effect if ``applied``."""
+    lines = [
+        (line, line.act)
+        for chain in chains
+        for line in chain.lines
+        if line.act is not None and line.act.get("type") == kind and (line.applied or not applied)
+    ]
+    return iter(sorted(lines, key=lambda pair: pair[0].ledger_index))
+
+
+def _last_lines(session: Session, moment: Moment, inspection_id: str) -> dict[ChainName, int]:
     places = session.execute(
         select(
             LineOutcome.device_id,
@@ -124,46 +207,79 @@ def read_chains(session: Session, moment: Moment, inspection_id: str) -> tuple[C
         .group_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
         .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
     ).all()
-    whole = [
-        _read_chain(session, ChainName(row.device_id, row.epoch, row.branch), row.last)
-        for row in places
+    return {ChainName(row.device_id, row.epoch, row.branch): row.last for row in places}
+
+
+def _noted_heads(
+    session: Session, moment: Moment, chains: Sequence[Chain], ends: Mapping[ChainName, int]
+) -> dict[ChainName, int]:
+    """How far each chain must go so that every head noted of it can be compared."""
+    further = dict(ends)
+    known = {chain.name: chain.lines[-1].seq for chain in chains}
+    for chain in chains:
+        for line in chain.lines:
+            for head in _heads(line.act or {}):
+                name = ChainName(str(head.get("device")), str(head.get("epoch")))
+                seq = head.get("seq")
+                if name in known and type(seq) is int and seq > known[name]:
+                    known[name] = further[name] = min(seq, _end(session, moment, name))
+    return further
+
+
+def _end(session: Session, moment: Moment, name: ChainName) -> int:
+    """The last line of a chain that the ledger held at the moment."""
+    last: int = session.execute(
+        select(func.max(JournalLine.seq)).where(
+            _of(JournalLine, name),
+            JournalLine.generation == moment.generation,
+            JournalLine.ledger_index < moment.size,
+        )
+    ).scalar_one()
+    return last
+
+
+def _heads(act: Act) -> list[Act]:
+    if act.get("type") == acts.PEER_HEAD:
+        return [act]
+    heads = act.get("heads", ()) if act.get("type") == acts.INSPECTION_SEALED else ()
+    return [head for head in heads if isinstance(head, dict)]
+
+
+def _scope(chains: Sequence[Chain], inspection_id: str) -> Scope:
+    """What the inspection's own lines say of its officers and items."""
+    own = [
+        replace(
+            chain,
+            lines=tuple(
+                line
+                for line in chain.lines
+                if line.act is not None and line.act.get("inspection") == inspection_id
+            ),
+        )
+        for chain in chains
     ]
-    officers = officers_of(whole, inspection_id)
-    return tuple(
-        replace(chain, lines=tuple(_shown(line, inspection_id, officers) for line in chain.lines))
-        for chain in whole
+    items = [
+        str(line.act["item"])
+        for chain in own
+        for line in chain.lines
+        if line.act is not None
+        and line.act.get("type") in acts.MEDIA_ACTS
+        and _is_announcement(line.act)
+    ]
+    return Scope(inspection_id=inspection_id, officers=officers_of(own), items=frozenset(items))
+
+
+def _is_announcement(act: Act) -> bool:
+    return (
+        not acts.missing_fields(act)
+        and _DIGEST.fullmatch(act["sha256"]) is not None
+        and act["size"] >= 0
+        and act["class"] in acts.CLASSES
     )
 
 
-def officers_of(chains: Iterable[Chain], inspection_id: str) -> frozenset[str]:
-    """The ids of the officers that the inspection was opened with, on any device."""
-    return frozenset(
-        officer
-        for chain in chains
-        for line in chain.lines
-        if line.applied
-        and line.act is not None
-        and line.act.get("type") == acts.INSPECTION_OPENED
-        and line.act.get("inspection") == inspection_id
-        for officer in line.act["officers"]
-    )
-
-
-def _shown(line: Placed, inspection_id: str, officers: Collection[str]) -> Placed:
-    if line.act is None or discloses(line.act, inspection_id, officers):
-        return line
-    return replace(line, act=None)
-
-
-def acting(chains: Iterable[Chain], kind: str) -> Iterator[Placed]:
-    """The lines of one kind that took effect, in ledger order."""
-    lines = [
-        line
-        for chain in chains
-        for line in chain.lines
-        if line.applied and line.act is not None and line.act.get("type") == kind
-    ]
-    return iter(sorted(lines, key=lambda line: line.ledger_index))
+def _shown(line: Placed, scope: Scope) -> Placed:
+    return line if line.act is None or scope.shows(line.act) else replace(line, act=None)
 
 
 def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
@@ -181,20 +297,21 @@ def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
         yield line.to_package_bytes(sorted(parts) if row.seq in shown else ())
 
 
-def _read_chain(session: Session, name: ChainName, last: int) -> Chain:
+def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) -> Chain:
     receipts = _receipts(session, name, last)
+    # A receipt covers one transaction, which a checkpoint never cuts in two.
     end = max([last, *(row.last_seq for row in receipts)])
     applied = _applied(session, name)
     lines: list[Placed] = []
     anchors: set[tuple[int, str]] = set()
     anchor_size: int | None = None
-    key_id = ""
+    key_id, head_header, head_signature = "", b"", b""
     for row, parts in _rows(session, name, end):
         header = parse_header(row.header)
-        if header.anchor is not None:
+        if header.anchor is not None and header.anchor.origin == moment.origin:
             anchor_size = max(anchor_size or 0, header.anchor.size)
             anchors.add((header.anchor.size, header.anchor.root))
-        key_id = row.key_id
+        key_id, head_header, head_signature = row.key_id, row.header, row.signature
         lines.append(
             Placed(
                 chain=name,
@@ -203,6 +320,7 @@ def _read_chain(session: Session, name: ChainName, last: int) -> Chain:
                 ledger_index=row.ledger_index,
                 received_at_ms=row.received_at_ms,
                 wall_ms=header.t.wall_ms,
+                tz_min=header.t.tz_min,
                 anchor_size=anchor_size,
                 applied=row.seq in applied,
                 act=canonical.loads(parts[0]) if 0 in parts else None,
@@ -214,6 +332,8 @@ def _read_chain(session: Session, name: ChainName, last: int) -> Chain:
         lines=tuple(lines),
         receipts=tuple(row.note for row in receipts),
         anchors=frozenset(anchors),
+        head_header=head_header,
+        head_signature=head_signature,
     )
 
 

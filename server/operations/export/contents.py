@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from media.findings import to_json as findings_json
 from media.store import ObjectMissing, Store
-from server.failures import ServerError
 from server.operations.export import chains, proofs
 from server.operations.export.case import CaseState
+from server.operations.export.errors import SourceDamaged, SourceMissing
 from server.operations.export.items import ItemState
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import StoredEvent
@@ -19,29 +19,12 @@ from sync.evidence import canonical, package, records
 from sync.evidence.package import PackageFile
 
 _NDJSON_END = b"\n"
-
-
-class SourceMissing(ServerError):
-    """An original that the database says is stored is not in the store."""
-
-    code = "package.source_missing"
-
-    def __init__(self, item_id: str, sha256: str) -> None:
-        super().__init__(f"item {item_id}, SHA-256 {sha256}")
-        self.item_id = item_id
-        self.sha256 = sha256
-
-
-class SourceDamaged(ServerError):
-    """The store gave other bytes for an original than those that were taken in."""
-
-    code = "package.source_damaged"
-
-    def __init__(self, item_id: str, sha256: str, found: str) -> None:
-        super().__init__(f"item {item_id}, SHA-256 {sha256}, found {found}")
-        self.item_id = item_id
-        self.sha256 = sha256
-        self.found = found
+#: Why an item's bytes are not in the package.
+_REASONS = {
+    records.ENCLOSED: "",
+    records.WITHHELD: "discarded",
+    records.MISSING: "not_received",
+}
 
 
 def evidence_files(
@@ -56,11 +39,9 @@ def evidence_files(
     yield spool.write(package.CUSTODY, _ended(_custody(session, case.moment, shown)))
     yield spool.write(package.FINDINGS, [_findings(case)])
     yield from _facts(case, spool)
-    packed: set[str] = set()
-    for item in case.items:
-        if item.source is not None and item.row.sha256 not in packed:
-            packed.add(item.row.sha256)
-            yield _original(item, store)
+    enclosed = {item.file: item for item in case.items if item.file}
+    for item in enclosed.values():
+        yield _original(item, store)
 
 
 def proof_files(
@@ -155,30 +136,23 @@ def case_index(case: CaseState, withheld: Iterable[int] = ()) -> records.CaseInd
             }
             for device in case.devices
         ),
-        announced=tuple(sorted({item.row.sha256 for item in case.items})),
+        announced=tuple(sorted({item.sha256 for item in case.items})),
     )
 
 
 def _index_item(item: ItemState) -> records.IndexItem:
-    row = item.row
-    disposition, reason, file = records.MISSING, "not_received", ""
-    if item.discard is not None:
-        disposition, reason = records.WITHHELD, "discarded"
-    elif item.source is not None:
-        disposition, reason = records.ENCLOSED, ""
-        file = package.original_path(row.sha256, row.media_type)
     return records.IndexItem(
-        item=row.id,
-        sha256=row.sha256,
-        size=row.size,
-        media_type=row.media_type,
-        capture_class=row.capture_class,
-        officer=row.officer_id,
-        state=item.judged,
-        disposition=disposition,
+        item=item.id,
+        sha256=item.sha256,
+        size=item.act["size"],
+        media_type=item.media_type,
+        capture_class=item.text("class"),
+        officer=item.text("officer"),
+        state=item.state,
+        disposition=item.disposition,
         line=_place(item.line),
-        file=file,
-        reason=reason,
+        file=item.file,
+        reason=_REASONS[item.disposition],
         discarded=_place(item.discard) if item.discard is not None else None,
         interval=item.interval,
         about=_about(item),
@@ -190,23 +164,21 @@ def _place(line: chains.Placed) -> records.LinePlace:
 
 
 def _about(item: ItemState) -> dict[str, Any]:
-    row = item.row
     about: dict[str, Any] = {
-        "name": row.name,
-        "title": row.title,
-        "fact_to_prove": row.fact_to_prove,
-        "method": row.method,
-        "captured_at_ms": row.captured_at_ms,
-        "tz_min": row.tz_min,
+        "captured_at_ms": item.line.wall_ms,
+        "tz_min": item.line.tz_min,
         "received_at_ms": item.line.received_at_ms,
         "ingest_index": item.line.ledger_index,
         "outside_seal": item.outside_seal,
     }
-    for name in ("lat_e7", "lon_e7", "accuracy_cm"):
-        if getattr(row, name) is not None:
-            about[name] = getattr(row, name)
-    if item.discard is not None and item.discard.act is not None:
-        about["discard_reason"] = str(item.discard.act["reason"])
+    for name in ("name", "title", "fact_to_prove", "method"):
+        about[name] = item.text(name)
+    for name, part in (("lat_e7", "lat"), ("lon_e7", "lon"), ("accuracy_cm", "acc")):
+        value = item.position(part)
+        if value is not None:
+            about[name] = value
+    if item.discard is not None:
+        about["discard_reason"] = item.discard_reason
     if item.words:
         about["judgements"] = [
             {
@@ -226,8 +198,8 @@ def _findings(case: CaseState) -> bytes:
     """``data/findings.json``: every run; texts are those whose digests are in the ledger."""
     items = [
         {
-            "item": item.row.id,
-            "sha256": item.row.sha256,
+            "item": item.id,
+            "sha256": item.sha256,
             "checks": [
                 {
                     "rule_version": check.rule_version,
@@ -249,9 +221,9 @@ def _facts(case: CaseState, spool: Spool) -> Iterator[PackageFile]:
     """What each reader version read from each file, as the text that the ledger digested."""
     written: set[str] = set()
     for item in case.items:
-        if not item.facts or item.row.sha256 in written:
+        if not item.facts or item.sha256 in written:
             continue
-        written.add(item.row.sha256)
+        written.add(item.sha256)
         readings = [
             {
                 "reader_version": facts.reader_version,
@@ -262,12 +234,12 @@ def _facts(case: CaseState, spool: Spool) -> Iterator[PackageFile]:
             }
             for facts in item.facts
         ]
-        body = canonical.dumps({"v": 1, "sha256": item.row.sha256, "readings": readings})
-        yield spool.write(package.facts_path(item.row.sha256), [body])
+        body = canonical.dumps({"v": 1, "sha256": item.sha256, "readings": readings})
+        yield spool.write(package.facts_path(item.sha256), [body])
 
 
 def _original(item: ItemState, store: Store) -> PackageFile:
-    source, sha256, item_id = item.source, item.row.sha256, item.row.id
+    source, sha256, item_id = item.source, item.sha256, item.id
     if source is None:
         raise SourceMissing(item_id, sha256)
     key = source.key
@@ -286,7 +258,7 @@ def _original(item: ItemState, store: Store) -> PackageFile:
             raise SourceDamaged(item_id, sha256, digest.hexdigest())
 
     return PackageFile(
-        path=package.original_path(sha256, item.row.media_type),
+        path=item.file,
         sha256=sha256,
         size=source.size,
         crc32=source.crc32,
@@ -300,7 +272,7 @@ def _sort_events(session: Session, case: CaseState) -> tuple[set[int], list[int]
     A page of the console may show several cases at once; its ``view`` event
     names them all, and what was searched for.
     """
-    items = {item.row.id for item in case.items}
+    items = {item.id for item in case.items}
     shown: set[int] = set()
     withheld: list[int] = []
     for event in proofs.read_events(session, case.moment, case.events):

@@ -53,7 +53,7 @@ def read_officers(
     ).all()
     states = []
     for officer, person in rows:
-        known = _document(session, moment, "officer", officer.id) or {}
+        known = read_document(session, moment, "officer", officer.id) or {}
         states.append(
             OfficerState(
                 id=officer.id,
@@ -91,14 +91,14 @@ def read_devices(session: Session, chains: Sequence[Chain]) -> tuple[DeviceState
 def read_organization(session: Session, moment: Moment, identifier: str) -> Fields:
     row = session.get_one(Organization, identifier)
     default = {"id": row.id, "name": row.name, "division_code": row.division_code}
-    return _document(session, moment, "organization", identifier) or default
+    return read_document(session, moment, "organization", identifier) or default
 
 
 def read_task(session: Session, moment: Moment, identifier: str | None) -> Fields | None:
     if identifier is None:
         return None
     row = session.get_one(Task, identifier)
-    return _document(session, moment, "task", identifier) or {"id": row.id, "title": row.title}
+    return read_document(session, moment, "task", identifier) or {"id": row.id, "title": row.title}
 
 
 def read_entity(session: Session, moment: Moment, identifier: str | None) -> Fields | None:
@@ -106,10 +106,10 @@ def read_entity(session: Session, moment: Moment, identifier: str | None) -> Fie
         return None
     row = session.get_one(RegulatedEntity, identifier)
     default = {"id": row.id, "name": row.name, "uscc": row.uscc, "address": row.address}
-    return _document(session, moment, "entity", identifier) or default
+    return read_document(session, moment, "entity", identifier) or default
 
 
-def _document(session: Session, moment: Moment, kind: str, identifier: str) -> Fields | None:
+def read_document(session: Session, moment: Moment, kind: str, identifier: str) -> Fields | None:
     """The body of the newest published version of a document before the moment."""
     event = session.execute(
         select(LedgerEvent.event)

@@ -9,16 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.findings import model
-from server.models.inspections import EvidenceItem, Finding, ItemCheck, Judgement, MediaFacts
-from server.models.journal import JournalLine
+from server.models.inspections import Finding, ItemCheck, Judgement, MediaFacts
 from server.models.ledger import LedgerEvent, LedgerSubject
 from server.models.people import Person
 from server.models.uploads import MediaObject
-from server.operations.export.chains import Chain, Placed, Stamps, acting
+from server.operations.export.chains import Act, Chain, Placed, Stamps, acting, announcements
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import pages_of, same_leaf
-from sync.evidence import acts, canonical
+from sync.evidence import acts, canonical, records
 from sync.evidence.interval import Interval
+from sync.evidence.package import original_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,15 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemState:
-    """One item; ``source`` is None while its bytes are missing or where they are withheld."""
+    """One item, from the line that announced it; ``source`` is None while its bytes are missing.
 
-    row: EvidenceItem
+    ``discard`` is the line that threw it away, if one did. Lines that wait for a
+    person's decision (待核) announce items too: nothing is left out.
+    """
+
+    id: str
     line: Placed
+    act: Act
     interval: Interval
     discard: Placed | None
     outside_seal: bool
@@ -69,15 +74,59 @@ class ItemState:
     facts: tuple[MediaFacts, ...]
 
     @property
-    def judged(self) -> str:
-        """The state that the case side of the moment gives the item."""
-        if self.discard is not None:
+    def sha256(self) -> str:
+        return str(self.act["sha256"])
+
+    @property
+    def media_type(self) -> str:
+        return str(self.act["media_type"])
+
+    @property
+    def discarded(self) -> bool:
+        """Whether the discarding took effect; one that waits for a decision did not."""
+        return self.discard is not None and self.discard.applied
+
+    @property
+    def disposition(self) -> str:
+        """Whether the package holds the bytes, withholds them, or never got them."""
+        if self.discarded:
+            return records.WITHHELD
+        return records.MISSING if self.source is None else records.ENCLOSED
+
+    @property
+    def file(self) -> str:
+        """The item's file in the package; empty if it has none."""
+        enclosed = self.disposition == records.ENCLOSED
+        return original_path(self.sha256, self.media_type) if enclosed else ""
+
+    @property
+    def discard_reason(self) -> str:
+        act = self.discard.act if self.discard is not None else None
+        return str(act["reason"]) if act is not None else ""
+
+    @property
+    def state(self) -> str:
+        """The item's state as lines and events before the moment make it."""
+        if self.discarded:
             return "discarded"
+        if not self.line.applied:
+            return "quarantined"
         if self.words:
             return self.words[-1].verdict
         if self.source is None:
             return "captured"
         return "checked" if self.checks else "stored"
+
+    def text(self, name: str) -> str:
+        """A text field of the announcement; empty where it has none."""
+        value = self.act.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def position(self, name: str) -> int | None:
+        """``lat``, ``lon`` (1e-7 degrees) or ``acc`` (cm) of the claimed position."""
+        position = self.act.get("pos")
+        value = position.get(name) if isinstance(position, dict) else None
+        return value if type(value) is int else None
 
 
 def read_items(
@@ -88,43 +137,34 @@ def read_items(
     stamps: Stamps,
     seal: Placed | None,
 ) -> Iterator[ItemState]:
-    places = {(*chain.name, line.seq): line for chain in chains for line in chain.lines}
+    """The items that the lines of ``chains`` announce, in ledger order."""
+    announced = announcements(chains)
+    digests = {str(act["sha256"]) for _, act in announced.values()}
     discards = {
-        line.act["item"]: line
-        for line in acting(chains, acts.MEDIA_DISCARDED)
-        if line.act is not None
+        str(act["item"]): line for line, act in acting(chains, acts.MEDIA_DISCARDED, applied=False)
     }
-    rows = session.execute(
-        select(EvidenceItem)
-        .join(JournalLine, JournalLine.digest == EvidenceItem.line_digest)
-        .where(
-            EvidenceItem.inspection_id == inspection_id,
-            JournalLine.device_id == EvidenceItem.device_id,
-            JournalLine.generation == moment.generation,
-            JournalLine.ledger_index < moment.size,
-        )
-        .order_by(JournalLine.ledger_index)
-    ).scalars()
-    items = rows.all()
-    sources = _sources(session, moment, {row.sha256 for row in items})
+    # One that took effect counts before one that waits for a decision.
+    discards.update({str(act["item"]): line for line, act in acting(chains, acts.MEDIA_DISCARDED)})
+    sources = _sources(session, moment, digests)
     words = _by(_words(session, moment, inspection_id), "item_id")
-    checks = _checks(session, moment, items)
-    facts = _by(_facts(session, moment, {row.sha256 for row in items}), "sha256")
+    checks = _checks(session, moment, list(announced))
+    facts = _by(_facts(session, moment, digests), "sha256")
     listed = set(seal.act["media"]) if seal is not None and seal.act is not None else None
-    for row in items:
-        line = places[row.device_id, row.epoch, row.branch, row.seq]
-        discard = discards.get(row.id)
-        yield ItemState(
-            row=row,
+    for item_id, (line, act) in sorted(announced.items(), key=lambda i: i[1][0].ledger_index):
+        sha256 = str(act["sha256"])
+        item = ItemState(
+            id=item_id,
             line=line,
+            act=act,
             interval=stamps.interval(line),
-            discard=discard,
-            outside_seal=listed is not None and row.sha256 not in listed,
-            source=None if discard is not None else sources.get(row.sha256),
-            words=tuple(_word(session, moment, word) for word in words.get(row.id, ())),
-            checks=tuple(checks.get(row.id, ())),
-            facts=tuple(facts.get(row.sha256, ())),
+            discard=discards.get(item_id),
+            outside_seal=listed is not None and sha256 not in listed,
+            source=sources.get(sha256),
+            words=tuple(_word(session, moment, word) for word in words.get(item_id, ())),
+            checks=tuple(checks.get(item_id, ())),
+            facts=tuple(facts.get(sha256, ())),
         )
+        yield item
 
 
 def _sources(session: Session, moment: Moment, digests: set[str]) -> dict[str, Source]:
@@ -177,12 +217,10 @@ def _word(session: Session, moment: Moment, row: Judgement) -> Word:
     )
 
 
-def _checks(
-    session: Session, moment: Moment, items: Sequence[EvidenceItem]
-) -> dict[str, list[Check]]:
+def _checks(session: Session, moment: Moment, items: Sequence[str]) -> dict[str, list[Check]]:
     """Every run of the rules before the moment, oldest first, by item."""
     checks: dict[str, list[Check]] = {}
-    for page in pages_of([item.id for item in items]):
+    for page in pages_of(items):
         found = _by(
             session.execute(
                 select(Finding).where(Finding.item_id.in_(page)).order_by(Finding.id)

@@ -1,0 +1,296 @@
+"""Building the packages that were asked for: read the case, write the ZIP, verify it, store it.
+
+Nothing slow happens in a transaction. Building is repeatable to the byte, so a
+build that was cut short is simply done again (docs/evidence.md §8).
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from media.errors import MediaError
+from media.store import Store, StoreUnavailable
+from server.db import reading, transaction
+from server.failures import PackageNotReady, ServerError
+from server.models.inspections import EvidencePackage
+from server.models.ledger import Checkpoint, Generation
+from server.operations import ledger
+from server.operations.export import checking, contents, keeping, reports
+from server.operations.export.case import CaseState, read_case
+from server.operations.export.errors import ExportFailed
+from server.operations.export.moment import Moment
+from server.operations.export.request import BUILDING, FAILED, QUEUED, READY
+from server.operations.export.spool import Spool
+from server.services import Services
+from sync.errors import SyncError
+from sync.evidence import package
+from sync.evidence.package import PackageFile
+
+_log = logging.getLogger(__name__)
+
+_AGENT = "Liuhen"
+_SHOWN_ZONE = ZoneInfo("Asia/Shanghai")
+_MAX_FAILURE = 500
+_SERVER = {"server": "export"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A package to be built."""
+
+    package_id: str
+    inspection_id: str
+    moment: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A finished package: where its bytes and its sidecar are, and our own verdict."""
+
+    key: str
+    sha256: str
+    size: int
+    verdict: str
+
+
+def build_waiting_packages(services: Services) -> None:
+    """Build every package that waits; one process of a machine does so at a time."""
+    with _alone(services, wait=False) as alone:
+        if not alone:
+            return
+        with reading() as session:
+            waiting = session.scalars(
+                select(EvidencePackage.id)
+                .where(EvidencePackage.state.in_((QUEUED, BUILDING)))
+                .order_by(EvidencePackage.requested_at_ms, EvidencePackage.id)
+            ).all()
+        for package_id in waiting:
+            _build_one(services, package_id)
+
+
+def build_package(services: Services, package_id: str) -> None:
+    """Build one package now, unless it is finished; its row says what came of it."""
+    with _alone(services, wait=True):
+        _build_one(services, package_id)
+
+
+def open_package(store: Store, row: EvidencePackage) -> Iterator[bytes]:
+    """The bytes of a finished package in pieces.
+
+    Raises:
+        PackageNotReady: if it is not finished, or its building failed.
+    """
+    return store.stream(_ready_key(row))
+
+
+def open_signature(store: Store, row: EvidencePackage) -> bytes:
+    """The sidecar ``X.zip.sig``: the ledger key's signed note over the whole ZIP.
+
+    Raises:
+        PackageNotReady
+    """
+    return b"".join(store.stream(keeping.signature_key(_ready_key(row))))
+
+
+def package_name(row: EvidencePackage) -> str:
+    """The file name under which a package leaves: inspection and moment."""
+    return f"liuhen-{row.inspection_id[:8]}-{row.ledger_size}.zip"
+
+
+def _build_one(services: Services, package_id: str) -> None:
+    order = _begin(package_id)
+    if order is None:
+        return
+    folder = _folder(services) / package_id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        built = _build(services, order, folder)
+    except StoreUnavailable as error:
+        # The row stays as it is, so that the next round tries again.
+        _log.warning("package_postponed package=%s reason=%s", package_id, error)
+    except (ServerError, MediaError, SyncError, OSError) as error:
+        _log.error("package_failed package=%s code=%s", package_id, _code(error))
+        with transaction() as session:
+            _fail(session, order, error, now_ms=services.now_ms())
+    else:
+        with transaction() as session:
+            _settle(session, order, built, now_ms=services.now_ms())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin(package_id: str) -> Order | None:
+    """Mark the package as being built and read what it will show; None if it is finished."""
+    with transaction() as session:
+        row = session.get_one(EvidencePackage, package_id)
+        if row.state not in (QUEUED, BUILDING):
+            return None
+        row.state = BUILDING
+        checkpoint = session.execute(
+            select(Checkpoint)
+            .where(Checkpoint.size == row.ledger_size)
+            .order_by(Checkpoint.generation.desc())
+            .limit(1)
+        ).scalar_one()
+        return Order(
+            package_id=row.id,
+            inspection_id=row.inspection_id,
+            moment=Moment(
+                origin=session.get_one(Generation, checkpoint.generation).origin,
+                generation=checkpoint.generation,
+                size=checkpoint.size,
+                checkpoint=checkpoint.note,
+                exported_at_ms=row.requested_at_ms,
+            ),
+        )
+
+
+def _build(services: Services, order: Order, folder: Path) -> Built:
+    files = collect(services, order.inspection_id, order.moment, folder)
+    archive = folder / "package.zip"
+    sha256, size = write_archive(files, archive)
+    verdict = checking.verify(archive, services.ledger_signer.verifier_key)
+    note = services.ledger_signer.sign(package.sidecar_text(sha256=sha256, size=size))
+    key = keeping.keep(services.store, archive, note, package_id=order.package_id, sha256=sha256)
+    return Built(key=key, sha256=sha256, size=size, verdict=verdict)
+
+
+def collect(
+    services: Services, inspection_id: str, moment: Moment, folder: Path
+) -> list[PackageFile]:
+    """All files of the package in their order; what is made for it is kept in ``folder``."""
+    spool = Spool(folder)
+    ledger_key = services.ledger_signer.verifier_key
+    receipt_key = services.receipt_signer.verifier_key
+    with reading() as session:
+        case = read_case(session, inspection_id, moment)
+        files = [
+            *contents.evidence_files(session, case, spool, services.store),
+            *contents.proof_files(
+                session, case, spool, ledger_key=ledger_key, receipt_key=receipt_key
+            ),
+            *reports.report_files(session, case),
+            *checking.verify_files(case, ledger_key),
+        ]
+        info = _bag_info(case)
+    return package.assemble(
+        files,
+        info=info,
+        origin=moment.origin,
+        ledger_size=moment.size,
+        sign=services.ledger_signer.sign,
+    )
+
+
+def write_archive(files: Sequence[PackageFile], archive: Path) -> tuple[str, int]:
+    """Write the ZIP and return its SHA-256 and length.
+
+    Raises:
+        SourceMissing, SourceDamaged: if an original is not what was taken in.
+        ZipContentMismatch: if its CRC is not the one recorded at receipt.
+    """
+    digest, size = hashlib.sha256(), 0
+    with archive.open("xb") as out:
+        for piece in package.write_package(files):
+            out.write(piece)
+            digest.update(piece)
+            size += len(piece)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest(), size
+
+
+def _bag_info(case: CaseState) -> list[tuple[str, str]]:
+    moment = case.moment
+    exported = datetime.fromtimestamp(moment.exported_at_ms / 1000, _SHOWN_ZONE)
+    fields = [
+        ("Source-Organization", str(case.organization["name"])),
+        ("External-Identifier", case.inspection.id),
+        ("External-Description", case.inspection.title),
+        ("Internal-Sender-Identifier", f"{moment.origin} {moment.size}"),
+        ("Bagging-Date", exported.date().isoformat()),
+        ("Bag-Software-Agent", _AGENT),
+    ]
+    spaced = [(label, " ".join(value.split())) for label, value in fields]
+    return [(label, value) for label, value in spaced if value]
+
+
+def _settle(session: Session, order: Order, built: Built, *, now_ms: int) -> None:
+    ledger.append(
+        session,
+        "export",
+        actor=_SERVER,
+        subject={"package": order.package_id, "inspection": order.inspection_id},
+        snapshot={
+            "act": "built",
+            "sha256": built.sha256,
+            "size": built.size,
+            "verdict": built.verdict,
+            "ledger_size": order.moment.size,
+        },
+        now_ms=now_ms,
+        about=(f"inspection:{order.inspection_id}",),
+    )
+    row = session.get_one(EvidencePackage, order.package_id)
+    row.state, row.verdict = READY, built.verdict
+    row.key, row.sha256, row.size = built.key, built.sha256, built.size
+
+
+def _fail(session: Session, order: Order, error: Exception, *, now_ms: int) -> None:
+    item_id = error.item_id if isinstance(error, ExportFailed) else ""
+    about = [f"inspection:{order.inspection_id}", *([f"item:{item_id}"] if item_id else [])]
+    reason = f"{_code(error)}: {error}"[:_MAX_FAILURE]
+    ledger.append(
+        session,
+        "alarm",
+        actor=_SERVER,
+        subject={"package": order.package_id, "inspection": order.inspection_id},
+        snapshot={"act": "export_failed", "reason": reason},
+        now_ms=now_ms,
+        about=about,
+    )
+    row = session.get_one(EvidencePackage, order.package_id)
+    row.state, row.failure = FAILED, reason
+
+
+def _ready_key(row: EvidencePackage) -> str:
+    if row.state != READY or row.key is None:
+        raise PackageNotReady(row.state)
+    return row.key
+
+
+def _code(error: Exception) -> str:
+    code: str = getattr(error, "code", "system")
+    return code
+
+
+def _folder(services: Services) -> Path:
+    folder = services.settings.data_dir / "export"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone(services: Services, *, wait: bool) -> Iterator[bool]:
+    """Whether this thread is the only one of the machine that builds packages."""
+    descriptor = os.open(_folder(services) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

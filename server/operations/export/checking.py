@@ -1,0 +1,77 @@
+"""How a package is checked: by our own verifier before it leaves, by anybody with openssl."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from server.operations.export.case import CaseState
+from server.operations.export.chains import Chain
+from server.operations.export.errors import PackageRejected
+from sync import catalogue
+from sync.evidence import note, package
+from sync.evidence.line import pre_authentication_encoding
+from sync.evidence.package import PackageFile
+from sync.evidence.standalone import build as build_verifier
+from sync.evidence.verifier import Options, verify_package
+from sync.evidence.verifier_claims import Verdict
+
+_HALF = 32
+
+
+def verify(archive: Path, ledger_key: str) -> str:
+    """Run the verifier over a finished ZIP with our key as the trusted one.
+
+    Returns the verdict, ``PASS``.
+
+    Raises:
+        PackageRejected: naming the first claim that fails.
+    """
+    result = verify_package(
+        str(archive), Options(ledger_keys=(note.parse_verifier_key(ledger_key),))
+    )
+    for claim in result.claims:
+        if claim.verdict is Verdict.FAIL:
+            raise PackageRejected(f"{claim.code} {dict(claim.values)}")
+    return result.verdict.value
+
+
+def verify_files(case: CaseState, ledger_key: str) -> Iterator[PackageFile]:
+    """The stand-alone verifier, VERIFY.txt, and what its openssl commands read.
+
+    For each journal: the bytes that its last line's signature covers, that
+    signature and the device's key in the forms that openssl takes.
+    """
+    yield PackageFile.of(package.VERIFIER, build_verifier())
+    text = catalogue.text("report.verify_text", "zh") + catalogue.text("report.verify_text", "en")
+    yield PackageFile.of(package.VERIFY_TEXT, text.encode("utf-8"))
+    ledger = Ed25519PublicKey.from_public_bytes(note.parse_verifier_key(ledger_key).public_key)
+    yield PackageFile.of(
+        "verify/ledger-key.pem",
+        ledger.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    )
+    keys = {device.key_id: device.spki for device in case.devices}
+    for number, chain in enumerate(case.chains, start=1):
+        name = f"verify/journal-{number}"
+        yield PackageFile.of(f"{name}.pem", _pem(keys[chain.key_id]))
+        yield PackageFile.of(f"{name}.sig", _der(chain))
+        yield PackageFile.of(f"{name}.txt", pre_authentication_encoding(chain.head_header))
+
+
+def _pem(spki: bytes) -> bytes:
+    key = load_der_public_key(spki)
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise PackageRejected("a device key that is no P-256 key")
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _der(chain: Chain) -> bytes:
+    r, s = chain.head_signature[:_HALF], chain.head_signature[_HALF:]
+    return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))

@@ -1,0 +1,43 @@
+"""Why a package could not be made; each is an ``alarm`` leaf of the ledger."""
+
+from server.failures import ServerError
+
+
+class ExportFailed(ServerError):
+    """Base of the reasons why no package is made; ``item_id`` is empty if no item is to blame."""
+
+    code = "package.failed"
+    item_id = ""
+
+
+class SourceMissing(ExportFailed):
+    """An original that the database says is stored is not in the store."""
+
+    code = "package.source_missing"
+
+    def __init__(self, item_id: str, sha256: str) -> None:
+        super().__init__(f"item {item_id}, SHA-256 {sha256}")
+        self.item_id = item_id
+        self.sha256 = sha256
+
+
+class SourceDamaged(ExportFailed):
+    """The store gave other bytes for an original than those that were taken in."""
+
+    code = "package.source_damaged"
+
+    def __init__(self, item_id: str, sha256: str, found: str) -> None:
+        super().__init__(f"item {item_id}, SHA-256 {sha256}, found {found}")
+        self.item_id = item_id
+        self.sha256 = sha256
+        self.found = found
+
+
+class PackageRejected(ExportFailed):
+    """Our own verifier does not pass the package that was just made."""
+
+    code = "package.rejected"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

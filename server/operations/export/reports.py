@@ -1,0 +1,247 @@
+"""The pages that people read: the report and the list of materials (移送材料清单)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from media.findings import model, words
+from server.operations.export.case import CaseState
+from server.operations.export.chains import Placed
+from server.operations.export.documents import OfficerState, read_document
+from server.operations.export.items import ItemState
+from server.operations.record_view import conflicts
+from sync import catalogue
+from sync.evidence import package, records
+from sync.evidence.package import PackageFile
+
+_SHOWN_ZONE = ZoneInfo("Asia/Shanghai")
+_SHOWN_KINDS = ("image", "video", "audio")
+
+Label = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownFinding:
+    """One finding by its keys in the catalogue and the values of its sentence."""
+
+    severity: str
+    severity_key: str
+    title_key: str
+    sentence_key: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownItem:
+    """One item as paper shows it; fields ending in ``key`` name texts of the catalogue."""
+
+    title: str
+    kind: str
+    media_type: str
+    fact: str
+    maker: str
+    method: str
+    class_key: str
+    claimed: str
+    not_before: str
+    not_after: str
+    lat: str
+    lon: str
+    accuracy: str
+    original_key: str
+    size: int
+    sha256: str
+    disposition_key: str
+    file: str
+    discard_reason: str
+    outside_seal: bool
+    seq: int
+    ledger_index: int
+    verdict: str
+    findings: tuple[ShownFinding, ...]
+    words: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownField:
+    """One value of a record, with the revision that it comes from."""
+
+    label: Label
+    value: str
+    conflict: bool
+    officer: str
+    saved_at_ms: int
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRecord:
+    title: Label
+    fields: tuple[ShownField, ...]
+
+
+def report_files(session: Session, case: CaseState) -> Iterator[PackageFile]:
+    """The report and the list of materials as self-contained HTML, Chinese before English."""
+    items = [_shown_item(case, item) for item in case.items]
+    values = {
+        "case": case,
+        "items": items,
+        "records": _shown_records(session, case),
+        "counts": _counts(case),
+        "certified": lambda officer: _certified(officer, case.inspection.opened_at_ms),
+    }
+    for path, template, heading in (
+        (package.REPORT, "report.html.j2", "report.title"),
+        (package.TRANSFER_LIST, "transfer-list.html.j2", "report.list_title"),
+    ):
+        page = _environment().get_template(template).render(heading=heading, **values)
+        yield PackageFile.of(path, page.encode("utf-8"))
+
+
+def moment_text(at_ms: int) -> str:
+    """A time to the second in the zone that papers use, with the zone."""
+    return datetime.fromtimestamp(at_ms // 1000, _SHOWN_ZONE).strftime("%Y-%m-%d %H:%M:%S +08:00")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        both=_both,
+        zh=lambda key: catalogue.text(key, "zh"),
+        en=lambda key: catalogue.text(key, "en"),
+        moment=moment_text,
+    )
+    return environment
+
+
+def _both(key: str, **values: object) -> Markup:
+    """The Chinese text with the English one small beside it."""
+    return Markup('{} <span class="en" lang="en">{}</span>').format(
+        catalogue.text(key, "zh", **values), catalogue.text(key, "en", **values)
+    )
+
+
+def _counts(case: CaseState) -> dict[str, int]:
+    dispositions = [item.disposition for item in case.items]
+    return {
+        "total": len(dispositions),
+        **{name: dispositions.count(name) for name in records.DISPOSITIONS},
+    }
+
+
+def _certified(officer: OfficerState, at_ms: int) -> bool:
+    """Whether the certificate was in force on the day the inspection began."""
+    day = datetime.fromtimestamp(at_ms // 1000, _SHOWN_ZONE).date().isoformat()
+    return officer.valid_from <= day <= officer.valid_to
+
+
+def _shown_item(case: CaseState, item: ItemState) -> ShownItem:
+    kind = item.media_type.partition("/")[0]
+    lat, lon, accuracy = (item.position(name) for name in ("lat", "lon", "acc"))
+    newest = item.checks[-1] if item.checks else None
+    interval = item.interval
+    before = interval.not_before_ms
+    return ShownItem(
+        title=item.text("title") or item.text("name") or item.id,
+        kind=f"report.kind.{kind if kind in _SHOWN_KINDS else 'other'}",
+        media_type=item.media_type,
+        fact=item.text("fact_to_prove"),
+        maker=_maker(case, item.text("officer")),
+        method=item.text("method"),
+        class_key=f"report.class.{item.act['class']}",
+        claimed=moment_text(item.line.wall_ms),
+        not_before=moment_text(before) if before is not None else "",
+        not_after=moment_text(interval.not_after_ms),
+        lat=words.degrees(lat) if lat is not None else "",
+        lon=words.degrees(lon) if lon is not None else "",
+        accuracy=str(-(-accuracy // 100)) if accuracy is not None else "",
+        original_key="report.original_imported"
+        if item.act["class"] == "C"
+        else "report.original_value",
+        size=item.act["size"],
+        sha256=item.sha256,
+        disposition_key=f"report.disposition.{item.disposition}",
+        file=item.file,
+        discard_reason=item.discard_reason,
+        outside_seal=item.outside_seal,
+        seq=item.line.seq,
+        ledger_index=item.line.ledger_index,
+        verdict=f"findings.verdict.{newest.verdict}" if newest else "",
+        findings=tuple(_shown_finding(finding) for finding in newest.findings) if newest else (),
+        words=item.words,
+    )
+
+
+def _shown_finding(finding: model.Finding) -> ShownFinding:
+    return ShownFinding(
+        severity=finding.severity,
+        severity_key=f"findings.severity.{finding.severity}",
+        title_key=words.title_key(finding.code),
+        sentence_key=words.sentence_key(finding),
+        values=words.placeholders(finding),
+    )
+
+
+def _maker(case: CaseState, officer_id: str) -> str:
+    for officer in case.officers:
+        if officer.id == officer_id:
+            return f"{officer.name} ({officer.certificate_no})"
+    return officer_id
+
+
+def _shown_records(session: Session, case: CaseState) -> list[ShownRecord]:
+    grouped: dict[str, list[Placed]] = {}
+    for line in case.revisions:
+        if line.act is not None:
+            grouped.setdefault(line.act["record"], []).append(line)
+    return [_shown_record(session, case, lines) for lines in grouped.values()]
+
+
+def _shown_record(session: Session, case: CaseState, lines: Sequence[Placed]) -> ShownRecord:
+    """The newest value of each field, or every value of one that was saved apart."""
+    acts = [(line, line.act) for line in lines if line.act is not None]
+    template_id = str(acts[-1][1]["template"]["id"])
+    template = read_document(session, case.moment, "template", template_id) or {}
+    labels = {field["id"]: field["label"] for field in template.get("fields", ())}
+    disputed = conflicts([(line.digest, act["base"], act["fields"]) for line, act in acts])
+    newest = {name: line for line, act in acts for name in act["fields"]}
+    order = [*labels, *sorted(set(newest) - set(labels))]
+    fields = [
+        ShownField(
+            label=labels.get(name, {"zh": name, "en": name}),
+            value=_value_text(act["fields"][name]),
+            conflict=name in disputed,
+            officer=_maker(case, str(act["officer"])),
+            saved_at_ms=line.wall_ms,
+            line=line.digest,
+        )
+        for name in order
+        for line, act in acts
+        if name in act["fields"] and (name in disputed or newest[name] is line)
+    ]
+    title = template.get("title", {"zh": template_id, "en": template_id})
+    return ShownRecord(title=title, fields=tuple(fields))
+
+
+def _value_text(value: object) -> str:
+    match value:
+        case bool():
+            return "✓" if value else "✗"
+        case list():
+            return "、".join(_value_text(part) for part in value)
+        case dict():
+            return "; ".join(f"{name}: {_value_text(part)}" for name, part in value.items())
+        case _:
+            return str(value)
