@@ -6,6 +6,7 @@ types. What is only for readers goes into the free ``about`` objects.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
@@ -200,6 +201,11 @@ class CustodyEvent:
             self.index,
             self.salt.hex().encode("ascii"),
         )
+
+    @property
+    def entry(self) -> bytes:
+        """The 32 bytes that the ledger holds: the salted commitment (docs/evidence.md §5)."""
+        return hashlib.sha256(self.salt + self.event).digest()
 
     @property
     def body(self) -> Object:

@@ -1,0 +1,76 @@
+"""Verifies a package offline: ten steps, each claim answered PASS, FAIL or NOT CHECKED.
+
+Every step runs even after an earlier one failed, so that one damaged file does
+not hide the rest (docs/evidence.md §8). It never says "authentic": it says that
+these bytes, this key, this order and this interval have stood unaltered since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+from .note import VerifierKey
+from .package import INDEX
+from .verifier_bag import check_bag, check_container
+from .verifier_case import check_case, read_index
+from .verifier_claims import STEPS, Book, Result
+from .verifier_journal import Signatures, check_journal
+from .verifier_ledger import check_ledger, check_trust
+from .verifier_signatures import fast, pure
+from .verifier_source import Source, measure, open_source
+from .verifier_times import check_duties, check_outside, check_receipts, check_times
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks for.
+
+    Attributes:
+        ledger_keys: verifier keys of the bureau's ledger, from outside the package.
+        all_signatures: check every signature even without ``cryptography``.
+        pure: do not use ``cryptography`` even if it is installed.
+    """
+
+    ledger_keys: Tuple[VerifierKey, ...] = ()
+    all_signatures: bool = False
+    pure: bool = False
+
+
+def verify_package(path: str, options: Options = Options()) -> Result:
+    """Verify the package at ``path``, a ZIP or the folder it was unpacked into.
+
+    Raises:
+        PackageUnusable: if there is nothing there that could be a package.
+    """
+    return verify(open_source(path), options)
+
+
+def verify(source: Source, options: Options = Options()) -> Result:
+    """Verify an opened package."""
+    book = {step: Book(step) for step in STEPS}
+    files = measure(source)
+    check_container(book["container"], source, files)
+    check_bag(book["bag"], source, files)
+    trust = check_trust(book["trust"], source, files, options.ledger_keys)
+    index, reason = read_index(source)
+    ledger = check_ledger(book["ledger"], source, trust, index)
+    journal = check_journal(book["journal"], source, trust, ledger, index, _signatures(options))
+    check_receipts(book["receipts"], source, trust, journal)
+    if index is None:
+        book["case"].failed("case.index_unreadable", file=INDEX, reason=reason)
+        book["time"].not_checked("time.no_index")
+        book["duties"].not_checked("duties.no_index")
+    else:
+        check_case(book["case"], source, files, index, journal)
+        check_times(book["time"], trust, ledger, index, journal)
+        check_duties(book["duties"], ledger, index)
+    check_outside(book["outside"], source, trust)
+    return Result(tuple(claim for step in STEPS for claim in book[step].claims))
+
+
+def _signatures(options: Options) -> Signatures:
+    make = None if options.pure else fast()
+    if make is not None:
+        return Signatures(make, every=True)
+    return Signatures(pure, every=options.all_signatures)

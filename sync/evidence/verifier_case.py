@@ -1,0 +1,182 @@
+"""Step 6: the case index — every item accounted for, and the originals behind it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from . import acts, canonical
+from .errors import SyncError
+from .package import (
+    FINDINGS,
+    INDEX,
+    ChainName,
+    PackageMalformed,
+    original_digest,
+)
+from .record_reading import parse_index
+from .records import ENCLOSED, CaseIndex, IndexItem
+from .verifier_bag import Files
+from .verifier_chain import Chain, KeptLine, disclosed, listed, whole
+from .verifier_claims import Book, first_line
+from .verifier_journal import Journal
+from .verifier_source import EntryUnreadable, Measured, Source, read
+
+Announcement = Tuple[Chain, KeptLine, Mapping[str, Any]]
+
+
+def read_index(source: Source) -> Tuple[Optional[CaseIndex], str]:
+    """The case index, or the reason why there is none to go by."""
+    try:
+        return parse_index(read(source, INDEX)), ""
+    except (PackageMalformed, EntryUnreadable) as error:
+        return None, first_line(error)
+
+
+def check_case(
+    book: Book, source: Source, files: Files, index: CaseIndex, journal: Journal
+) -> None:
+    """Compare the index with the journals both ways, and with the files."""
+    announcements = _announcements(journal)
+    mark = book.mark
+    _check_announced(book, index, announcements)
+    _check_discards(book, index, journal)
+    _check_seals(book, index, journal)
+    book.conclude(mark, "case.complete", count=len(index.items))
+    mark = book.mark
+    enclosed = [item for item in index.items if item.disposition == ENCLOSED]
+    for item in enclosed:
+        _check_original(book, files, item)
+    files_listed = {item.file for item in enclosed}
+    for name in files:
+        if name.startswith("data/original/") and name not in files_listed:
+            book.failed("case.original_unlisted", file=name)
+    book.conclude(mark, "case.originals", count=len(enclosed))
+    absent = [item for item in index.items if item.disposition != ENCLOSED]
+    for item in absent:
+        book.not_checked(
+            "case.not_enclosed", item=item.item, sha256=item.sha256, reason=item.reason
+        )
+    _check_findings(book, source, index)
+
+
+def _announcements(journal: Journal) -> Dict[str, Announcement]:
+    """The disclosed lines that announce a file, by item."""
+    found: Dict[str, Announcement] = {}
+    for chain in journal.chains.values():
+        for line, act in disclosed(chain):
+            if act["type"] in acts.MEDIA_ACTS:
+                # A branch may repeat an item of the main chain; the main chain comes first.
+                found.setdefault(str(act.get("item")), (chain, line, act))
+    return found
+
+
+def _check_announced(
+    book: Book, index: CaseIndex, announcements: Mapping[str, Announcement]
+) -> None:
+    items = {item.item: item for item in index.items}
+    if len(items) != len(index.items):
+        book.failed("case.item_twice", file=INDEX)
+    for name, (chain, line, act) in announcements.items():
+        if name not in items:
+            book.failed(
+                "case.item_left_out",
+                **chain.place(line.seq),
+                item=name,
+                sha256=str(act.get("sha256")),
+            )
+    for item in index.items:
+        announced = announcements.get(item.item)
+        if announced is None:
+            book.failed("case.item_without_line", file=INDEX, item=item.item)
+            continue
+        chain, line, act = announced
+        if (item.sha256, item.size) != (act.get("sha256"), act.get("size")):
+            book.failed("case.item_differs", **chain.place(line.seq), item=item.item)
+        if (item.line.chain, item.line.seq) != (chain.name, line.seq):
+            book.failed("case.item_elsewhere", **chain.place(line.seq), item=item.item)
+    if list(index.announced) != sorted({item.sha256 for item in index.items}):
+        book.failed("case.announced", file=INDEX)
+
+
+def _check_discards(book: Book, index: CaseIndex, journal: Journal) -> None:
+    """What was thrown away on the device stays listed, with the line that says why."""
+    discards: Dict[str, List[Tuple[ChainName, int]]] = {}
+    for chain in journal.chains.values():
+        for line, act in disclosed(chain):
+            if act["type"] == acts.MEDIA_DISCARDED:
+                discards.setdefault(str(act.get("item")), []).append((chain.name, line.seq))
+    for item in index.items:
+        places = discards.pop(item.item, [])
+        if item.discarded is None:
+            for name, seq in places:
+                place = journal.chains[name].place(seq)
+                book.failed("case.discard_hidden", **place, item=item.item)
+        elif (item.discarded.chain, item.discarded.seq) not in places:
+            book.failed("case.discard_without_line", file=INDEX, item=item.item)
+    for unlisted, places in discards.items():
+        chain_name, seq = places[0]
+        book.failed(
+            "case.item_left_out", **journal.chains[chain_name].place(seq), item=unlisted, sha256=""
+        )
+
+
+def _check_seals(book: Book, index: CaseIndex, journal: Journal) -> None:
+    """Every medium and every head that a seal names is here."""
+    digests = {item.sha256 for item in index.items}
+    heads = {
+        (chain.name.device, chain.name.epoch, line.seq): line.digest
+        for chain in journal.chains.values()
+        for line in chain.lines.values()
+    }
+    chains = {(name.device, name.epoch) for name in journal.chains}
+    for chain in journal.chains.values():
+        for line, act in disclosed(chain):
+            if act["type"] == acts.INSPECTION_SEALED:
+                if act.get("inspection") != index.inspection["id"]:
+                    continue
+                for digest in listed(act, "media"):
+                    if str(digest) not in digests:
+                        book.failed(
+                            "case.sealed_left_out", **chain.place(line.seq), sha256=str(digest)
+                        )
+                for head in listed(act, "heads"):
+                    _check_peer(book, chain, line, head, heads, chains)
+            elif act["type"] == acts.PEER_HEAD:
+                _check_peer(book, chain, line, act, heads, chains)
+
+
+def _check_peer(
+    book: Book,
+    chain: Chain,
+    line: KeptLine,
+    head: Any,
+    heads: Mapping[Tuple[str, str, int], str],
+    chains: "set[Tuple[str, str]]",
+) -> None:
+    """What one device noted of another's journal must stand in that journal."""
+    if not isinstance(head, dict):
+        return
+    device, epoch, seq = str(head.get("device")), str(head.get("epoch")), whole(head.get("seq"))
+    if (device, epoch) not in chains:
+        book.not_checked("case.peer_absent", **chain.place(line.seq), peer=device)
+    elif heads.get((device, epoch, seq)) != head.get("head"):
+        book.failed("case.peer_differs", **chain.place(line.seq), peer=device, peer_seq=seq)
+
+
+def _check_original(book: Book, files: Files, item: IndexItem) -> None:
+    file = files.get(item.file)
+    if file is None:
+        book.failed("case.original_missing", file=item.file, item=item.item)
+    elif original_digest(item.file) != item.sha256:
+        book.failed("case.original_name", file=item.file, item=item.item)
+    elif isinstance(file, Measured) and (file.sha256, file.size) != (item.sha256, item.size):
+        book.failed("case.original_altered", file=item.file, item=item.item)
+
+
+def _check_findings(book: Book, source: Source, index: CaseIndex) -> None:
+    try:
+        canonical.loads(read(source, FINDINGS))
+    except SyncError as error:
+        book.failed("case.findings_unreadable", file=FINDINGS, reason=first_line(error))
+    else:
+        book.not_checked("case.findings_not_recomputed", file=FINDINGS)

@@ -1,0 +1,283 @@
+"""Steps 3 and 4: whose keys these are, what the ledger's key signed, and what the ledger proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from . import bag, merkle, package
+from .checkpoint import Checkpoint, parse_checkpoint
+from .encoding import to_b64url
+from .errors import SyncError
+from .note import VerifierKey, open_note, parse_verifier_key
+from .package import PackageMalformed
+from .record_reading import parse_custody_event, parse_inclusion, parse_keys
+from .records import CaseIndex, CustodyEvent, DeviceKeyRecord, InclusionRecord, Keys, Object
+from .verifier_bag import Files
+from .verifier_claims import Book, first_line
+from .verifier_source import EntryUnreadable, Measured, Source, read, read_lines
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The keys in use, and the checkpoint if its signature holds.
+
+    ``ledger_keys`` are those that the user brought, else the enclosed one.
+    """
+
+    keys: Optional[Keys]
+    ledger_keys: Tuple[VerifierKey, ...]
+    checkpoint: Optional[Checkpoint]
+
+
+@dataclass(frozen=True)
+class ProvedEvent:
+    """A custody event whose leaf is under the checkpoint."""
+
+    index: int
+    body: Object
+
+    @property
+    def kind(self) -> str:
+        return str(self.body["kind"])
+
+    @property
+    def at_ms(self) -> int:
+        return int(self.body["at_ms"])
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The proved events by index; empty where nothing could be proved."""
+
+    events: Mapping[int, ProvedEvent] = field(default_factory=dict)
+
+    def of_kind(self, *kinds: str) -> List[ProvedEvent]:
+        return [event for _, event in sorted(self.events.items()) if event.kind in kinds]
+
+
+def check_trust(book: Book, source: Source, files: Files, outside: Sequence[VerifierKey]) -> Trust:
+    """Step 3: keys, the checkpoint's signature, and the signed statement over the whole bag.
+
+    Args:
+        outside: ledger keys that the user got elsewhere; none means "as enclosed".
+    """
+    keys = _keys(book, source)
+    enclosed = _verifier_key(book, keys.ledger) if keys else None
+    if not outside:
+        book.not_checked("trust.key_as_enclosed", key=str(enclosed or ""))
+    elif enclosed in outside:
+        book.passed("trust.key_known", key=str(enclosed))
+    else:
+        book.failed("trust.key_unknown", file=package.KEYS, key=str(enclosed or ""))
+    ledger_keys = tuple(outside) or ((enclosed,) if enclosed else ())
+    checkpoint = _checkpoint(book, source, ledger_keys)
+    _check_statement(book, source, files, ledger_keys, checkpoint)
+    return Trust(keys, ledger_keys, checkpoint)
+
+
+def _keys(book: Book, source: Source) -> Optional[Keys]:
+    try:
+        return parse_keys(read(source, package.KEYS))
+    except (PackageMalformed, EntryUnreadable) as error:
+        book.failed("trust.keys_unreadable", file=package.KEYS, reason=first_line(error))
+        return None
+
+
+def _verifier_key(book: Book, text: str) -> Optional[VerifierKey]:
+    try:
+        return parse_verifier_key(text)
+    except SyncError as error:
+        book.failed("trust.keys_unreadable", file=package.KEYS, reason=first_line(error))
+        return None
+
+
+def _checkpoint(
+    book: Book, source: Source, ledger_keys: Sequence[VerifierKey]
+) -> Optional[Checkpoint]:
+    text = _open(book, source, package.CHECKPOINT, ledger_keys)
+    if text is None:
+        return None
+    try:
+        checkpoint = parse_checkpoint(text)
+    except SyncError as error:
+        book.failed("trust.note", file=package.CHECKPOINT, reason=first_line(error))
+        return None
+    book.passed("trust.checkpoint", origin=checkpoint.origin, size=checkpoint.size)
+    return checkpoint
+
+
+def _check_statement(
+    book: Book,
+    source: Source,
+    files: Files,
+    ledger_keys: Sequence[VerifierKey],
+    checkpoint: Optional[Checkpoint],
+) -> None:
+    text = _open(book, source, package.STATEMENT, ledger_keys)
+    if text is None:
+        return
+    mark = book.mark
+    try:
+        statement = package.parse_statement(text)
+    except PackageMalformed as error:
+        book.failed("trust.note", file=package.STATEMENT, reason=error.reason)
+        return
+    manifest = files.get(bag.TAG_MANIFEST)
+    if not isinstance(manifest, Measured) or manifest.sha256 != statement.tag_manifest:
+        book.failed("trust.statement", file=bag.TAG_MANIFEST)
+    if checkpoint and (statement.origin, statement.ledger_size) != (
+        checkpoint.origin,
+        checkpoint.size,
+    ):
+        book.failed("trust.statement_elsewhere", file=package.STATEMENT)
+    book.conclude(mark, "trust.signed")
+
+
+def _open(
+    book: Book, source: Source, name: str, ledger_keys: Sequence[VerifierKey]
+) -> Optional[str]:
+    try:
+        note = read(source, name).decode("utf-8")
+        return open_note(note, ledger_keys)[0]
+    except (SyncError, UnicodeDecodeError) as error:
+        book.failed("trust.note", file=name, reason=first_line(error))
+        return None
+
+
+def check_ledger(book: Book, source: Source, trust: Trust, index: Optional[CaseIndex]) -> Ledger:
+    """Step 4: every custody event is the one behind its leaf, every leaf under the checkpoint."""
+    checkpoint = trust.checkpoint
+    inclusions = _inclusions(book, source)
+    events = _events(book, source)
+    if checkpoint is None:
+        book.not_checked("ledger.no_checkpoint")
+        return Ledger()
+    if index and (index.origin, index.ledger_size) != (checkpoint.origin, checkpoint.size):
+        book.failed("ledger.other_state", file=package.INDEX)
+    mark = book.mark
+    proved = _prove(book, inclusions, checkpoint)
+    book.conclude(mark, "ledger.inclusion", count=len(proved), size=checkpoint.size)
+    mark = book.mark
+    generation = index.generation if index else None
+    tied = {}  # type: Dict[int, ProvedEvent]
+    elsewhere = 0
+    for event in events:
+        if generation is not None and event.generation != generation:
+            elsewhere += 1
+        elif _is_tied(book, event, proved):
+            tied[event.index] = ProvedEvent(event.index, event.body)
+    _check_order(book, list(tied.values()))
+    book.conclude(mark, "ledger.events", count=len(tied))
+    if elsewhere:
+        book.not_checked("ledger.other_generation", count=elsewhere)
+    _check_server_keys(book, trust.keys, Ledger(tied))
+    return Ledger(tied)
+
+
+def _inclusions(book: Book, source: Source) -> Dict[int, InclusionRecord]:
+    records = {}  # type: Dict[int, InclusionRecord]
+    for number, line in _numbered(book, source, package.INCLUSION):
+        try:
+            record = parse_inclusion(line)
+        except PackageMalformed as error:
+            book.failed("ledger.line", file=package.INCLUSION, line=number, reason=error.reason)
+            continue
+        if record.index in records:
+            book.failed("ledger.line", file=package.INCLUSION, line=number, reason="twice")
+        records[record.index] = record
+    return records
+
+
+def _events(book: Book, source: Source) -> List[CustodyEvent]:
+    events = []  # type: List[CustodyEvent]
+    before = (-1, -1)
+    for number, line in _numbered(book, source, package.CUSTODY):
+        try:
+            event = parse_custody_event(line)
+        except PackageMalformed as error:
+            book.failed("ledger.line", file=package.CUSTODY, line=number, reason=error.reason)
+            continue
+        place = (event.generation, event.index)
+        if place <= before:
+            book.failed("ledger.line", file=package.CUSTODY, line=number, reason="out of order")
+        before = max(place, before)
+        events.append(event)
+    return events
+
+
+def _numbered(book: Book, source: Source, name: str) -> List[Tuple[int, bytes]]:
+    try:
+        return list(enumerate(read_lines(source, name), start=1))
+    except EntryUnreadable as error:
+        book.failed("ledger.unreadable", file=name, reason=first_line(error))
+        return []
+
+
+def _prove(
+    book: Book, records: Mapping[int, InclusionRecord], checkpoint: Checkpoint
+) -> Dict[int, bytes]:
+    proved = {}
+    for record in records.values():
+        try:
+            merkle.verify_inclusion(
+                merkle.leaf_hash(record.entry),
+                index=record.index,
+                size=checkpoint.size,
+                path=record.path,
+                root=checkpoint.root,
+            )
+        except merkle.ProofInvalid as error:
+            book.failed(
+                "ledger.not_included",
+                file=package.INCLUSION,
+                index=record.index,
+                reason=first_line(error),
+            )
+        else:
+            proved[record.index] = record.entry
+    return proved
+
+
+def _is_tied(book: Book, event: CustodyEvent, proved: Mapping[int, bytes]) -> bool:
+    entry = proved.get(event.index)
+    if entry is None:
+        book.failed("ledger.unproved", file=package.CUSTODY, index=event.index)
+    elif event.entry != entry:
+        book.failed("ledger.altered", file=package.CUSTODY, index=event.index)
+    else:
+        return True
+    return False
+
+
+def _check_order(book: Book, events: Sequence[ProvedEvent]) -> None:
+    latest = None  # type: Optional[ProvedEvent]
+    for event in sorted(events, key=lambda event: event.index):
+        if latest is not None and event.at_ms < latest.at_ms:
+            book.failed("ledger.time_runs_back", file=package.CUSTODY, index=event.index)
+        latest = event
+
+
+def _check_server_keys(book: Book, keys: Optional[Keys], ledger: Ledger) -> None:
+    """The receipt key counts because the ledger published it, not because it lies here."""
+    if keys is None:
+        return
+    published = [event.body["snapshot"].get("verifier_key") for event in ledger.of_kind("enrol")]
+    for name, key in (("ledger", keys.ledger), ("receipt", keys.receipt)):
+        if key in published:
+            book.passed("ledger.key_published", key=key, use=name)
+        else:
+            book.failed("ledger.key_unpublished", file=package.KEYS, key=key, use=name)
+
+
+def is_enrolled(ledger: Ledger, key: DeviceKeyRecord) -> bool:
+    """Whether the ledger proves that ``key`` was enrolled for its device where it says."""
+    event = ledger.events.get(key.enrolled_index)
+    if event is None or event.kind != "enrol":
+        return False
+    subject, snapshot = event.body["subject"], event.body["snapshot"]
+    return (subject.get("device"), subject.get("key_id"), snapshot.get("spki")) == (
+        key.device,
+        key.key_id,
+        to_b64url(key.spki),
+    )

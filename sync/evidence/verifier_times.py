@@ -1,0 +1,172 @@
+"""Steps 7 to 10: receipts, time intervals, separation of duties, and what stands outside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import List, Optional, Tuple
+
+from .errors import SyncError
+from .interval import Interval, line_interval
+from .note import VerifierKey, open_note, parse_verifier_key
+from .package import CUSTODY, INDEX, RECEIPTS, ChainName, sidecar_text
+from .receipt import Receipt, parse_receipt
+from .record_reading import parse_receipt_record
+from .records import CaseIndex
+from .verifier_chain import newest_anchors, place_of
+from .verifier_claims import Book, first_line
+from .verifier_journal import Journal
+from .verifier_ledger import Ledger, Trust
+from .verifier_source import EntryUnreadable, FolderSource, Source, read_lines
+
+
+def check_receipts(book: Book, source: Source, trust: Trust, journal: Journal) -> None:
+    """Step 7: each receipt is signed and speaks of lines that are here, unchanged."""
+    key = _receipt_key(trust)
+    mark = book.mark
+    unsynchronised = count = 0
+    for number, record in _receipt_lines(book, source):
+        receipt = _receipt(book, record, number, key)
+        if receipt is None:
+            continue
+        count += 1
+        unsynchronised += receipt.clock != "synchronised"
+        _check_receipt(book, receipt, number, journal)
+    if count:
+        book.conclude(mark, "receipts.good", count=count)
+    else:
+        book.not_checked("receipts.none")
+    if unsynchronised:
+        book.not_checked("receipts.clock", count=unsynchronised)
+
+
+def _receipt_key(trust: Trust) -> Optional[VerifierKey]:
+    try:
+        return parse_verifier_key(trust.keys.receipt) if trust.keys else None
+    except SyncError:
+        return None  # an unusable key fails every receipt below, by number
+
+
+def _receipt_lines(book: Book, source: Source) -> List[Tuple[int, bytes]]:
+    try:
+        return list(enumerate(read_lines(source, RECEIPTS), start=1))
+    except EntryUnreadable as error:
+        book.failed("receipts.unreadable", file=RECEIPTS, reason=first_line(error))
+        return []
+
+
+def _receipt(
+    book: Book, record: bytes, number: int, key: Optional[VerifierKey]
+) -> Optional[Receipt]:
+    try:
+        text, _ = open_note(parse_receipt_record(record), [key] if key else [])
+        return parse_receipt(text)
+    except SyncError as error:
+        book.failed("receipts.bad", file=RECEIPTS, line=number, reason=first_line(error))
+        return None
+
+
+def _check_receipt(book: Book, receipt: Receipt, number: int, journal: Journal) -> None:
+    name = ChainName(receipt.device, receipt.epoch, receipt.branch)
+    chain = journal.chains.get(name)
+    lines = chain.lines if chain else {}
+    for seq in range(receipt.first_seq, receipt.last_seq + 1):
+        if seq not in lines:
+            book.failed("receipts.line_missing", **place_of(name, seq), line=number)
+    last = lines.get(receipt.last_seq)
+    if last is not None and last.digest != receipt.last_digest:
+        book.failed("receipts.line_differs", **place_of(name, last.seq), line=number)
+    ingest = journal.ingests.get((name, receipt.first_seq))
+    if ingest is not None and ingest.index != receipt.first_index:
+        book.failed("receipts.index_differs", **place_of(name, receipt.first_seq), line=number)
+
+
+def check_times(
+    book: Book, trust: Trust, ledger: Ledger, index: CaseIndex, journal: Journal
+) -> None:
+    """Step 8: the intervals in the case index follow from anchors and stamps in the ledger."""
+    if trust.checkpoint is None:
+        book.not_checked("time.no_checkpoint")
+        return
+    stamps = [(event.index, event.at_ms) for event in ledger.of_kind("stamp")]
+    anchors = {name: newest_anchors(chain) for name, chain in journal.chains.items()}
+    mark = book.mark
+    count = 0
+    for item in index.items:
+        name, seq = item.line.chain, item.line.seq
+        expected: Optional[Interval] = None
+        ingest = journal.ingests.get((name, seq))
+        anchor = anchors.get(name, {}).get(seq)
+        if anchor is not None and (anchor.size, anchor.root) not in journal.proved_anchors:
+            anchor = None
+        if ingest is not None:
+            expected = line_interval(
+                anchor_size=anchor.size if anchor else None,
+                ingest_index=ingest.index,
+                ingest_at_ms=ingest.at_ms,
+                stamps=stamps,
+            )
+            count += 1
+        if item.interval != expected:
+            book.failed(
+                "time.interval_differs", **{**place_of(name, seq), "file": INDEX}, item=item.item
+            )
+    book.conclude(mark, "time.intervals", count=count)
+    book.not_checked("time.bureau_clock")
+
+
+def check_duties(book: Book, ledger: Ledger, index: CaseIndex) -> None:
+    """Step 9: nobody judged a case that they investigated."""
+    investigators = {officer.person: officer.name for officer in index.officers}
+    reviews = ledger.of_kind("review")
+    mark = book.mark
+    nameless = 0
+    for event in reviews:
+        person = event.body["actor"].get("person")
+        if not isinstance(person, str):
+            nameless += 1
+        elif person in investigators:
+            book.failed(
+                "duties.own_case",
+                file=CUSTODY,
+                index=event.index,
+                person=investigators[person],
+                item=str(event.body["subject"].get("item", "")),
+            )
+    if not reviews:
+        book.not_checked("duties.no_reviews")
+    elif nameless:
+        book.not_checked("duties.nameless", count=nameless)
+    else:
+        book.conclude(mark, "duties.separate", count=len(reviews))
+
+
+def check_outside(book: Book, source: Source, trust: Trust) -> None:
+    """Step 10: the signature beside the package; what this package does not yet carry."""
+    _check_sidecar(book, source, trust)
+    book.not_checked("outside.time_stamps")
+    book.not_checked("outside.witnesses")
+
+
+def _check_sidecar(book: Book, source: Source, trust: Trust) -> None:
+    path = source.path + ".sig"
+    name = os.path.basename(path)
+    if isinstance(source, FolderSource) or not os.path.isfile(path):
+        book.not_checked("outside.no_sidecar", file=name)
+        return
+    try:
+        with open(path, "rb") as file:
+            note = file.read(1 << 16).decode("utf-8")
+        text, _ = open_note(note, trust.ledger_keys)
+    except (OSError, UnicodeDecodeError, SyncError) as error:
+        book.failed("outside.sidecar_bad", file=name, reason=first_line(error))
+        return
+    digest, size = hashlib.sha256(), 0
+    with open(source.path, "rb") as package:
+        for chunk in iter(lambda: package.read(1 << 20), b""):
+            digest.update(chunk)
+            size += len(chunk)
+    if text == sidecar_text(sha256=digest.hexdigest(), size=size):
+        book.passed("outside.sidecar", file=name)
+    else:
+        book.failed("outside.sidecar_other", file=name)

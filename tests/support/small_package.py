@@ -1,0 +1,436 @@
+"""Builds a small valid package in memory from the evidence formats alone.
+
+Own journals, own ledger, real signatures. Tests take its files, change them as
+somebody who would deceive a court might, and pack them again.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sync.evidence import acts, canonical, merkle, note, package
+from sync.evidence.checkpoint import Checkpoint, format_checkpoint
+from sync.evidence.encoding import to_b64url
+from sync.evidence.interval import line_interval
+from sync.evidence.line import GENESIS, Anchor, DeviceTime, build_line, key_id_of
+from sync.evidence.package import ChainName, PackageFile
+from sync.evidence.receipt import Receipt
+from sync.evidence.records import (
+    CaseIndex,
+    ChainHead,
+    ConsistencyRecord,
+    CustodyEvent,
+    DeviceKeyRecord,
+    InclusionRecord,
+    IndexItem,
+    IndexOfficer,
+    Keys,
+    LinePlace,
+    ndjson,
+    receipt_record,
+)
+
+ORIGIN = "liuhen.test/ledger"
+INSPECTION = "11111111-0000-4000-8000-000000000001"
+OTHER_INSPECTION = "22222222-0000-4000-8000-000000000002"
+START_MS = 1_790_000_000_000
+
+
+def identifier(text):
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
+
+
+class NoteKey:
+    """An Ed25519 key that signs notes."""
+
+    def __init__(self, name):
+        self.name = name
+        self.private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+        self.public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def verifier_key(self):
+        return note.verifier_key(self.name, self.public)
+
+    def sign(self, text):
+        return note.sign_note(text, self.name, self.public, self.private.sign)
+
+
+class Ledger:
+    """A ledger in memory."""
+
+    def __init__(self):
+        self.key = NoteKey(ORIGIN)
+        self.receipts = NoteKey("liuhen.test/receipts")
+        self.tree = merkle.CompactRange()
+        self.nodes = {}
+        self.events = []
+        for name, key in (("ledger", self.key), ("receipt", self.receipts)):
+            self.append(
+                "enrol",
+                actor={"server": "installation"},
+                subject={"server_key": name},
+                snapshot={"verifier_key": key.verifier_key},
+            )
+
+    @property
+    def size(self):
+        return self.tree.size
+
+    def append(self, kind, *, actor, subject, snapshot=None):
+        index = self.size
+        body = {
+            "v": 1,
+            "kind": kind,
+            "at_ms": START_MS + 1000 * index,
+            "actor": actor,
+            "subject": subject,
+            "snapshot": snapshot or {},
+        }
+        salt = hashlib.sha256(b"salt %d" % index).digest()
+        event = CustodyEvent(1, index, salt, canonical.dumps(body))
+        self.events.append(event)
+        for level, position, node in self.tree.append(merkle.leaf_hash(event.entry)):
+            self.nodes[level, position] = node
+        return index
+
+    def stamp(self):
+        """Stamp and return the checkpoint that a device would embed from now on."""
+        self.append("stamp", actor={"server": "clock"}, subject={"clock": "server"})
+        return Anchor(ORIGIN, self.size, self.tree.root().hex())
+
+    def node(self, level, position):
+        return self.nodes[level, position]
+
+
+class Device:
+    """A device with one epoch."""
+
+    def __init__(self, name, ledger):
+        self.id = identifier(name)
+        self.epoch = hashlib.sha256(name.encode()).hexdigest()[:32]
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        self.spki = self.private.public_key().public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        )
+        self.key_id = key_id_of(self.spki)
+        self.ledger = ledger
+        self.lines = []
+        self.ingests = {}
+        self.receipts = []
+        self.enrolled_index = ledger.append(
+            "enrol",
+            actor={"person": "admin"},
+            subject={"device": self.id, "key_id": self.key_id},
+            snapshot={"spki": to_b64url(self.spki)},
+        )
+        self.write(
+            acts.EPOCH_OPENED, anchor=ledger.stamp(), spki=to_b64url(self.spki), reason="new"
+        )
+
+    @property
+    def chain(self):
+        return ChainName(self.id, self.epoch)
+
+    @property
+    def head(self):
+        return self.lines[-1].digest
+
+    def sign(self, message):
+        r, s = utils.decode_dss_signature(self.private.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def write(self, kind, anchor=None, **act):
+        seq = len(self.lines)
+        line = build_line(
+            [{"type": kind, "salt": "%032x" % seq, **act}],
+            device=self.id,
+            epoch=self.epoch,
+            seq=seq,
+            prev=self.lines[-1].digest if self.lines else GENESIS,
+            t=DeviceTime(START_MS + seq, seq, "boot", 480),
+            key_id=self.key_id,
+            sign=self.sign,
+            anchor=anchor,
+        )
+        self.lines.append(line)
+        return line
+
+    def push(self):
+        """Hand all new lines over to the ledger and keep the receipt."""
+        first_seq = len(self.ingests)
+        for line in self.lines[first_seq:]:
+            self.ingests[line.header.seq] = self.ledger.append(
+                "ingest",
+                actor={"device": self.id},
+                subject={
+                    "device": self.id,
+                    "epoch": self.epoch,
+                    "branch": "",
+                    "seq": line.header.seq,
+                    "digest": line.digest,
+                },
+            )
+        receipt = Receipt(
+            origin=ORIGIN,
+            generation=1,
+            device=self.id,
+            epoch=self.epoch,
+            branch="",
+            first_seq=first_seq,
+            last_seq=len(self.lines) - 1,
+            last_digest=self.head,
+            first_index=self.ingests[first_seq],
+            server_ms=START_MS + 1000 * self.ledger.size,
+            clock="synchronised",
+        )
+        self.receipts.append(self.ledger.receipts.sign(receipt.to_text()))
+
+
+@dataclass
+class Small:
+    """A package: its content files, and what is needed to pack them again."""
+
+    ledger: Ledger
+    devices: list
+    index: CaseIndex
+    files: dict
+    size: int
+    note: str = field(default="")
+
+    def pack(self, files=None, *, sign=None):
+        """The ZIP of ``files``; without ``sign`` the old statement goes in, as a forger must."""
+        content = self.files if files is None else files
+        packed = package.assemble(
+            [PackageFile.of(path, data) for path, data in content.items()],
+            info=[("Bagging-Date", "2026-09-22"), ("External-Identifier", INSPECTION)],
+            origin=ORIGIN,
+            ledger_size=self.size,
+            sign=sign or (lambda _text: self.note),
+        )
+        return b"".join(package.write_package(packed))
+
+    def pack_signed(self, files=None):
+        """The ZIP as somebody who holds the ledger's key would make it."""
+        return self.pack(files, sign=self.ledger.key.sign)
+
+
+def capture(device, content, *, title, inspection=INSPECTION, **more):
+    return device.write(
+        acts.MEDIA_CAPTURED,
+        officer="officer-1",
+        inspection=inspection,
+        item=identifier(title),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        media_type="image/jpeg",
+        **{"class": "A", **more},
+    )
+
+
+def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=None, reason=""):
+    act = line.act
+    stamps = [(e.index, e.body["at_ms"]) for e in ledger.events if e.body["kind"] == "stamp"]
+    index = device.ingests[line.header.seq]
+    return IndexItem(
+        item=act["item"],
+        sha256=act["sha256"],
+        size=act["size"],
+        media_type=act["media_type"],
+        capture_class=act["class"],
+        officer=act["officer"],
+        state="discarded" if discarded else "accepted",
+        disposition="enclosed" if enclosed else "missing",
+        line=LinePlace(device.chain, line.header.seq),
+        file=package.original_path(act["sha256"], act["media_type"]) if enclosed else "",
+        reason=reason,
+        discarded=LinePlace(device.chain, discarded.header.seq) if discarded else None,
+        interval=line_interval(
+            anchor_size=anchor_size,
+            ingest_index=index,
+            ingest_at_ms=ledger.events[index].body["at_ms"],
+            stamps=stamps,
+        ),
+        about={"title": title},
+    )
+
+
+def build_small_package(*, reviewer="person-reviewer"):
+    """Two devices, three items (one discarded, its bytes absent), another case's lines between."""
+    ledger = Ledger()
+    first, second = Device("device 1", ledger), Device("device 2", ledger)
+    first.push()
+    second.push()
+    anchor = ledger.stamp()
+    photo, recording, blurred = b"photo" * 20, b"recording" * 30, b"blurred"
+    first.write(
+        acts.SESSION_OPENED, officer="officer-1", session="s", method="pin", certificate_no="1"
+    )
+    first.write(
+        acts.INSPECTION_OPENED,
+        anchor=anchor,
+        officer="officer-1",
+        inspection=INSPECTION,
+        officers=["officer-1", "officer-2"],
+    )
+    photo_line = capture(first, photo, title="photo")
+    capture(first, b"elsewhere", title="elsewhere", inspection=OTHER_INSPECTION)
+    blurred_line = capture(first, blurred, title="blurred")
+    discard_line = first.write(
+        acts.MEDIA_DISCARDED,
+        officer="officer-1",
+        inspection=INSPECTION,
+        item=blurred_line.act["item"],
+        reason="blurred",
+    )
+    recording_line = capture(second, recording, title="recording")
+    first.write(
+        acts.PEER_HEAD, device=second.id, epoch=second.epoch, seq=1, head=second.lines[1].digest
+    )
+    first.write(
+        acts.INSPECTION_SEALED,
+        officer="officer-1",
+        inspection=INSPECTION,
+        revisions=[],
+        media=[line.act["sha256"] for line in (photo_line, blurred_line, recording_line)],
+        heads=[
+            {"device": second.id, "epoch": second.epoch, "seq": 1, "head": second.lines[1].digest}
+        ],
+    )
+    first.push()
+    second.push()
+    ledger.stamp()
+    ledger.append(
+        "review",
+        actor={"person": reviewer},
+        subject={"item": photo_line.act["item"], "inspection": INSPECTION},
+        snapshot={"verdict": "accepted"},
+    )
+    # Nothing of the other case but its lines' signed headers may be shown.
+    withheld = {(first.id, line.header.seq) for line in first.lines if _is_elsewhere(line)}
+    items = (
+        index_item(
+            first, photo_line, title="photo", enclosed=True, anchor_size=anchor.size, ledger=ledger
+        ),
+        index_item(
+            first,
+            blurred_line,
+            title="blurred",
+            enclosed=False,
+            anchor_size=anchor.size,
+            ledger=ledger,
+            discarded=discard_line,
+            reason="never received",
+        ),
+        index_item(
+            second,
+            recording_line,
+            title="recording",
+            enclosed=True,
+            anchor_size=second.lines[0].header.anchor.size,
+            ledger=ledger,
+        ),
+    )
+    return finish(ledger, [first, second], items, [photo, recording], withheld)
+
+
+def build_tiny_package():
+    """One device, one photo: small enough to try every byte."""
+    ledger = Ledger()
+    device = Device("device", ledger)
+    photo = b"photo"
+    line = capture(device, photo, title="photo")
+    device.push()
+    item = index_item(
+        device,
+        line,
+        title="photo",
+        enclosed=True,
+        anchor_size=device.lines[0].header.anchor.size,
+        ledger=ledger,
+    )
+    return finish(ledger, [device], (item,), [photo], set())
+
+
+def finish(ledger, devices, items, originals, withheld):
+    size, root = ledger.size, ledger.tree.root()
+    index = CaseIndex(
+        inspection={"id": INSPECTION, "title": "演示"},
+        exported_at_ms=START_MS + 10**8,
+        origin=ORIGIN,
+        generation=1,
+        ledger_size=size,
+        chains=tuple(ChainHead(d.chain, len(d.lines), d.head) for d in devices),
+        items=items,
+        officers=(
+            IndexOfficer("officer-1", "person-1", "甲", "001"),
+            IndexOfficer("officer-2", "person-2", "乙", "002"),
+        ),
+        devices=tuple({"device": d.id, "name": "phone"} for d in devices),
+        announced=tuple(sorted({item.sha256 for item in items})),
+    )
+    keys = Keys(
+        tuple(DeviceKeyRecord(d.id, d.key_id, d.spki, d.enrolled_index) for d in devices),
+        ledger.key.verifier_key,
+        ledger.receipts.verifier_key,
+    )
+    anchors = {
+        (line.header.anchor.size, line.header.anchor.root)
+        for device in devices
+        for line in device.lines
+        if line.header.anchor
+    }
+    files = {
+        package.INDEX: index.to_bytes(),
+        package.FINDINGS: b"[]",
+        package.CUSTODY: ndjson(event.to_bytes() for event in ledger.events),
+        package.KEYS: keys.to_bytes(),
+        package.CHECKPOINT: ledger.key.sign(
+            format_checkpoint(Checkpoint(ORIGIN, size, root))
+        ).encode(),
+        package.INCLUSION: ndjson(
+            InclusionRecord(
+                event.index,
+                event.entry,
+                tuple(merkle.inclusion_proof(size, event.index, ledger.node)),
+            ).to_bytes()
+            for event in ledger.events
+        ),
+        package.CONSISTENCY: ndjson(
+            ConsistencyRecord(
+                anchor_size,
+                bytes.fromhex(anchor_root),
+                tuple(merkle.consistency_proof(anchor_size, size, ledger.node)),
+            ).to_bytes()
+            for anchor_size, anchor_root in sorted(anchors)
+        ),
+        package.RECEIPTS: ndjson(receipt_record(n) for d in devices for n in d.receipts),
+    }
+    for content in originals:
+        digest = hashlib.sha256(content).hexdigest()
+        files[package.original_path(digest, "image/jpeg")] = content
+    for device in devices:
+        files[package.journal_path(device.chain)] = ndjson(
+            line.to_package_bytes([] if (device.id, line.header.seq) in withheld else [0])
+            for line in device.lines
+        )
+    small = Small(ledger, devices, index, files, size)
+    packed = package.assemble(
+        [PackageFile.of(path, data) for path, data in files.items()],
+        info=[("Bagging-Date", "2026-09-22"), ("External-Identifier", INSPECTION)],
+        origin=ORIGIN,
+        ledger_size=size,
+        sign=ledger.key.sign,
+    )
+    statement = next(file for file in packed if file.path == package.STATEMENT)
+    small.note = b"".join(statement.chunks()).decode()
+    return small
+
+
+def _is_elsewhere(line):
+    return line.act.get("inspection") == OTHER_INSPECTION
