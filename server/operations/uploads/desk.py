@@ -42,12 +42,20 @@ class Heartbeat(Protocol):
 
 @dataclass
 class Tenure:
-    """One request's hold on an upload; ``ended`` says why it must stop, if it must."""
+    """One request's hold on an upload.
+
+    Attributes:
+        reading_since: monotonic seconds since when it waits for bytes; None while
+            it does something with those it got.
+        wanted_since: when another request was first seen to want the upload.
+        ended: why it must stop: ``released``, ``stalled`` or nothing yet.
+    """
 
     upload_id: str
     fence: int
     interrupt: Callable[[], None]
-    progress_at: float
+    reading_since: float | None = None
+    wanted_since: float | None = None
     ended: str = ""
 
 

@@ -21,6 +21,11 @@ from server.operations.uploads.desk import Tenure, Transaction, changed_rows, da
 
 BEAT_S = 0.3
 IDLE_LIMIT_S = 30.0
+# A connection that was cut may still have bytes under way to us, and those have
+# arrived soon: a wanted writer goes on while they flow, but not for long.
+_QUIET_S = 0.1
+_DRAIN_S = 1.0
+_HASTE_S = 0.05
 _LINGER_S = 3.0
 
 _log = logging.getLogger(__name__)
@@ -73,9 +78,9 @@ class Heart:
     def hold(self, upload_id: str, fence: int, interrupt: Callable[[], None]) -> Iterator[Tenure]:
         """Stay alive for one upload. ``interrupt`` is called when it must be let go.
 
-        The caller sets ``progress_at`` (monotonic seconds) whenever bytes come.
+        The caller keeps ``reading_since`` up to date.
         """
-        tenure = Tenure(upload_id, fence, interrupt, progress_at=time.monotonic())
+        tenure = Tenure(upload_id, fence, interrupt)
         with self._lock:
             self._tenures.append(tenure)
             if self._thread is None:
@@ -105,7 +110,8 @@ class Heart:
             except SQLAlchemyError:
                 # Without heartbeats others take our uploads over; their fence keeps that safe.
                 _log.exception("upload_heartbeat_failed process=%s", self.process_id)
-            time.sleep(self._beat_s)
+            hurried = any(tenure.wanted_since and not tenure.ended for tenure in tenures)
+            time.sleep(_HASTE_S if hurried else self._beat_s)
 
     def _round(self, tenures: list[Tenure]) -> None:
         if not tenures:
@@ -122,10 +128,16 @@ class Heart:
         self._give_up(wanted.keys() - {(t.upload_id, t.fence) for t in tenures})
         now = time.monotonic()
         for tenure in tenures:
-            # Absent means fenced off, so that nothing more can be written either.
-            if wanted.get((tenure.upload_id, tenure.fence), True):
+            place = (tenure.upload_id, tenure.fence)
+            waiting_s = 0.0 if tenure.reading_since is None else now - tenure.reading_since
+            if place not in wanted:
+                # Fenced off: nothing more can be written.
                 self._end(tenure, "released")
-            elif now - tenure.progress_at > self._idle_limit_s:
+            elif wanted[place]:
+                tenure.wanted_since = tenure.wanted_since or now
+                if waiting_s > _QUIET_S or now - tenure.wanted_since > _DRAIN_S:
+                    self._end(tenure, "released")
+            elif waiting_s > self._idle_limit_s:
                 self._end(tenure, "stalled")
 
     def _give_up(self, unheld: set[tuple[str, int]]) -> None:

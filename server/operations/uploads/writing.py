@@ -189,10 +189,11 @@ class _Writer:
         view = memoryview(bytearray(min(READ_BYTES, max(wanted, 1))))
         while got < wanted:
             room = self._room()
+            self._tenure.reading_since = time.monotonic()
             n = self._body.read_into(view[: min(len(view), wanted - got, room)])
+            self._tenure.reading_since = None
             if n == 0:
                 break
-            self._tenure.progress_at = time.monotonic()
             self._spool.write(view[:n])
             if self._digest is not None:
                 self._digest.update(view[:n])
@@ -272,7 +273,6 @@ class _Writer:
             sha256=hashlib.sha256(data).hexdigest(),
         )
         self._advance(parts=(*self._state.parts, part), tails=(), offset=self._reached())
-        self._tenure.progress_at = time.monotonic()
         # Bytes under a checksum are not acknowledged before it is known to hold.
         if self._checksum is None:
             self._save(reserve=more)

@@ -1,0 +1,90 @@
+"""gunicorn with the upload API as it runs in earnest, and a client that can misbehave."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flask import Flask
+
+from server.settings import Settings
+from tests.support.bureau import TOKEN, upload_app
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PR_SET_PDEATHSIG = 1
+
+
+def app() -> Flask:
+    """What gunicorn serves: ``tests.support.webserver:app()``."""
+    return upload_app(Settings.from_env(os.environ))
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class WebServer:
+    """One gunicorn with one worker process; ends with the block, or with the test process."""
+
+    def __init__(self, environment):
+        self.environment = environment
+        self.port = 0
+
+    def __enter__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.start()
+        return self
+
+    def start(self):
+        command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--threads=16"]
+        # Read as a configuration, this module is imported before the fork: a new worker is quick.
+        command += ["--config=python:tests.support.webserver"]
+        command += [f"--bind=127.0.0.1:{self.port}", "--log-level=warning", "--no-control-socket"]
+        self.process = subprocess.Popen(
+            [*command, "--graceful-timeout=1", "tests.support.webserver:app()"],
+            cwd=_ROOT,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            assert self.process.poll() is None, "gunicorn did not start"
+            assert time.monotonic() < deadline, "gunicorn does not listen"
+            time.sleep(0.05)
+
+    def kill_worker(self):
+        """SIGKILL to the process that serves; gunicorn starts the next one."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/api/v1/uploads"
+
+    def half_patch(self, path, data, *, offset, claimed):
+        """Send a PATCH that announces ``claimed`` bytes but has only ``data``; the open socket."""
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        head = (
+            f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nTus-Resumable: 1.0.0\r\n"
+            f"Content-Type: application/offset+octet-stream\r\n"
+            f"Upload-Offset: {offset}\r\nContent-Length: {claimed}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + data)
+        return connection
