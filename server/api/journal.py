@@ -38,7 +38,7 @@ def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
     raws = _complete_lines(parts.settings.push_limit_bytes, parts.settings.push_limit_lines)
     with reading() as session:
         keys = push.device_keys(session, device.id)
-    lines = push.read_lines(
+    lines = push.parse_lines(
         raws,
         device=device.id,
         epoch=epoch,

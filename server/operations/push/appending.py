@@ -1,0 +1,359 @@
+"""Keeping the lines of one push: ledger, journal, projection and receipts in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from server.models.journal import (
+    MAIN,
+    IngestReceipt,
+    JournalHead,
+    JournalLine,
+    JournalPart,
+    LineOutcome,
+    QuarantinedLine,
+)
+from server.models.ledger import Generation
+from server.operations import ledger
+from server.operations.enrolment import DeviceIdentity
+from server.operations.projection import Outcome, Projector, about_line
+from server.operations.push.parsing import Refused
+from server.operations.push.placing import ChainHead, Placed, Plan, place_lines
+from server.signing import NoteSigner
+from sync.evidence.encoding import sha256_hex
+from sync.evidence.errors import SequenceGap
+from sync.evidence.line import GENESIS, Line
+from sync.evidence.receipt import Receipt
+from sync.wire import Journal, LineResult, Projection
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOutcome:
+    """What a push answers: a result for each line looked at, and where the main chain stands.
+
+    ``wants_check`` tells the caller to wake the worker that checks media.
+    """
+
+    results: tuple[LineResult, ...]
+    receipts: tuple[str, ...]
+    next_seq: int
+    head: str
+    wants_check: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Push:
+    """One push of one device's epoch: the session, who, where and when."""
+
+    session: Session
+    device: DeviceIdentity
+    epoch: str
+    generation: Generation
+    now_ms: int
+
+
+def append_lines(
+    session: Session,
+    device: DeviceIdentity,
+    epoch: str,
+    lines: Sequence[Line | Refused],
+    *,
+    signer: NoteSigner,
+    clock: str,
+    now_ms: int,
+) -> PushOutcome:
+    """Place ``lines``, keep what is new, project it, and answer for each.
+
+    ``clock`` is what a receipt says of the server's own clock. Pushing the same
+    lines again adds nothing and answers with the stored receipts.
+    """
+    # 1. The ledger's head first: from here on nobody else writes.
+    ledger.lock_head(session)
+    push = _Push(
+        session=session,
+        device=device,
+        epoch=epoch,
+        generation=ledger.current_generation(session),
+        now_ms=now_ms,
+    )
+    # 2. Decide every line's place.
+    heads = _heads(push)
+    plan = place_lines(lines, heads, _known(push, lines))
+    fresh = [placed for placed in plan.placed if placed.fresh]
+    refused = None if _is_quarantined(push, plan.refused) else plan.refused
+    # 3. Keep what is new, the ledger first, since rows name their leaf.
+    first_index = _append_to_ledger(push, fresh, refused)
+    _keep_lines(push, fresh, first_index)
+    _keep_heads(push, heads, plan)
+    if refused is not None:
+        _quarantine(push, refused, first_index + len(fresh))
+    # 4. Show it, and confirm it.
+    projector = Projector(session, device, now_ms=now_ms)
+    shown = _project(push, projector, fresh, first_index)
+    receipts = _sign_receipts(push, fresh, first_index, signer=signer, clock=clock)
+    main = plan.heads.get(MAIN)
+    return PushOutcome(
+        results=_results(push, plan, shown),
+        receipts=(*_stored_receipts(push, plan), *receipts),
+        next_seq=main.next_seq if main else 0,
+        head=main.digest if main else GENESIS,
+        wants_check=projector.wants_check,
+    )
+
+
+def _heads(push: _Push) -> dict[str, ChainHead]:
+    rows = push.session.execute(
+        select(JournalHead).where(
+            JournalHead.device_id == push.device.id, JournalHead.epoch == push.epoch
+        )
+    ).scalars()
+    return {
+        row.branch: ChainHead(row.branch, row.key_id, row.next_seq, row.digest, row.anchor_size)
+        for row in rows
+    }
+
+
+def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, str]:
+    """The branch of each of ``lines`` that is stored already, by digest."""
+    seqs = [line.header.seq for line in lines if isinstance(line, Line)]
+    if not seqs:
+        return {}
+    rows = push.session.execute(
+        select(JournalLine.digest, JournalLine.branch).where(
+            JournalLine.device_id == push.device.id,
+            JournalLine.epoch == push.epoch,
+            JournalLine.seq >= min(seqs),
+            JournalLine.seq <= max(seqs),
+        )
+    )
+    return {row.digest: row.branch for row in rows}
+
+
+def _append_to_ledger(push: _Push, fresh: Sequence[Placed], refused: Refused | None) -> int:
+    actor = {"device": push.device.id, "key_id": push.device.key_id}
+    events = [
+        ledger.Event(
+            kind="ingest" if placed.branch == MAIN else "branch",
+            actor=actor,
+            subject={
+                "device": push.device.id,
+                "epoch": push.epoch,
+                "branch": placed.branch,
+                "seq": placed.line.header.seq,
+                "digest": placed.line.digest,
+            },
+            about=about_line(placed.line),
+        )
+        for placed in fresh
+    ]
+    if refused is not None:
+        events.append(
+            ledger.Event(
+                kind="quarantine",
+                actor=actor,
+                subject={
+                    "device": push.device.id,
+                    "epoch": push.epoch,
+                    "sha256": sha256_hex(refused.raw),
+                },
+                snapshot={"code": refused.code, "size": len(refused.raw)},
+                about=(f"device:{push.device.id}",),
+            )
+        )
+    return ledger.append_events(push.session, events, now_ms=push.now_ms) if events else 0
+
+
+def _place(push: _Push, placed: Placed) -> dict[str, object]:
+    return {
+        "device_id": push.device.id,
+        "epoch": push.epoch,
+        "branch": placed.branch,
+        "seq": placed.line.header.seq,
+    }
+
+
+def _keep_lines(push: _Push, fresh: Sequence[Placed], first_index: int) -> None:
+    if not fresh:
+        return
+    lines, parts = [], []
+    for index, placed in enumerate(fresh, start=first_index):
+        place, line = _place(push, placed), placed.line
+        lines.append(
+            {
+                **place,
+                "digest": line.digest,
+                "key_id": line.key_id,
+                "header": line.header_bytes,
+                "signature": line.signature,
+                "received_at_ms": push.now_ms,
+                "generation": push.generation.number,
+                "ledger_index": index,
+                "after_revocation": push.device.revoked,
+            }
+        )
+        parts += [{**place, "number": n, "body": body} for n, body in line.parts.items()]
+    push.session.execute(insert(JournalLine), lines)
+    push.session.execute(insert(JournalPart), parts)
+
+
+def _keep_heads(push: _Push, before: dict[str, ChainHead], plan: Plan) -> None:
+    for branch, head in plan.heads.items():
+        if before.get(branch) != head:
+            push.session.merge(
+                JournalHead(
+                    device_id=push.device.id,
+                    epoch=push.epoch,
+                    branch=branch,
+                    key_id=head.key_id,
+                    next_seq=head.next_seq,
+                    digest=head.digest,
+                    anchor_size=head.anchor_size,
+                )
+            )
+
+
+def _is_quarantined(push: _Push, refused: Refused | None) -> bool:
+    """Whether the same bytes of this device are in quarantine already."""
+    if refused is None:
+        return False
+    found = push.session.execute(
+        select(QuarantinedLine.id).where(
+            QuarantinedLine.device_id == push.device.id,
+            QuarantinedLine.sha256 == sha256_hex(refused.raw),
+        )
+    )
+    return found.first() is not None
+
+
+def _quarantine(push: _Push, refused: Refused, index: int) -> None:
+    push.session.add(
+        QuarantinedLine(
+            device_id=push.device.id,
+            epoch=push.epoch,
+            sha256=sha256_hex(refused.raw),
+            raw=refused.raw,
+            code=refused.code,
+            received_at_ms=push.now_ms,
+            generation=push.generation.number,
+            ledger_index=index,
+        )
+    )
+
+
+def _project(
+    push: _Push, projector: Projector, fresh: Sequence[Placed], first_index: int
+) -> dict[str, Outcome]:
+    shown, rows = {}, []
+    for index, placed in enumerate(fresh, start=first_index):
+        outcome = projector.apply(placed.line, branch=placed.branch, ledger_index=index)
+        shown[placed.line.digest] = outcome
+        rows.append(
+            {
+                **_place(push, placed),
+                "projection": outcome.projection.value,
+                "code": outcome.code,
+                "inspection_id": outcome.inspection_id,
+            }
+        )
+    if rows:
+        push.session.execute(insert(LineOutcome), rows)
+        projector.release_waiting()
+    return shown
+
+
+def _sign_receipts(
+    push: _Push, fresh: Sequence[Placed], first_index: int, *, signer: NoteSigner, clock: str
+) -> list[str]:
+    """One signed receipt for each contiguous range of one branch."""
+    notes = []
+    for branch, group in groupby(enumerate(fresh, start=first_index), lambda row: row[1].branch):
+        indexed = list(group)
+        (index, first), (_, last) = indexed[0], indexed[-1]
+        receipt = Receipt(
+            origin=push.generation.origin,
+            generation=push.generation.number,
+            device=push.device.id,
+            epoch=push.epoch,
+            branch=branch,
+            first_seq=first.line.header.seq,
+            last_seq=last.line.header.seq,
+            last_digest=last.line.digest,
+            first_index=index,
+            server_ms=push.now_ms,
+            clock=clock,
+        )
+        notes.append(signer.sign(receipt.to_text()))
+        push.session.add(
+            IngestReceipt(
+                device_id=push.device.id,
+                epoch=push.epoch,
+                branch=branch,
+                first_seq=receipt.first_seq,
+                last_seq=receipt.last_seq,
+                note=notes[-1],
+            )
+        )
+    push.session.flush()
+    return notes
+
+
+def _stored_receipts(push: _Push, plan: Plan) -> list[str]:
+    """The receipts of the lines that were here already, to the byte as first given."""
+    already = [placed for placed in plan.placed if placed.journal is Journal.ALREADY]
+    if not already:
+        return []
+    seqs = [placed.line.header.seq for placed in already]
+    rows = push.session.execute(
+        select(IngestReceipt)
+        .where(
+            IngestReceipt.device_id == push.device.id,
+            IngestReceipt.epoch == push.epoch,
+            IngestReceipt.branch.in_({placed.branch for placed in already}),
+            IngestReceipt.first_seq <= max(seqs),
+            IngestReceipt.last_seq >= min(seqs),
+        )
+        .order_by(IngestReceipt.branch, IngestReceipt.first_seq)
+    ).scalars()
+    places = {(placed.branch, placed.line.header.seq) for placed in already}
+    return [
+        row.note
+        for row in rows
+        if any((row.branch, seq) in places for seq in range(row.first_seq, row.last_seq + 1))
+    ]
+
+
+def _results(push: _Push, plan: Plan, shown: dict[str, Outcome]) -> tuple[LineResult, ...]:
+    results = []
+    for placed in plan.placed:
+        outcome = shown.get(placed.line.digest) or _stored_outcome(push, placed)
+        results.append(
+            LineResult(
+                seq=placed.line.header.seq,
+                digest=placed.line.digest,
+                journal=placed.journal,
+                projection=outcome.projection,
+                code=outcome.code,
+            )
+        )
+    if plan.refused is not None:
+        digest = sha256_hex(plan.refused.raw)
+        results.append(_unplaced(-1, digest, Journal.REFUSED, plan.refused.code))
+    if plan.gap is not None:
+        line = plan.gap
+        results.append(_unplaced(line.header.seq, line.digest, Journal.GAP, SequenceGap.code))
+    return tuple(results)
+
+
+def _unplaced(seq: int, digest: str, journal: Journal, code: str) -> LineResult:
+    return LineResult(
+        seq=seq, digest=digest, journal=journal, projection=Projection.NONE, code=code
+    )
+
+
+def _stored_outcome(push: _Push, placed: Placed) -> Outcome:
+    place = (push.device.id, push.epoch, placed.branch, placed.line.header.seq)
+    row = push.session.get_one(LineOutcome, place)
+    return Outcome(Projection(row.projection), row.code, row.inspection_id)

@@ -1,0 +1,101 @@
+"""Deciding the place of each line: on its chain, on a branch, known already, or after a gap."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from server.models.journal import MAIN
+from server.operations.push.parsing import Refused
+from sync.evidence.errors import BadSignature
+from sync.evidence.line import GENESIS, Line
+from sync.wire import Journal
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """Where one chain of an epoch stands."""
+
+    branch: str
+    key_id: str
+    next_seq: int
+    digest: str
+    anchor_size: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A line with the chain it belongs to and what became of it."""
+
+    line: Line
+    branch: str
+    journal: Journal
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the line is new here."""
+        return self.journal is not Journal.ALREADY
+
+
+@dataclass
+class Plan:
+    """The decisions over one push, in the order of its lines, and the heads they lead to."""
+
+    heads: dict[str, ChainHead]
+    placed: list[Placed] = field(default_factory=list)
+    refused: Refused | None = None
+    gap: Line | None = None
+
+
+def place_lines(
+    lines: Sequence[Line | Refused], heads: Mapping[str, ChainHead], known: Mapping[str, str]
+) -> Plan:
+    """Place ``lines`` after ``heads`` (by branch) until a refusal or a gap.
+
+    Args:
+        known: branch by digest of those lines that are stored already.
+    """
+    plan = Plan(dict(heads))
+    branches = dict(known)
+    for line in lines:
+        if isinstance(line, Refused):
+            plan.refused = line
+            break
+        if line.digest in branches:
+            plan.placed.append(Placed(line, branches[line.digest], Journal.ALREADY))
+            continue
+        head = _head_before(line, plan.heads)
+        if head is None:
+            plan.gap = line
+            break
+        if head.key_id != line.key_id:
+            # One key for each epoch: another key may not continue its chain.
+            plan.refused = Refused(line.to_bytes(), BadSignature.code)
+            break
+        plan.heads[head.branch] = _advance(head, line)
+        branches[line.digest] = head.branch
+        journal = Journal.ACCEPTED if head.branch == MAIN else Journal.FORKED
+        plan.placed.append(Placed(line, head.branch, journal))
+    return plan
+
+
+def _head_before(line: Line, heads: Mapping[str, ChainHead]) -> ChainHead | None:
+    """The chain that ``line`` continues; a new branch if it diverges; None after a gap."""
+    seq, prev = line.header.seq, line.header.prev
+    for head in heads.values():
+        if (head.next_seq, head.digest) == (seq, prev):
+            return head
+    main = heads.get(MAIN)
+    if main is None:
+        begins = seq == 0 and prev == GENESIS
+        return ChainHead(MAIN, line.key_id, 0, GENESIS, 0) if begins else None
+    return ChainHead(line.digest, line.key_id, seq, prev, 0) if seq <= main.next_seq else None
+
+
+def _advance(head: ChainHead, line: Line) -> ChainHead:
+    anchor = line.header.anchor.size if line.header.anchor else 0
+    return ChainHead(
+        branch=head.branch,
+        key_id=head.key_id,
+        next_seq=line.header.seq + 1,
+        digest=line.digest,
+        anchor_size=max(head.anchor_size, anchor),
+    )
