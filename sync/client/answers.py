@@ -66,6 +66,14 @@ class FeedPage:
     reset: bool
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """Of the digests asked about: no bytes here; and no journal line here that names them."""
+
+    lacking: frozenset[str]
+    unannounced: frozenset[str]
+
+
 class _Answer(Schema):
     class Meta:
         unknown = EXCLUDE
@@ -178,3 +186,8 @@ class ConsistencySchema(_Answer):
 
 class LackingSchema(_Answer):
     lacking = fields.List(fields.String(validate=_DIGEST), required=True)
+    unannounced = fields.List(fields.String(validate=_DIGEST), required=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Lacking:
+        return Lacking(frozenset(data["lacking"]), frozenset(data["unannounced"]))

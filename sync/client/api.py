@@ -16,6 +16,7 @@ from sync.client.answers import (
     HelloSchema,
     JournalHead,
     JournalHeadSchema,
+    Lacking,
     LackingSchema,
     NonceSchema,
     Pushed,
@@ -81,11 +82,12 @@ class Api:
         answer = self.send("GET", f"{API}/ledger/consistency?first={first}&second={second}")
         return [bytes.fromhex(node) for node in self.link.read(answer, ConsistencySchema)["path"]]
 
-    def lacking(self, digests: Sequence[str]) -> set[str]:
-        """Which of these announced digests the server has no bytes for."""
+    def lacking(self, digests: Sequence[str]) -> Lacking:
+        """Which of these digests the server has no bytes for, and which it never heard of."""
         body = _dump({"digests": list(digests)})
         answer = self.send("POST", f"{API}/media/lacking", body=body, headers=_JSON)
-        return set(self.link.read(answer, LackingSchema)["lacking"])
+        lacking: Lacking = self.link.read(answer, LackingSchema)
+        return lacking
 
     def send(
         self,

@@ -28,15 +28,10 @@ _MISMATCH = "media.digest_mismatch"
 
 Progress = Callable[[str, int, int], None]
 
-# The line that announced a medium must be receipted before we ask: "not lacking"
-# says nothing about a digest that the server has never heard of.
+# Only what a receipted line announces: the server would not know the rest.
 _ANNOUNCED = """state <> 'safe' AND EXISTS (
     SELECT 1 FROM item JOIN line ON line.digest = item.line
     WHERE item.sha256 = medium.sha256 AND line.state = 'safe')"""
-_SHOWN = """state <> 'safe' AND EXISTS (
-    SELECT 1 FROM item JOIN line ON line.digest = item.line
-    WHERE item.sha256 = medium.sha256 AND line.state = 'safe'
-    AND line.projection IN ('applied', 'merged', 'conflict'))"""
 
 
 class _Lost(Exception):
@@ -58,14 +53,14 @@ class Uploader:
             Unreachable, CaptivePortal, Untrusted: when the server is gone; what
                 arrived stays, and the next call goes on from there.
         """
-        lacking = self._lacking()
-        # Lines in quarantine show no item, so the server cannot answer for their digests.
-        unlisted = set(self._digests(_ANNOUNCED)) - set(self._digests(_SHOWN))
+        lacking, unannounced = self._ask()
+        # A line in quarantine shows no item: its bytes are sent once, and called
+        # safe only when the line is released and the server answers for them.
         wanted = [
             medium
-            for medium in self._outbox.media("state <> ?", (M_SAFE,))
+            for medium in self._outbox.media(_ANNOUNCED)
             if medium.sha256 in lacking
-            or (medium.sha256 in unlisted and medium.state != M_UPLOADED)
+            or (medium.sha256 in unannounced and medium.state != M_UPLOADED)
         ]
         total, done = sum(medium.size for medium in wanted), 0
         for medium in wanted:
@@ -80,25 +75,24 @@ class Uploader:
             done += medium.size
             report(medium.size)
         if wanted:
-            self._lacking()
+            self._ask()
 
-    def _lacking(self) -> set[str]:
-        """Ask about every announced digest; what is not lacking is safe."""
-        digests = self._digests(_SHOWN)
+    def _ask(self) -> tuple[set[str], set[str]]:
+        """Ask about every digest of a receipted line; what is announced and not lacking is safe."""
+        digests = [medium.sha256 for medium in self._outbox.media(_ANNOUNCED)]
         lacking: set[str] = set()
+        unannounced: set[str] = set()
         for start in range(0, len(digests), _DIGESTS_AT_ONCE):
-            asked = digests[start : start + _DIGESTS_AT_ONCE]
-            answer = self._api.lacking(asked)
-            if not answer <= set(asked):
+            asked = set(digests[start : start + _DIGESTS_AT_ONCE])
+            answer = self._api.lacking(sorted(asked))
+            if not answer.lacking | answer.unannounced <= asked:
                 raise CaptivePortal(self._api.link.server, "digests that were not asked for")
-            lacking |= answer
+            lacking |= answer.lacking
+            unannounced |= answer.unannounced
             with self._outbox.transaction():
-                for digest in set(asked) - answer:
+                for digest in asked - answer.lacking - answer.unannounced:
                     self._outbox.set_medium(digest, state=M_SAFE)
-        return lacking
-
-    def _digests(self, where: str) -> list[str]:
-        return [medium.sha256 for medium in self._outbox.media(where)]
+        return lacking, unannounced
 
     def _upload_one(self, medium: Medium, report: Callable[[int], None]) -> None:
         """Upload ``medium``; what is wrong with it alone is noted and the next one follows."""
