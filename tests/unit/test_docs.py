@@ -24,6 +24,7 @@ from server.settings import Settings
 from sync.errors import SyncError
 from sync.evidence import acts
 from sync.evidence.line import parse_line
+from sync.evidence.receipt import Receipt
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -68,6 +69,10 @@ _OTHER_VARIABLES = {
     "LIUHEN_DEVICE",
 }
 _TOP_LEVEL = "server|sync|media|scripts|tests|docs|bench|deploy|\\.ci"
+
+
+def _texts(pattern: str) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob(pattern)))
 
 
 def _text(name: str) -> str:
@@ -154,7 +159,7 @@ def test_every_error_that_can_answer_a_request_has_its_sentence():
 
 
 def test_every_reason_not_to_show_a_line_is_documented_in_words():
-    reasons = set(re.findall(r'"(projection\.[a-z_]+)"', _text("server/operations/projection.py")))
+    reasons = set(re.findall(r'"(projection\.[a-z_]+)"', _texts("server/operations/projection/*.py")))
 
     assert reasons
     assert reasons - set(TEXTS) == set()
@@ -321,3 +326,13 @@ def test_every_finding_is_documented_with_each_of_its_reasons():
         match = re.fullmatch(r"findings\.([A-Z_]+)\.([a-z0-9_]+)", key)
         if match and match[2] != "title":
             assert match[2] in documented.get(match[1], ""), key
+
+
+def test_the_protocol_shows_the_receipt_line_by_line():
+    shown = re.search(r"^```\n(liuhen/receipt/v1\n.*?)```", _text("docs/protocol.md"), re.M | re.S)
+    text = Receipt("o", 1, "d", "e", "", 0, 0, "0", 0, 0, "unknown").to_text()
+
+    assert shown is not None
+    assert [row.split(" ")[0] for row in shown[1].split("\n")] == [
+        row.split(" ")[0] for row in text.split("\n")
+    ]
