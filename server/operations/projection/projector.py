@@ -5,7 +5,6 @@ or at all is quarantined (待核) with its reason, never dropped, and never cost
 another line its place (docs/protocol.md §4.2).
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,28 +27,25 @@ from server.models.journal import MAIN, JournalLine, JournalPart, LineOutcome
 from server.models.people import Officer
 from server.models.uploads import MediaObject
 from server.operations.enrolment import DeviceIdentity
+from server.operations.projection.act import (
+    Act,
+    NotShown,
+    act_of_digest,
+    header_of,
+    is_uuid,
+    within,
+)
 from sync.evidence import acts, canonical
 from sync.evidence.encoding import from_hex
 from sync.evidence.errors import BadEncoding
-from sync.evidence.line import Header, Line, parse_header
+from sync.evidence.line import Line
 from sync.wire import Projection
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_MAX_NAME = 200
 
 #: Reasons that a later line can remove; their lines are tried again when it comes.
 _WAITING = frozenset({"projection.unknown_inspection", "projection.unknown_item"})
 
 
 _Owned = TypeVar("_Owned", Task, RegulatedEntity, Officer)
-
-
-class NotShown(Exception):
-    """Why a line is quarantined; ``code`` is a reason of the catalogue."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -59,38 +55,6 @@ class Outcome:
     projection: Projection
     code: str = ""
     inspection_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Act:
-    """An act in its place: all that a rule may look at."""
-
-    header: Header
-    digest: str
-    branch: str
-    ledger_index: int
-    body: dict[str, Any]
-
-    def text(self, name: str, limit: int = _MAX_NAME) -> str:
-        value = self.body.get(name, "")
-        return value[:limit] if isinstance(value, str) else ""
-
-    def uuid(self, name: str) -> str:
-        value = self.body[name]
-        if not isinstance(value, str) or not _UUID.fullmatch(value):
-            raise NotShown("projection.malformed_act")
-        return value
-
-
-def about_line(line: Line) -> tuple[str, ...]:
-    """The ``kind:id`` names under which the ledger finds a line's event again."""
-    act = line.act or {}
-    names = [f"device:{line.header.device}"]
-    for kind in ("inspection", "item"):
-        value = act.get(kind)
-        if isinstance(value, str) and _UUID.fullmatch(value):
-            names.append(f"{kind}:{value}")
-    return tuple(names)
 
 
 class Projector:
@@ -103,7 +67,7 @@ class Projector:
         self._opened: set[str] = set()
         #: Whether anything came that makes the worker check media again.
         self.wants_check = False
-        self._rules: dict[str, Callable[[_Act], str | None]] = {
+        self._rules: dict[str, Callable[[Act], str | None]] = {
             acts.EPOCH_OPENED: self._nothing,
             acts.SESSION_OPENED: self._open_session,
             acts.SESSION_CLOSED: self._close_session,
@@ -118,7 +82,7 @@ class Projector:
 
     def apply(self, line: Line, *, branch: str, ledger_index: int) -> Outcome:
         """Project one line that is in the journal."""
-        act = _Act(
+        act = Act(
             header=line.header,
             digest=line.digest,
             branch=branch,
@@ -150,7 +114,7 @@ class Projector:
         if body is None:
             return
         outcome = self._outcome(
-            _Act(
+            Act(
                 header=header_of(stored),
                 digest=stored.digest,
                 branch=stored.branch,
@@ -160,9 +124,9 @@ class Projector:
         )
         row.projection, row.code = outcome.projection.value, outcome.code
 
-    def _outcome(self, act: _Act) -> Outcome:
+    def _outcome(self, act: Act) -> Outcome:
         claimed = act.body.get("inspection")
-        inspection_id = claimed if isinstance(claimed, str) and _UUID.fullmatch(claimed) else None
+        inspection_id = claimed if is_uuid(claimed) else None
         try:
             if act.branch != MAIN:
                 raise NotShown("projection.forked")
@@ -176,7 +140,7 @@ class Projector:
         except NotShown as reason:
             return Outcome(Projection.QUARANTINED, reason.code, inspection_id)
 
-    def _need_session(self, act: _Act) -> None:
+    def _need_session(self, act: Act) -> None:
         officer = act.body.get("officer")
         if officer is None or act.body["type"] == acts.SESSION_OPENED:
             return
@@ -195,15 +159,15 @@ class Projector:
         if row is None:
             raise NotShown("projection.no_officer_session")
 
-    def _nothing(self, _act: _Act) -> None:
+    def _nothing(self, _act: Act) -> None:
         return None
 
-    def _keep(self, act: _Act) -> None:
+    def _keep(self, act: Act) -> None:
         """Acts that the chain keeps and the inspection's journal shows as they are."""
         if "inspection" in act.body:
             self._inspection(act)
 
-    def _open_session(self, act: _Act) -> None:
+    def _open_session(self, act: Act) -> None:
         officer = self._session.get(Officer, act.uuid("officer"))
         if officer is None or officer.organization_id != self._device.organization_id:
             raise NotShown("projection.unknown_officer")
@@ -221,13 +185,13 @@ class Projector:
         )
         self._session.flush()
 
-    def _close_session(self, act: _Act) -> None:
+    def _close_session(self, act: Act) -> None:
         session = self._session.get(OfficerSession, act.uuid("session"))
         if session is None or session.device_id != act.header.device:
             raise NotShown("projection.no_officer_session")
         session.closed_seq = act.header.seq
 
-    def _open_inspection(self, act: _Act) -> str:
+    def _open_inspection(self, act: Act) -> str:
         """Open a visit, or join the one that a fellow officer's device opened."""
         inspection_id = act.uuid("inspection")
         officers = self._officers(act.body["officers"])
@@ -264,7 +228,7 @@ class Projector:
         self._opened.add(inspection_id)
         return inspection_id
 
-    def _seal_inspection(self, act: _Act) -> str:
+    def _seal_inspection(self, act: Act) -> str:
         inspection = self._inspection(act)
         if inspection.sealed_line is not None:
             raise NotShown("projection.already_sealed")
@@ -290,7 +254,7 @@ class Projector:
         )
         return inspection.id
 
-    def _save_record(self, act: _Act) -> str:
+    def _save_record(self, act: Act) -> str:
         inspection = self._inspection(act)
         template = act.body["template"]
         version = template.get("version")
@@ -317,7 +281,7 @@ class Projector:
         self._session.flush()
         return inspection.id
 
-    def _announce_item(self, act: _Act) -> str | None:
+    def _announce_item(self, act: Act) -> str | None:
         inspection = self._inspection(act) if "inspection" in act.body else None
         item_id, sha256 = act.uuid("item"), act.body["sha256"]
         try:
@@ -354,10 +318,10 @@ class Projector:
                 method=act.text("method", 1000),
                 captured_at_ms=act.header.t.wall_ms,
                 tz_min=act.header.t.tz_min,
-                lat_e7=_within(pos.get("lat"), 900_000_000),
-                lon_e7=_within(pos.get("lon"), 1_800_000_000),
-                accuracy_cm=_within(pos.get("acc"), 2_000_000_000),
-                fix_at_ms=_within(pos.get("fix_ms"), 2**53),
+                lat_e7=within(pos.get("lat"), 900_000_000),
+                lon_e7=within(pos.get("lon"), 1_800_000_000),
+                accuracy_cm=within(pos.get("acc"), 2_000_000_000),
+                fix_at_ms=within(pos.get("fix_ms"), 2**53),
                 state="stored" if stored else "captured",
                 check_wanted=stored,
                 discard_reason="",
@@ -369,7 +333,7 @@ class Projector:
             self._opened.add(inspection.id)
         return inspection.id if inspection else None
 
-    def _discard_item(self, act: _Act) -> str:
+    def _discard_item(self, act: Act) -> str:
         """Mark an item as discarded; its line, its digest and the reason stay."""
         inspection = self._inspection(act)
         item = self._session.get(EvidenceItem, act.uuid("item"))
@@ -379,7 +343,7 @@ class Projector:
         item.discard_reason = act.text("reason", 4000)
         return inspection.id
 
-    def _compare_clock(self, act: _Act) -> None:
+    def _compare_clock(self, act: Act) -> None:
         offset, error = act.body["offset_ms"], act.body["error_ms"]
         if error < 0:
             raise NotShown("projection.malformed_act")
@@ -392,7 +356,7 @@ class Projector:
             )
         )
 
-    def _inspection(self, act: _Act) -> Inspection:
+    def _inspection(self, act: Act) -> Inspection:
         inspection = self._session.get(Inspection, act.uuid("inspection"))
         if inspection is None or inspection.organization_id != self._device.organization_id:
             raise NotShown("projection.unknown_inspection")
@@ -422,29 +386,3 @@ class Projector:
             return False
         seal = act_of_digest(self._session, inspection.sealed_line)
         return digest not in (seal or {}).get(listed, ())
-
-
-def header_of(row: JournalLine) -> Header:
-    """The header of a stored line."""
-    return parse_header(row.header)
-
-
-def act_of_digest(session: Session, digest: str) -> dict[str, Any] | None:
-    """The act of the stored line ``digest``; None if it was lawfully erased."""
-    body = session.execute(
-        select(JournalPart.body)
-        .join(
-            JournalLine,
-            (JournalLine.device_id == JournalPart.device_id)
-            & (JournalLine.epoch == JournalPart.epoch)
-            & (JournalLine.branch == JournalPart.branch)
-            & (JournalLine.seq == JournalPart.seq),
-        )
-        .where(JournalLine.digest == digest, JournalPart.number == 0)
-    ).scalar_one_or_none()
-    return None if body is None else canonical.loads(body)
-
-
-def _within(value: object, limit: int) -> int | None:
-    """``value`` if it is an integer of at most ``limit`` in size; a claim beyond it is absent."""
-    return value if type(value) is int and abs(value) <= limit else None

@@ -1,0 +1,85 @@
+"""An act in its place, as the rules of the projection see it, and finding stored acts again."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.models.journal import JournalLine, JournalPart
+from sync.evidence import canonical
+from sync.evidence.line import Header, Line, parse_header
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MAX_NAME = 200
+
+
+class NotShown(Exception):
+    """Why a line is quarantined; ``code`` is a reason of the catalogue."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """An act in its place: all that a rule may look at."""
+
+    header: Header
+    digest: str
+    branch: str
+    ledger_index: int
+    body: dict[str, Any]
+
+    def text(self, name: str, limit: int = _MAX_NAME) -> str:
+        value = self.body.get(name, "")
+        return value[:limit] if isinstance(value, str) else ""
+
+    def uuid(self, name: str) -> str:
+        value = self.body[name]
+        if not is_uuid(value):
+            raise NotShown("projection.malformed_act")
+        return str(value)
+
+
+def is_uuid(value: object) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def about_line(line: Line) -> tuple[str, ...]:
+    """The ``kind:id`` names under which the ledger finds a line's event again."""
+    act = line.act or {}
+    names = [f"device:{line.header.device}"]
+    for kind in ("inspection", "item"):
+        value = act.get(kind)
+        if is_uuid(value):
+            names.append(f"{kind}:{value}")
+    return tuple(names)
+
+
+def header_of(row: JournalLine) -> Header:
+    """The header of a stored line."""
+    return parse_header(row.header)
+
+
+def act_of_digest(session: Session, digest: str) -> dict[str, Any] | None:
+    """The act of the stored line ``digest``; None if it was lawfully erased."""
+    body = session.execute(
+        select(JournalPart.body)
+        .join(
+            JournalLine,
+            (JournalLine.device_id == JournalPart.device_id)
+            & (JournalLine.epoch == JournalPart.epoch)
+            & (JournalLine.branch == JournalPart.branch)
+            & (JournalLine.seq == JournalPart.seq),
+        )
+        .where(JournalLine.digest == digest, JournalPart.number == 0)
+    ).scalar_one_or_none()
+    return None if body is None else canonical.loads(body)
+
+
+def within(value: object, limit: int) -> int | None:
+    """``value`` if it is an integer of at most ``limit`` in size; a claim beyond it is absent."""
+    return value if type(value) is int and abs(value) <= limit else None
