@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from honcho.environ import parse_procfile  # type: ignore[import-untyped]  # honcho ships no types
-from honcho.manager import Manager  # type: ignore[import-untyped]  # honcho ships no types
-from honcho.printer import Message  # type: ignore[import-untyped]  # honcho ships no types
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+from honcho.printer import Message
 
 from server.launch.lifetime import children_end_with_us
 
