@@ -1,0 +1,90 @@
+"""The real application on a socket, a bad network before it, and devices that go through it."""
+
+import threading
+
+import pytest
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from server.db import transaction
+from server.operations import feed
+from sync.client.device import Device
+from tests.support.badnet import BadNetwork
+from tests.support.fieldkit import TEMPLATE, HandClock
+from tests.support.world import make_world
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def world(make_database, tmp_path, s3):
+    """An installed application with its store; documents for devices are published."""
+    world = make_world(make_database("sqlite"), tmp_path / "var", s3)
+    _publish(world)
+    return world
+
+
+@pytest.fixture
+def network(world):
+    """The way to the application; it behaves until a test says otherwise."""
+    server = make_server("127.0.0.1", 0, world.app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    with BadNetwork(f"http://127.0.0.1:{server.server_port}") as network:
+        yield network
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def enrol(world, network, tmp_path):
+    """Enrols a device in a folder of its own and leaves it open."""
+    opened = []
+
+    def enrol(name="first"):
+        device = Device.open(tmp_path / name, clock=HandClock(world.now_ms))
+        opened.append(device)
+        device.enrol(server=network.url, code=world.code(), name=name, serial=name)
+        return device
+
+    yield enrol
+    for device in opened:
+        device.close()
+
+
+@pytest.fixture
+def device(enrol):
+    return enrol()
+
+
+def _publish(world):
+    documents = [
+        ("task", world.task, {"id": world.task, "title": "日常检查"}),
+        ("entity", world.entity, {"id": world.entity, "name": "示例化工"}),
+        (
+            "template",
+            TEMPLATE,
+            {
+                "id": TEMPLATE,
+                "version": 1,
+                "title": {"zh": "笔录", "en": "record"},
+                "fields": [{"id": "weather", "type": "text"}, {"id": "outlets", "type": "integer"}],
+            },
+        ),
+    ]
+    documents += [
+        ("officer", who, {"id": who, "name": f"检查员{n}", "certificate_no": f"示例00{n}"})
+        for n, who in enumerate(world.officers, start=1)
+    ]
+    with world.app.app_context(), transaction() as session:
+        for kind, identifier, body in documents:
+            feed.put_document(
+                session,
+                scope=feed.organization_scope(world.organization),
+                kind=kind,
+                identifier=identifier,
+                body=body,
+                now_ms=world.now_ms,
+            )
