@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -119,6 +119,12 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None and status < HTTPStatus.BAD_REQUEST:
         return error.response
     return error_page(f"http.{status}", status)
+
+
+@bp.errorhandler(Exception)
+def unexpected_error(error: Exception) -> ResponseReturnValue:
+    current_app.logger.exception("unexpected_error path=%s", request.path, exc_info=error)
+    return error_page("server.error", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 @bp.app_errorhandler(HTTPStatus.NOT_FOUND)

@@ -69,7 +69,7 @@ def _page(item_id: str, *, word: Word | None = None, problem: str = "") -> str:
         timeline=draw_timeline(page.times, page.line.interval),
         shown_as=can_be_shown(page.media_type),
         verdicts=VERDICTS,
-        word=word,
+        word_given=word,
         problem=problem,
     )
 

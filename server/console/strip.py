@@ -71,7 +71,7 @@ def inspection_strip(page: InspectionPage) -> tuple[Cell, ...]:
         Cell(
             name="place",
             mark=DOUBT if apart else NONE if not kept else OK,
-            says="off_site" if apart else "nothing" if not kept else "no_doubt",
+            says="some_off_site" if apart else "nothing" if not kept else "no_doubt",
             anchor="items",
             numbers={"number": apart},
         ),

@@ -127,13 +127,7 @@ def _with_counts(session: Session, rows: Sequence[Inspection]) -> tuple[DeskRow,
     findings = _findings(session, ids)
     judged = _judged(session, ids)
     quarantined = _quarantined(session, ids)
-    entities = dict(
-        session.execute(
-            select(RegulatedEntity.id, RegulatedEntity.name).where(
-                RegulatedEntity.id.in_({row.entity_id for row in rows if row.entity_id})
-            )
-        ).tuples()
-    )
+    entities = _entity_names(session, rows)
     officers = _officers(session, ids)
     result = []
     for row in rows:
@@ -187,16 +181,22 @@ def _findings(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]
     return found
 
 
-def _judged(session: Session, ids: Sequence[str]) -> dict[str, int]:
-    return dict(
-        session.execute(
-            select(Judgement.case_id, func.count(Judgement.item_id.distinct()))
-            .where(Judgement.case_id.in_(ids))
-            .group_by(Judgement.case_id)
-        )
-        .tuples()
-        .all()
+def _entity_names(session: Session, rows: Sequence[Inspection]) -> dict[str, str]:
+    wanted = {row.entity_id for row in rows if row.entity_id}
+    found = session.execute(
+        select(RegulatedEntity.id, RegulatedEntity.name).where(RegulatedEntity.id.in_(wanted))
     )
+    return {row.id: row.name for row in found}
+
+
+def _judged(session: Session, ids: Sequence[str]) -> dict[str, int]:
+    """How many items of each inspection bear a judgement."""
+    found = session.execute(
+        select(Judgement.case_id, func.count(Judgement.item_id.distinct()).label("number"))
+        .where(Judgement.case_id.in_(ids))
+        .group_by(Judgement.case_id)
+    )
+    return {row.case_id: row.number for row in found}
 
 
 def _quarantined(session: Session, ids: Sequence[str]) -> dict[str, int]:

@@ -318,7 +318,7 @@ def _custody(session: Session, item: EvidenceItem) -> tuple[CustodyRow, ...]:
     names = [f"item:{item.id}", f"media:{item.sha256}"]
     case = f"inspection:{item.inspection_id}"
     places = (
-        select(LedgerSubject.generation, LedgerSubject.index)
+        select(LedgerSubject.generation, LedgerSubject.index.label("place"))
         .join(
             LedgerEvent,
             (LedgerEvent.generation == LedgerSubject.generation)
@@ -337,8 +337,7 @@ def _custody(session: Session, item: EvidenceItem) -> tuple[CustodyRow, ...]:
         select(LedgerEvent)
         .join(
             places,
-            (LedgerEvent.generation == places.c.generation)
-            & (LedgerEvent.index == places.c.leaf_index),
+            (LedgerEvent.generation == places.c.generation) & (LedgerEvent.index == places.c.place),
         )
         .order_by(LedgerEvent.generation, LedgerEvent.index)
     ).all()

@@ -82,15 +82,14 @@ def list_devices(session: Session, actor: Actor) -> tuple[DeviceRow, ...]:
         row.device_id: row
         for row in session.scalars(select(ClockOffset).where(ClockOffset.id.in_(newest)))
     }
-    missing = dict(
-        session.execute(
-            select(EvidenceItem.device_id, func.count())
+    missing = {
+        row.device_id: row.number
+        for row in session.execute(
+            select(EvidenceItem.device_id, func.count().label("number"))
             .where(EvidenceItem.device_id.in_(ids), EvidenceItem.state == "captured")
             .group_by(EvidenceItem.device_id)
         )
-        .tuples()
-        .all()
-    )
+    }
     return tuple(
         DeviceRow(
             id=device.id,
