@@ -20,18 +20,18 @@ from media.store import (
     media_key,
     tail_key,
 )
+from tests.support.bureau import s3_store
+from tests.support.stores import MemoryStore
 
 PART = 5 << 20
 
 
-@pytest.fixture
-def store(s3):
-    return S3Store(
-        endpoint=s3.endpoint,
-        access_key=s3.access_key,
-        secret_key=s3.secret_key,
-        bucket=s3.bucket,
-    )
+@pytest.fixture(params=["s3", "memory"])
+def store(request):
+    """Every store keeps the same contract, the one for tests included."""
+    if request.param == "memory":
+        return MemoryStore()
+    return s3_store(request.getfixturevalue("s3"))
 
 
 def digest(data):
@@ -146,7 +146,8 @@ def test_only_tails_can_be_deleted(store):
     assert store.head(evidence).size == len(data)
 
 
-def test_a_deleted_tail_leaves_no_version_behind(store):
+def test_a_deleted_tail_leaves_no_version_behind(s3):
+    store = s3_store(s3)
     tail = tail_key(str(uuid.uuid4()), offset=0, epoch=1)
     put(store, tail, b"tail")
 

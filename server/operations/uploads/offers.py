@@ -1,13 +1,15 @@
 """Beginning, looking at, giving up and collecting uploads, and which bytes we lack."""
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, String, any_, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from media.store import StoreUnavailable, long_key
 from media.upload import Metadata, TooLarge, UploadGone, check_open, in_one_piece
@@ -20,7 +22,6 @@ from server.operations.uploads.writing import NoBody, receive
 
 #: Leftovers are touched only when no request can still be about to use them.
 LEFTOVER_AGE_MS = int(timedelta(hours=24) / timedelta(milliseconds=1))
-_IN_STEP = 500
 
 
 @dataclass(frozen=True)
@@ -180,30 +181,33 @@ def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -
 
 def announced(session: Session, organization_id: str, digests: Iterable[str]) -> set[str]:
     """Those of ``digests`` that a journal line of this organisation names."""
-    wanted, found = list(digests), set()
-    for start in range(0, len(wanted), _IN_STEP):
-        found |= set(
-            session.scalars(
-                select(EvidenceItem.sha256).where(
-                    EvidenceItem.organization_id == organization_id,
-                    EvidenceItem.sha256.in_(wanted[start : start + _IN_STEP]),
-                )
+    return set(
+        session.scalars(
+            select(EvidenceItem.sha256).where(
+                EvidenceItem.organization_id == organization_id,
+                _among(session, EvidenceItem.sha256, digests),
             )
         )
-    return found
+    )
 
 
 def _stored(session: Session, digests: Iterable[str], *, size: int | None = None) -> set[str]:
-    wanted, found = list(digests), set()
-    for start in range(0, len(wanted), _IN_STEP):
-        query = select(MediaObject.sha256).where(
-            MediaObject.sha256.in_(wanted[start : start + _IN_STEP]),
-            MediaObject.status == "stored",
-        )
-        if size is not None:
-            query = query.where(MediaObject.size == size)
-        found |= set(session.scalars(query))
-    return found
+    query = select(MediaObject.sha256).where(
+        _among(session, MediaObject.sha256, digests), MediaObject.status == "stored"
+    )
+    if size is not None:
+        query = query.where(MediaObject.size == size)
+    return set(session.scalars(query))
+
+
+def _among(
+    session: Session, column: InstrumentedAttribute[str], values: Iterable[str]
+) -> ColumnElement[bool]:
+    """``column`` is one of ``values``, given as one parameter: a thousand take 60 ms to bind."""
+    wanted = list(values)
+    if session.get_bind().dialect.name == "postgresql":
+        return column == any_(literal(wanted, ARRAY(String)))
+    return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
 
 
 def _end_if_due(desk: Desk, upload_id: str) -> bool:
