@@ -85,7 +85,7 @@ def offsets(members: Sequence[Member]) -> List[int]:
     """Where each entry's local header stands; last, where the central directory does."""
     places = [0]
     for member in members:
-        places.append(places[-1] + len(local_header(member)) + member.size)
+        places.append(places[-1] + local_length(member) + member.size)
     return places
 
 
@@ -114,6 +114,11 @@ def write_zip(entries: Iterable[Tuple[Member, Iterable[bytes]]]) -> Iterator[byt
         if (size, crc) != (member.size, member.crc32):
             raise ZipContentMismatch(member.name)
     yield from directory(members)
+
+
+def local_length(member: Member) -> int:
+    """How long the entry's local header is."""
+    return _LOCAL.size + len(member.name) + (20 if member.size >= _MAX_32 else 0)
 
 
 def local_header(member: Member) -> bytes:

@@ -20,8 +20,8 @@ from .zipformat import (
     directory,
     is_name,
     local_header,
+    local_length,
     offsets,
-    total_size,
 )
 
 _SIZES_LOCAL = struct.Struct("<14xIIIHH")
@@ -29,6 +29,7 @@ _SIZES_CENTRAL = struct.Struct("<16xIIIHHH8xI")
 _MAX_32 = 0xFFFFFFFF
 _MAX_16 = 0xFFFF
 _MAX_ENTRIES = 2_000_000
+_MAX_SIZE = 1 << 50
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,35 @@ class Layout:
 def read_layout(file: BinaryIO) -> Optional[Layout]:
     """Work out the layout of ``file``; None if it shows no trace of a ZIP."""
     size = file.seek(0, os.SEEK_END)
-    candidates = [_from_central(file, size), _from_locals(file, size)]
-    judged = [(_faults(file, size, members), members) for members in candidates if members]
+    listed = _from_central(file, size)
+    faults = _faults(file, size, listed) if listed else []
+    if listed and not faults:
+        return _layout(listed, faults)
+    scanned = _from_locals(file, size)
+    judged = [(faults, listed)] if listed else []
+    if scanned:
+        judged.append((_faults(file, size, scanned), scanned))
     if not judged:
         return None
-    judged.sort(key=lambda pair: len(pair[0]))
+    # The explanation of more headers wins; the directory's where both explain as many.
+    judged.sort(key=lambda pair: _explained(*pair), reverse=True)
     best, members = judged[0]
     faults = list(best)
-    for others, _ in judged[1:]:
+    for others, other_members in judged[1:]:
         # Two equally good explanations: name what either names.
-        if len(others) == len(best):
+        if _explained(others, other_members) == _explained(best, members):
             faults += [fault for fault in others if fault not in faults]
-    foreign = _is_foreign(best, members)
-    starts = tuple(
-        place + len(local_header(member)) for member, place in zip(members, offsets(members))
-    )
+    return _layout(members, faults, foreign=_is_foreign(best, members))
+
+
+def _layout(members: List[Member], faults: List[Fault], *, foreign: bool = False) -> Layout:
+    starts = tuple(place + local_length(member) for member, place in zip(members, offsets(members)))
     return Layout(tuple(members), starts, tuple(faults), foreign)
+
+
+def _explained(faults: Sequence[Fault], members: Sequence[Member]) -> int:
+    """How many headers are as the format prescribes for these ``members``."""
+    return 2 * len(members) - sum(fault.part in ("local", "central") for fault in faults)
 
 
 def _is_foreign(faults: Sequence[Fault], members: Sequence[Member]) -> bool:
@@ -103,7 +117,7 @@ def _faults(file: BinaryIO, size: int, members: Sequence[Member]) -> List[Fault]
             last = number == len(names)
             faults.append(Fault("" if last else names[number], "end" if last else "central"))
         place += len(record)
-    if total_size(members) != size:
+    if place != size:
         faults.append(Fault("", "length"))
     return faults
 
@@ -121,10 +135,9 @@ def _from_locals(file: BinaryIO, size: int) -> List[Member]:
         extra = tail[name_length:]
         if length == _MAX_32 and len(extra) >= 20:
             length = struct.unpack("<Q", extra[4:12])[0]
-        member = _member(tail[:name_length], length, crc)
         if place + length > size:
             break
-        members.append(member)
+        members.append(_member(tail[:name_length], length, crc))
         place += 30 + name_length + extra_length + length
     return members
 
@@ -142,10 +155,9 @@ def _from_central(file: BinaryIO, size: int) -> List[Member]:
         extra = tail[name_length:]
         if length == _MAX_32 and len(extra) >= 12:
             length = struct.unpack("<Q", extra[4:12])[0]
-        member = _member(tail[:name_length], length, crc)
-        if length > size:
+        if length > _MAX_SIZE:
             break
-        members.append(member)
+        members.append(_member(tail[:name_length], length, crc))
         place += 46 + name_length + extra_length + comment_length
     return members
 

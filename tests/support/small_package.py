@@ -148,7 +148,7 @@ class Device:
     def write(self, kind, anchor=None, **act):
         seq = len(self.lines)
         line = build_line(
-            [{"type": kind, "salt": "%032x" % seq, **act}],
+            [{"type": kind, "salt": f"{seq:032x}", **act}],
             device=self.id,
             epoch=self.epoch,
             seq=seq,
@@ -260,8 +260,11 @@ def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=
     )
 
 
-def build_small_package(*, reviewer="person-reviewer"):
-    """Two devices, three items (one discarded, its bytes absent), another case's lines between."""
+def build_small_package(*, reviewer="person-reviewer", more_acts=()):
+    """Two devices, three items (one discarded, its bytes absent), another case's lines between.
+
+    ``more_acts`` are (type, fields) that the first device signs at the end.
+    """
     ledger = Ledger()
     first, second = Device("device 1", ledger), Device("device 2", ledger)
     first.push()
@@ -302,6 +305,8 @@ def build_small_package(*, reviewer="person-reviewer"):
             {"device": second.id, "epoch": second.epoch, "seq": 1, "head": second.lines[1].digest}
         ],
     )
+    for kind, fields in more_acts:
+        first.write(kind, **fields)
     first.push()
     second.push()
     ledger.stamp()
