@@ -13,8 +13,6 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
-from sync.evidence.checkpoint import Checkpoint as TreeHead
-from sync.evidence.checkpoint import format_checkpoint
 
 from server.failures import LedgerBehind, NotFound
 from server.models.ledger import (
@@ -28,6 +26,8 @@ from server.models.ledger import (
 )
 from server.signing import NoteSigner
 from sync.evidence import canonical, merkle
+from sync.evidence.checkpoint import Checkpoint as TreeHead
+from sync.evidence.checkpoint import format_checkpoint
 
 EVENT_VERSION = 1
 _SALT_BYTES = 32
