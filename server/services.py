@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from media.store import S3Store, Store
+from media.s3 import S3Store
+from media.store import Store
 from server import clock
 from server.settings import Settings
 from server.signing import NoteSigner, load_signer

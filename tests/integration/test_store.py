@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from media.s3 import S3Store
 from media.store import (
     AlreadyThere,
     DeletionRefused,
@@ -13,7 +14,6 @@ from media.store import (
     ObjectDiffers,
     ObjectMissing,
     S3Source,
-    S3Store,
     StoreUnavailable,
     Written,
     long_key,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_smorest import Api
 
-from media.store import S3Store, Store
-from server import clock, errors, services
+from media.s3 import S3Store
+from media.store import Store
+from server import clock, errors, jobs, services
 from server import db as database
 from server.api import uploads as uploads_api
 from server.db import db, reading, transaction
@@ -66,6 +67,7 @@ def upload_app(settings: Settings, store: Store | None = None, now_ms=clock.now_
             now_ms=now_ms,
         ),
     )
+    jobs.install(app, settings)
     Api(app).register_blueprint(uploads_api.bp)
     errors.register(app)
     return app
