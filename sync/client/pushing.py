@@ -7,7 +7,15 @@ from typing import assert_never
 from sync.client.answers import Limits, Pushed
 from sync.client.api import Api
 from sync.client.errors import ReceiptInvalid, ServerRefused, ServerUnavailable, Unreachable
-from sync.client.outbox import KEPT, SAFE, KeptLine, Outbox
+from sync.client.outbox import (
+    KEPT,
+    M_KEPT,
+    M_SAFE,
+    M_UPLOADED,
+    SAFE,
+    KeptLine,
+    Outbox,
+)
 from sync.client.trust import Enrolment, read_receipt
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.receipt import Receipt
@@ -109,12 +117,29 @@ class Pusher:
     def _start(self, epoch: str) -> int:
         """The first line without receipt, or an earlier one if the server fell behind."""
         head = self._api.journal_head(self._enrolment.device, epoch)
-        first = self._outbox.first_unsafe(epoch)
         total = self._outbox.head(epoch).next_seq
         own = self._outbox.digest_at(epoch, head.next_seq - 1) if head.next_seq else None
         if head.next_seq < total and (head.next_seq == 0 or own == head.head):
-            return head.next_seq if first is None else min(first, head.next_seq)
+            self._doubt(epoch, head.next_seq)
+        first = self._outbox.first_unsafe(epoch)
         return total if first is None else first
+
+    def _doubt(self, epoch: str, seq: int) -> None:
+        """Count lines from ``seq`` on as unsent: a server restored from a backup lost them.
+
+        Their receipts stay, and prove that it once had them.
+        """
+        with self._outbox.transaction() as db:
+            db.execute(
+                "UPDATE medium SET state = ?, upload = '' WHERE state IN (?, ?) AND sha256 IN"
+                " (SELECT item.sha256 FROM item JOIN line ON line.digest = item.line"
+                "  WHERE line.epoch = ? AND line.seq >= ? AND line.state = ?)",
+                (M_KEPT, M_SAFE, M_UPLOADED, epoch, seq, SAFE),
+            )
+            db.execute(
+                "UPDATE line SET state = ? WHERE epoch = ? AND seq >= ? AND state = ?",
+                (KEPT, epoch, seq, SAFE),
+            )
 
     def _batch(self, epoch: str, seq: int) -> list[KeptLine]:
         batch: list[KeptLine] = []

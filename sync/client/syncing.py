@@ -210,7 +210,8 @@ class Synchroniser:
             self._watch.see(note)
         except LedgerForked as error:
             # Evidence still goes out: a second copy elsewhere harms nobody, silence might.
-            report.problems.append(error)
+            if error.alarm not in {getattr(known, "alarm", None) for known in report.problems}:
+                report.problems.append(error)
 
     def _attempt(self, report: SyncReport, step: Callable[[], None]) -> None:
         try:

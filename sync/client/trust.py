@@ -17,6 +17,7 @@ from sync.client.errors import (
 from sync.client.folder import DeviceFolder
 from sync.client.outbox import Outbox
 from sync.evidence.checkpoint import Checkpoint, parse_checkpoint
+from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SyncError
 from sync.evidence.line import Anchor
 from sync.evidence.merkle import ProofInvalid, verify_consistency
@@ -130,13 +131,11 @@ class LedgerWatch:
             self._outbox.remember_checkpoint(note, anchor_of(new))
 
     def _alarm(self, kept: str, got: str, path: list[bytes], reason: str) -> str:
-        """Keep both notes: together they prove the fork to anyone."""
+        """Keep both notes, once: together they prove the fork to anyone."""
         size = parse_checkpoint(parse_note(got).text).size
-        target = self._folder.alarms / f"ledger-{size}.json"
-        number = 1
-        while target.exists():
-            number += 1
-            target = self._folder.alarms / f"ledger-{size}-{number}.json"
+        digest = sha256_hex((kept + got).encode())
+        target = self._folder.alarms / f"ledger-{size}-{digest[:12]}.json"
         proof = {"kept": kept, "got": got, "path": [p.hex() for p in path], "reason": reason}
-        target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
+        if not target.exists():
+            target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
         return target.name

@@ -1,6 +1,8 @@
 """The real application on a socket, a bad network before it, and devices that go through it."""
 
+import shutil
 import threading
+from contextlib import contextmanager
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -18,17 +20,29 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-@pytest.fixture
-def world(make_database, tmp_path, s3):
+@pytest.fixture(scope="module")
+def world(sqlite_template, tmp_path_factory, s3):
     """An installed application with its store; documents for devices are published."""
-    world = make_world(make_database("sqlite"), tmp_path / "var", s3)
-    _publish(world)
-    return world
+    return furnished_world(sqlite_template, tmp_path_factory.mktemp("world"), s3)
+
+
+@pytest.fixture(scope="module")
+def _way(world):
+    with served(world) as network:
+        yield network
 
 
 @pytest.fixture
-def network(world):
+def network(_way):
     """The way to the application; it behaves until a test says otherwise."""
+    _way.calm()
+    _way.seen.clear()
+    return _way
+
+
+@contextmanager
+def served(world):
+    """The application on a socket behind a bad network."""
     server = make_server("127.0.0.1", 0, world.app, threaded=True, request_handler=_Quiet)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -36,6 +50,14 @@ def network(world):
         yield network
     server.shutdown()
     server.server_close()
+
+
+def furnished_world(template, folder, s3):
+    """A world on a copy of the database ``template``."""
+    shutil.copyfile(template, folder / "world.sqlite")
+    world = make_world(f"sqlite:///{folder / 'world.sqlite'}", folder / "var", s3)
+    _publish(world)
+    return world
 
 
 @pytest.fixture
