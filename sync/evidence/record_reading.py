@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, List, Tuple, TypeVar
 
 from . import canonical
@@ -35,6 +36,11 @@ from .records import (
 )
 
 _T = TypeVar("_T")
+_BEFORE_EVENT = b'{"event":'
+_INCLUSION = re.compile(
+    rb'\A\{"index":(0|[1-9][0-9]{0,14}),"leaf":"([0-9a-f]{64})",'
+    rb'"path":\[((?:"[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)?)\]\}\Z'
+)
 _ITEM_TEXTS = (
     "item",
     "sha256",
@@ -72,7 +78,7 @@ def parse_custody_event(line: bytes) -> CustodyEvent:
     Raises:
         PackageMalformed.
     """
-    return _strictly(CUSTODY, lambda: _custody(canonical.loads(line)))
+    return _strictly(CUSTODY, lambda: _custody(line))
 
 
 def parse_inclusion(line: bytes) -> InclusionRecord:
@@ -82,13 +88,16 @@ def parse_inclusion(line: bytes) -> InclusionRecord:
         PackageMalformed.
     """
 
-    def read() -> InclusionRecord:
-        value = _fields(canonical.loads(line), index=int, leaf=str, path=list)
-        return InclusionRecord(
-            _natural(value["index"]), from_hex(value["leaf"], size=32), _path(value["path"])
-        )
-
-    return _strictly(INCLUSION, read)
+    # There is one for each of very many leaves: one look at its only spelling, not three.
+    match = _INCLUSION.match(line)
+    if not match:
+        raise PackageMalformed(INCLUSION, "exactly index, leaf and path")
+    path = bytes.fromhex(match.group(3).decode("ascii").replace('"', "").replace(",", ""))
+    return InclusionRecord(
+        int(match.group(1)),
+        bytes.fromhex(match.group(2).decode("ascii")),
+        tuple(path[start : start + 32] for start in range(0, len(path), 32)),
+    )
 
 
 def parse_consistency(line: bytes) -> ConsistencyRecord:
@@ -241,15 +250,14 @@ def _keys(value: Any) -> Keys:
     return Keys(tuple(devices), value["ledger"], value["receipt"])
 
 
-def _custody(value: Any) -> CustodyEvent:
-    value = _fields(value, event=dict, generation=int, index=int, salt=str)
+def _custody(line: bytes) -> CustodyEvent:
+    value = _fields(canonical.loads(line), event=dict, generation=int, index=int, salt=str)
     _fields(value["event"], v=int, kind=str, at_ms=int, actor=dict, subject=dict, snapshot=dict)
-    return CustodyEvent(
-        _natural(value["generation"]),
-        _natural(value["index"]),
-        from_hex(value["salt"], size=32),
-        canonical.dumps(value["event"]),
-    )
+    salt = from_hex(value["salt"], size=32)
+    place = _natural(value["generation"]), _natural(value["index"])
+    # The line is canonical, so the event's own bytes are what stands between these two.
+    around = len(CustodyEvent(*place, salt, b"").to_bytes()) - len(_BEFORE_EVENT)
+    return CustodyEvent(*place, salt, line[len(_BEFORE_EVENT) : len(line) - around])
 
 
 def _fields(value: Any, **kinds: type) -> Object:

@@ -6,6 +6,7 @@ defect is named by the device, epoch and seq that it concerns.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -105,10 +106,15 @@ def _kept(line: Line) -> KeptLine:
         key_id=line.key_id,
         anchor=header.anchor,
         t=header.t,
-        act=line.act,
+        act=_act(line),
         header_bytes=line.header_bytes,
         signature=line.signature,
     )
+
+
+def _act(line: Line) -> Optional[Dict[str, Any]]:
+    # Parsing the line has found its parts canonical; once is enough for thousands.
+    return json.loads(line.parts[0].decode("utf-8")) if 0 in line.parts else None
 
 
 def _name_repeated(book: Book, name: ChainName, lines: Iterable[KeptLine]) -> List[KeptLine]:
