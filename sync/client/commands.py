@@ -10,7 +10,6 @@ import click
 from sync.client.console import DONE, FAILED, UNSENT, Console, both
 from sync.client.device import Device
 from sync.client.enrolling import normalised
-from sync.client.errors import FolderBusy
 from sync.client.sessions import Method
 from sync.client.status import Status, Trouble, read_status
 from sync.client.syncing import SyncReport
@@ -92,12 +91,7 @@ def sync(ctx: click.Context) -> None:
 @click.pass_context
 def status(ctx: click.Context) -> None:
     console = ctx.ensure_object(Console)
-    # Opening once tidies up after a crash; whoever works in the folder has done so already.
-    try:
-        with console.device() as device:
-            state = device.status()
-    except FolderBusy:
-        state = read_status(console.folder)
+    state = read_status(console.folder)
     _tell_status(console, state)
     ctx.exit(DONE if state.clear else UNSENT)
 

@@ -13,6 +13,7 @@ import click
 from sync.catalogue import has, text
 from sync.client.device import Device
 from sync.client.errors import NotEnrolled, sentence
+from sync.client.folder import DeviceFolder
 from sync.errors import SyncError
 
 #: Exit codes (docs/client.md §3); 2 is click's own for wrong usage.
@@ -34,9 +35,11 @@ class Console:
         Raises:
             NotEnrolled.
         """
+        # Only enrolling makes a folder: a mistyped one would look like an empty device.
+        if not DeviceFolder(self.folder).database.exists():
+            raise NotEnrolled(str(self.folder))
         with Device.open(self.folder) as device:
-            if device.enrolment is None:
-                raise NotEnrolled(str(self.folder))
+            device.need_enrolment()
             yield device
 
     def tell(self, key: str, value: Any = None, **more: object) -> None:
