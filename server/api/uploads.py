@@ -27,6 +27,7 @@ from media.upload import (
     read_metadata,
     read_number,
 )
+from server import jobs
 from server.api.auth import BEARER, calling_device, require_device
 from server.api.schemas import Body, digest_field
 from server.api.upload_body import body_of
@@ -139,6 +140,7 @@ def create_upload() -> Response:
         answer = _ended(error)
         answer.headers["Location"] = location
         return answer
+    _wake_checker(state)
     answer = _progress(state, HTTPStatus.CREATED)
     answer.headers["Location"] = location
     return answer
@@ -201,7 +203,14 @@ def _append(upload_id: str) -> Response:
     uploads.check_mine(desk(), upload_id, organization_id=calling_device().organization_id)
     body = body_of(request)
     state = uploads.receive(desk(), upload_id, body, given=given, checksum=checksum)
+    _wake_checker(state)
     return _progress(state, HTTPStatus.NO_CONTENT)
+
+
+def _wake_checker(state: UploadState) -> None:
+    """Have stored bytes checked at once instead of at the next round."""
+    if state.status == "stored":
+        jobs.wake(jobs.CHECK_MEDIA)
 
 
 def _give_up(upload_id: str) -> Response:

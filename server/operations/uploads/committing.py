@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from media.errors import MediaError
 from media.hashing import RunningDigest
 from media.store import MultipartGone, ObjectMissing, StoreUnavailable
 from media.upload import DEAD_AFTER_MS, in_one_piece
@@ -21,6 +22,7 @@ from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
 from server.operations.uploads.desk import (
     Desk,
+    Fenced,
     UploadState,
     beat_age_ms,
     change,
@@ -111,7 +113,11 @@ def finish_interrupted_commits(desk: Desk) -> list[str]:
             if (age := beat_age_ms(session, row.owner)) is None or age > DEAD_AFTER_MS
         ]
     for upload_id in orphaned:
-        finish_commit(desk, upload_id)
+        try:
+            finish_commit(desk, upload_id)
+        except (MediaError, Fenced):
+            # One that cannot be finished now must not hold up the others.
+            _log.exception("upload_commit_unfinished upload=%s", upload_id)
     return orphaned
 
 
@@ -177,6 +183,8 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
     """Write down that the object is there, once, with its ledger event last."""
     now_ms = desk.now_ms()
     genuine = state.found_sha256 == state.sha256
+    # The ledger's head before any row: the order of locks that every writer keeps.
+    ledger.lock_head(session)
     result = session.execute(
         update(Upload)
         # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
