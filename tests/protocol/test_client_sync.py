@@ -2,9 +2,15 @@
 
 import contextlib
 import hashlib
+import json
 import os
+import random
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +31,7 @@ from tests.protocol.conftest import furnished_world, served
 from tests.support.badnet import Fault
 from tests.support.fieldkit import TEMPLATE, HandClock, lines_of, write
 
+_ROOT = Path(__file__).resolve().parents[2]
 LOSSES = (Fault.REQUEST_LOST, Fault.REQUEST_CUT, Fault.REPLY_LOST, Fault.REPLY_CUT, Fault.TWICE)
 
 
@@ -129,8 +136,16 @@ def test_a_network_that_fails_one_request_in_four_only_takes_longer(
     assert_all_arrived(world, device, inspection, photos=8)
 
 
-@pytest.mark.parametrize("fault", [Fault.PORTAL, Fault.REDIRECT])
-@pytest.mark.parametrize("path", ["/hello", "/journal/", "/lacking", "/uploads", "/feed"])
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [
+        (Fault.REDIRECT, "/hello"),
+        *(
+            (Fault.PORTAL, path)
+            for path in ("/hello", "/journal/", "/lacking", "/uploads", "/feed")
+        ),
+    ],
+)
 def test_a_captive_portal_is_never_taken_for_the_server(device, patrol, network, fault, path):
     patrol(device)
     network.plan = lambda _method, got: fault if path in got else Fault.NONE
@@ -332,6 +347,55 @@ def copy_database(source, target):
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
+
+
+def test_a_sync_that_is_killed_again_and_again_goes_on_where_it_was(
+    world, device, patrol, network, tmp_path
+):
+    inspection = patrol(device, photos=12)
+    device.close()
+    command = [
+        sys.executable,
+        "-m",
+        "sync.client",
+        "--device",
+        tmp_path / "first",
+        "--json",
+        "sync",
+    ]
+    moments = random.Random(5)
+
+    for _ in range(4):
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL)
+        # Counted from the first request, so that every kill strikes in mid-sync.
+        seen = len(network.seen)
+        while len(network.seen) == seen and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.8))
+        process.kill()
+        process.wait()
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["complete"]
+    with Device.open(tmp_path / "first", clock=HandClock(world.now_ms)) as device:
+        assert_all_arrived(world, device, inspection, photos=12)
+
+
+def test_enrolling_and_syncing_over_the_command_line(world, network, tmp_path):
+    liuhen = [sys.executable, "-m", "sync.client", "--device", tmp_path / "new", "--json"]
+
+    enrolled = subprocess.run(
+        [*liuhen, "enrol", "--server", network.url, "--code", world.code(), "--name", "采集站"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    synced = subprocess.run([*liuhen, "sync"], cwd=_ROOT, capture_output=True, text=True)
+
+    assert json.loads(enrolled.stdout)["officers"] == 2
+    assert (enrolled.returncode, synced.returncode) == (0, 0)
+    assert json.loads(synced.stdout)["lines_safe"] == 2
 
 
 def test_a_wrong_code_enrols_nothing_and_another_one_works(world, network, tmp_path):
