@@ -108,6 +108,11 @@ def storage_yard(draw: ImageDraw.ImageDraw) -> None:
         draw.ellipse((x, 270, x + 130, 310), fill=(70, 110, 160), outline=(30, 40, 60), width=4)
 
 
+def nothing(draw: ImageDraw.ImageDraw) -> None:
+    """The inside of a pocket."""
+    draw.rectangle((0, 0, 960, 720), fill=(24, 22, 22))
+
+
 def paint(scene: Scene, caption: str) -> Image.Image:
     """The scene with the words 演示照片 and an ASCII ``caption`` across it."""
     image = Image.new("RGB", SIZE)
