@@ -7,29 +7,19 @@ says nothing when a body ends early. Elsewhere ``wsgi.input`` is read in small s
 
 import socket
 import threading
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request
 from gunicorn.http.body import Body as GunicornBody  # type: ignore[import-untyped]  # no types
 from gunicorn.http.body import LengthReader
 from werkzeug.exceptions import ClientDisconnected
 
+from server.operations.uploads import Body
+
 _STEP = 64 << 10
 
 
-class UploadBody(Protocol):
-    """See ``server.operations.uploads.Body``; ``unread`` bytes are still on the connection."""
-
-    expected: int | None
-
-    @property
-    def unread(self) -> bool: ...
-    def read_into(self, view: memoryview) -> int: ...
-    def interrupt(self) -> None: ...
-    def finish(self) -> None: ...
-
-
-def body_of(request: Request) -> UploadBody:
+def body_of(request: Request) -> Body:
     """The body of ``request``, read in the best way its server offers."""
     connection = request.environ.get("gunicorn.socket")
     source = request.environ.get("wsgi.input")
@@ -52,10 +42,6 @@ class _Interruptible:
         self._left = expected
         self._finished = False
         self._lock = threading.Lock()
-
-    @property
-    def unread(self) -> bool:
-        return self._left is None or self._left > 0
 
     def interrupt(self) -> None:
         with self._lock:

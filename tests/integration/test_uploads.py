@@ -487,6 +487,38 @@ def test_a_commit_interrupted_at_the_store_is_finished_by_the_sweeper(
     assert len(bureau.events("verify")) == 1
 
 
+def test_a_commit_that_cannot_be_finished_holds_up_no_other(bureau, store, monkeypatch):
+    bury(monkeypatch)
+    paths = [bureau.create(data) for data in (b"first", b"second")]
+
+    def kill(done, key):
+        raise Killed
+
+    store.after = kill
+    for path, data in zip(paths, (b"first", b"second"), strict=True):
+        with pytest.raises(Killed):
+            bureau.patch(path, data, 0)
+    store.after = lambda act, key: None
+    died(bureau)
+    monkeypatch.setattr(store, "head", failing_for(store.head, media_key(digest(b"first"))))
+    with bureau.app.app_context():
+        uploads.finish_interrupted_commits(desk(bureau))
+
+    assert bureau.row(MediaObject, digest(b"second"))["status"] == "stored"
+    assert bureau.row(MediaObject, digest(b"first"))["status"] == "committing"
+
+
+def failing_for(ask, key):
+    """``ask`` of a store that cannot answer about ``key``."""
+
+    def asked(wanted):
+        if wanted == key:
+            raise StoreUnavailable(key)
+        return ask(wanted)
+
+    return asked
+
+
 def bury(monkeypatch):
     """A killed process releases nothing."""
     monkeypatch.setattr("server.operations.uploads.writing._Writer._release", lambda self: None)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from media.store import StoreUnavailable, long_key
-from media.upload import Metadata, TooLarge, UploadGone, check_open, in_one_piece
+from media.upload import Metadata, TooLarge, UploadBusy, UploadGone, check_open, in_one_piece
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
@@ -211,7 +211,10 @@ def _among(
 
 
 def _end_if_due(desk: Desk, upload_id: str) -> bool:
-    state = vacate(desk, upload_id)
+    try:
+        state = vacate(desk, upload_id)
+    except (UploadBusy, StoreUnavailable):
+        return False
     if state.status != "open" or state.expires_at_ms >= desk.now_ms():
         return False
     return _end(desk, state, status="expired")
