@@ -59,24 +59,24 @@ def check_case(
     _check_findings(book, source, index)
 
 
-def _announcements(journal: Journal) -> Dict[str, Announcement]:
-    """The disclosed lines that announce a file, by item."""
-    found: Dict[str, Announcement] = {}
-    for chain in journal.chains.values():
+def _announcements(journal: Journal) -> Dict[str, List[Announcement]]:
+    """The disclosed lines that announce a file, by item; a branch may repeat its main chain."""
+    found: Dict[str, List[Announcement]] = {}
+    for _, chain in sorted(journal.chains.items(), key=lambda pair: pair[0].branch):
         for line, act in disclosed(chain):
             if act["type"] in acts.MEDIA_ACTS:
-                # A branch may repeat an item of the main chain; the main chain comes first.
-                found.setdefault(str(act.get("item")), (chain, line, act))
+                found.setdefault(str(act.get("item")), []).append((chain, line, act))
     return found
 
 
 def _check_announced(
-    book: Book, index: CaseIndex, announcements: Mapping[str, Announcement]
+    book: Book, index: CaseIndex, announcements: Mapping[str, List[Announcement]]
 ) -> None:
     items = {item.item: item for item in index.items}
     if len(items) != len(index.items):
         book.failed("case.item_twice", file=INDEX)
-    for name, (chain, line, act) in announcements.items():
+    for name, found in announcements.items():
+        chain, line, act = found[0]
         if name not in items:
             book.failed(
                 "case.item_left_out",
@@ -86,10 +86,11 @@ def _check_announced(
             )
     for item in index.items:
         announced = announcements.get(item.item)
-        if announced is None:
+        if not announced:
             book.failed("case.item_without_line", file=INDEX, item=item.item)
             continue
-        chain, line, act = announced
+        here = [a for a in announced if (a[0].name, a[1].seq) == (item.line.chain, item.line.seq)]
+        chain, line, act = (here or announced)[0]
         if (item.sha256, item.size) != (act.get("sha256"), act.get("size")):
             book.failed("case.item_differs", **chain.place(line.seq), item=item.item)
         if (item.line.chain, item.line.seq) != (chain.name, line.seq):

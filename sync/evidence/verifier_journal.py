@@ -63,6 +63,7 @@ def check_journal(
     _check_keys(book, chains, trust, ledger)
     _check_signatures(book, chains, trust, signatures)
     _check_openings(book, chains)
+    _name_after_revocation(book, chains, ledger, ingests)
     proved = _check_anchors(book, source, chains, trust)
     return Journal(chains, ingests, proved)
 
@@ -234,6 +235,23 @@ def _check_openings(book: Book, chains: Mapping[ChainName, Chain]) -> None:
         before = first.act.get("before")
         if isinstance(before, dict):
             _check_epoch_before(book, chains, chain, before)
+
+
+def _name_after_revocation(
+    book: Book,
+    chains: Mapping[ChainName, Chain],
+    ledger: Ledger,
+    ingests: Mapping[Place, ProvedEvent],
+) -> None:
+    """Lines that came in after their key was revoked are kept, and doubtful."""
+    revoked: Dict[str, int] = {}
+    for event in ledger.of_kind("revoke"):
+        revoked.setdefault(str(event.body["subject"].get("key_id")), event.index)
+    for name, chain in chains.items():
+        for seq, line in chain.lines.items():
+            ingest = ingests.get((name, seq))
+            if ingest and line.key_id in revoked and ingest.index > revoked[line.key_id]:
+                book.not_checked("journal.after_revocation", **chain.place(seq))
 
 
 def _names_its_key(opening: KeptLine) -> bool:

@@ -61,9 +61,10 @@ class ZipSource:
             for member, start in zip(layout.members, layout.starts)
         }
         self.names: Tuple[str, ...] = tuple(dict.fromkeys(m.name for m in layout.members))
-        if self.foreign:
-            with zipfile.ZipFile(path) as archive:
-                listed = [info.filename for info in archive.infolist() if not info.is_dir()]
+        # Opened once, since opening reads the whole directory; threads may share it.
+        self._archive = zipfile.ZipFile(path) if self.foreign else None
+        if self._archive:
+            listed = [info.filename for info in self._archive.infolist() if not info.is_dir()]
             self.names = tuple(dict.fromkeys(listed))
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -73,8 +74,8 @@ class ZipSource:
             EntryUnreadable.
         """
         try:
-            if self.foreign:
-                with zipfile.ZipFile(self.path) as archive, archive.open(name) as entry:
+            if self._archive:
+                with self._archive.open(name) as entry:
                     yield from iter(lambda: entry.read(_CHUNK), b"")
             else:
                 start, size, _ = self._places[name]

@@ -121,6 +121,7 @@ class Device:
         self.key_id = key_id_of(self.spki)
         self.ledger = ledger
         self.lines = []
+        self.branches = []
         self.ingests = {}
         self.receipts = []
         self.enrolled_index = ledger.append(
@@ -146,20 +147,42 @@ class Device:
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
     def write(self, kind, anchor=None, **act):
-        seq = len(self.lines)
-        line = build_line(
+        line = self.build(self.lines, kind, anchor, act)
+        self.lines.append(line)
+        return line
+
+    def fork(self, kind, **act):
+        """Sign another line for the place of the newest one."""
+        line = self.build(self.lines[:-1], kind, None, act)
+        self.branches.append(line)
+        subject = {"device": self.id, "epoch": self.epoch, "branch": line.digest}
+        self.ledger.append(
+            "branch",
+            actor={"device": self.id},
+            subject={**subject, "seq": line.header.seq, "digest": line.digest},
+        )
+        return line
+
+    def build(self, before, kind, anchor, act):
+        seq = len(before)
+        return build_line(
             [{"type": kind, "salt": f"{seq:032x}", **act}],
             device=self.id,
             epoch=self.epoch,
             seq=seq,
-            prev=self.lines[-1].digest if self.lines else GENESIS,
+            prev=before[-1].digest if before else GENESIS,
             t=DeviceTime(START_MS + seq, seq, "boot", 480),
             key_id=self.key_id,
             sign=self.sign,
             anchor=anchor,
         )
-        self.lines.append(line)
-        return line
+
+    def revoke(self):
+        self.ledger.append(
+            "revoke",
+            actor={"person": "admin"},
+            subject={"device": self.id, "key_id": self.key_id},
+        )
 
     def push(self):
         """Hand all new lines over to the ledger and keep the receipt."""
@@ -344,13 +367,15 @@ def build_small_package(*, reviewer="person-reviewer", more_acts=()):
     return finish(ledger, [first, second], items, [photo, recording], withheld)
 
 
-def build_tiny_package():
+def build_tiny_package(*, before_push=lambda device: None, after_push=lambda device: None):
     """One device, one photo: small enough to try every byte."""
     ledger = Ledger()
     device = Device("device", ledger)
     photo = b"photo"
     line = capture(device, photo, title="photo")
+    before_push(device)
     device.push()
+    after_push(device)
     item = index_item(
         device,
         line,
@@ -370,7 +395,14 @@ def finish(ledger, devices, items, originals, withheld):
         origin=ORIGIN,
         generation=1,
         ledger_size=size,
-        chains=tuple(ChainHead(d.chain, len(d.lines), d.head) for d in devices),
+        chains=(
+            *(ChainHead(d.chain, len(d.lines), d.head) for d in devices),
+            *(
+                ChainHead(branch_of(line), line.header.seq + 1, line.digest)
+                for d in devices
+                for line in d.branches
+            ),
+        ),
         items=items,
         officers=(
             IndexOfficer("officer-1", "person-1", "甲", "001"),
@@ -420,6 +452,9 @@ def finish(ledger, devices, items, originals, withheld):
         digest = hashlib.sha256(content).hexdigest()
         files[package.original_path(digest, "image/jpeg")] = content
     for device in devices:
+        for line in device.branches:
+            path = package.journal_path(branch_of(line))
+            files[path] = ndjson([line.to_package_bytes([0])])
         files[package.journal_path(device.chain)] = ndjson(
             line.to_package_bytes([] if (device.id, line.header.seq) in withheld else [0])
             for line in device.lines
@@ -435,6 +470,10 @@ def finish(ledger, devices, items, originals, withheld):
     statement = next(file for file in packed if file.path == package.STATEMENT)
     small.note = b"".join(statement.chunks()).decode()
     return small
+
+
+def branch_of(line):
+    return ChainName(line.header.device, line.header.epoch, line.digest)
 
 
 def _is_elsewhere(line):

@@ -497,6 +497,63 @@ def test_a_history_that_a_device_had_seen_otherwise_is_named(small, check):
     }
 
 
+def test_a_fork_of_the_device_is_reported_and_proves_no_order(check):
+    tiny = build_tiny_package(after_push=lambda device: device.fork("note.added", text="other"))
+
+    result = check(tiny.pack())
+
+    assert result.verdict is Verdict.PASS
+    [fork] = [claim for claim in result.claims if claim.code == "journal.forked"]
+    assert (fork.verdict, fork.values["seq"]) == (Verdict.NOT_CHECKED, 1)
+
+
+def test_a_branch_that_begins_elsewhere_than_its_name_says_is_named(check):
+    tiny = build_tiny_package(after_push=lambda device: device.fork("note.added", text="other"))
+    [path] = [name for name in tiny.files if name.endswith(".ndjson") and name.count(".") == 2]
+    files = {**tiny.files, path.replace(path.split(".")[1], "0" * 64): tiny.files[path]}
+    del files[path]
+
+    result = check(tiny.pack_signed(files))
+
+    assert {"journal.branch_name", "journal.chain_missing"} <= codes(result)
+
+
+def test_lines_that_came_in_after_the_key_was_revoked_are_reported(check):
+    result = check(build_tiny_package(before_push=lambda device: device.revoke()).pack())
+
+    late = [claim for claim in result.claims if claim.code == "journal.after_revocation"]
+    assert result.verdict is Verdict.PASS
+    assert [claim.values["seq"] for claim in late] == [0, 1]
+
+
+def test_a_journal_that_another_device_had_seen_otherwise_is_named(check):
+    peer = build_small_package().devices[1]
+    more = ("peer.head", {"device": peer.id, "epoch": peer.epoch, "seq": 0, "head": "0" * 64})
+
+    result = check(build_small_package(more_acts=[more]).pack())
+
+    assert codes(result) == {"case.peer_differs"}
+
+
+def test_an_epoch_before_that_is_not_enclosed_is_reported(check):
+    small = build_small_package()
+    before = {"epoch": "f" * 32, "seq": 4, "head": "0" * 64}
+    device = small.devices[0]
+    opening = device.build([], "epoch.opened", None, {**device.lines[0].act, "before": before})
+    result = check(
+        small.pack_signed(
+            with_lines(
+                small,
+                package.journal_path(device.chain),
+                lambda lines: [opening.to_package_bytes([0]) + b"\n", *lines[1:]],
+            )
+        )
+    )
+
+    assert "journal.epoch_before_absent" in codes(result, Verdict.NOT_CHECKED)
+    assert {"journal.unlinked", "journal.changed_since"} <= codes(result)
+
+
 def test_a_receipt_changed_is_named(small, check):
     files = with_lines(
         small,
