@@ -1,0 +1,1 @@
+"""Benchmarks: each prints one JSON line with the machine and the versions it ran on."""
