@@ -1,7 +1,6 @@
 """A plainly fictitious bureau: its people, one regulated entity, one approved task, one form."""
 
 import json
-import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from sqlalchemy.orm import Session
 from server.models.inspections import RegulatedEntity, Task, TaskOfficer
 from server.models.people import Organization, User
 from server.operations import feed, ledger, people
-from server.operations.access import hash_password
 
 ORGANIZATION = "示范区生态环境分局"
 DIVISION_CODE = "000000"
@@ -25,7 +23,6 @@ RADIUS_CM = 30_000
 
 _BY = {"server": "demonstration"}
 _DAY_MS = 86_400_000
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _PEOPLE = (
     ("inspector-a", "示例检查员甲", ("officer",)),
     ("inspector-b", "示例检查员乙", ("officer",)),
@@ -121,7 +118,7 @@ def _account(
     now_ms: int,
 ) -> Account:
     person_id = people.create_person(session, name)
-    people.create_user(
+    password = people.create_user(
         session,
         organization_id=organization_id,
         person_id=person_id,
@@ -130,11 +127,9 @@ def _account(
         by=_BY,
         now_ms=now_ms,
     )
-    # Random like a one-time password, but lasting: a demonstration is not to
-    # begin with six changes of password.
-    password = "".join(secrets.choice(_ALPHABET) for _ in range(14))
+    # A demonstration is not to begin with six changes of password.
     user = session.execute(select(User).where(User.username == username)).scalar_one()
-    user.password_hash, user.must_change_password = hash_password(password), False
+    user.must_change_password = False
     return Account(
         username=username,
         password=password,
