@@ -127,6 +127,9 @@ def test_the_first_start_gives_a_one_time_password_and_the_second_finds_all_as_i
     assert second.end(signal.SIGTERM) == 0
     assert secrets_of(folder) == kept
 
+    _, english = refusal("--demo", LIUHEN_DATA=str(folder), LIUHEN_PORT=str(second.port))
+    assert "--demo needs an empty installation" in english
+
 
 def secrets_of(folder):
     lines = (folder / "secrets" / "settings.env").read_text().splitlines()
