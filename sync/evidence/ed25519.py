@@ -7,6 +7,7 @@ points, and no key of small order, under which anyone could sign.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Optional, Tuple
 
 from .p256 import KeyMalformed
@@ -27,13 +28,7 @@ def check_public_key(key: bytes) -> None:
     Raises:
         KeyMalformed: for another length, no canonical point, or a point of small order.
     """
-    point = _decode(key)
-    if point is None:
-        raise KeyMalformed("not an Ed25519 public key")
-    for _ in range(3):
-        point = _add(point, point)
-    if _equal(point, _IDENTITY):
-        raise KeyMalformed("an Ed25519 key of small order")
+    _usable_point(key)
 
 
 def verify(key: bytes, message: bytes, signature: bytes) -> bool:
@@ -42,9 +37,8 @@ def verify(key: bytes, message: bytes, signature: bytes) -> bool:
     Raises:
         KeyMalformed: as :func:`check_public_key`.
     """
-    check_public_key(key)
-    point, commitment = _decode(key), _decode(signature[:32])
-    if len(signature) != 64 or point is None or commitment is None:
+    point, commitment = _usable_point(key), _decode(signature[:32])
+    if len(signature) != 64 or commitment is None:
         return False
     s = int.from_bytes(signature[32:], "little")
     if s >= _L:
@@ -53,6 +47,19 @@ def verify(key: bytes, message: bytes, signature: bytes) -> bool:
     k = int.from_bytes(challenge, "little") % _L
     # S·B − k·A = R, in one pass over both scalars.
     return _equal(_double_multiply(s, k, _negate(point)), commitment)
+
+
+@lru_cache(maxsize=64)
+def _usable_point(key: bytes) -> _Point:
+    point = _decode(key)
+    if point is None:
+        raise KeyMalformed("not an Ed25519 public key")
+    multiple = point
+    for _ in range(3):
+        multiple = _add(multiple, multiple)
+    if _equal(multiple, _IDENTITY):
+        raise KeyMalformed("an Ed25519 key of small order")
+    return point
 
 
 def _decode(data: bytes) -> Optional[_Point]:
