@@ -66,7 +66,10 @@ class Device(Fieldwork):
         """
         place = DeviceFolder(folder)
         with ExitStack() as stack:
-            place.create()
+            try:
+                place.create()
+            except OSError as error:
+                raise FolderDamaged(str(folder), error.strerror or str(error)) from error
             stack.enter_context(place.locked())
             device = cls(place, clock or SystemClock(), stack)
             device._stack = stack.pop_all()

@@ -14,13 +14,14 @@ from sync.client.errors import (
     CaptivePortal,
     CheckpointInvalid,
     EnrolmentUnclear,
-    LinkError,
     ServerRefused,
+    ServerUnavailable,
     SourceUnreadable,
+    Unreachable,
 )
 from sync.client.folder import DeviceFolder
 from sync.client.keys import DeviceKey, load_key, make_key
-from sync.client.link import Link
+from sync.client.link import TRIES, Link
 from sync.client.outbox import Outbox
 from sync.client.trust import Enrolment, anchor_of, read_checkpoint
 from sync.evidence.encoding import to_b64url
@@ -60,27 +61,36 @@ def enrol(
     key, device = load_key(folder.key), attempt["device"]
     about = {"id": device, "kind": kind, "serial": serial or device, "name": name or device[:8]}
     proof = enrolment_proof(code=typed, device=device, key_id=key.key_id)
+    request = {
+        "code": typed,
+        "device": about,
+        "spki": to_b64url(key.spki),
+        "signature": to_b64url(key.sign(proof)),
+    }
     link = Link(server, clock, authority=folder.authority if folder.authority.exists() else None)
     try:
-        enrolled = Api(link, key).enrol(
-            {
-                "code": typed,
-                "device": about,
-                "spki": to_b64url(key.spki),
-                "signature": to_b64url(key.sign(proof)),
-            }
-        )
-    except ServerRefused as error:
-        if error.problem in _SPENT and attempt["sent"]:
-            raise EnrolmentUnclear from error
-        raise
-    except LinkError:
-        # The request may have arrived although its answer did not.
-        _note_attempt(outbox, {**attempt, "sent": True})
-        raise
+        enrolled = _ask(Api(link, key), request, outbox, attempt)
     finally:
         link.close()
     begin(_pinned(enrolled, server, key, about), key, enrolled.checkpoint)
+
+
+def _ask(api: Api, request: dict[str, Any], outbox: Outbox, attempt: dict[str, Any]) -> Enrolled:
+    """Enrol, again where no answer came, remembering that an earlier try may have arrived."""
+    for failures in range(1, TRIES + 1):
+        try:
+            return api.enrol(request, tries=1)
+        except ServerRefused as error:
+            if error.problem in _SPENT and attempt["sent"]:
+                raise EnrolmentUnclear from error
+            raise
+        except (Unreachable, ServerUnavailable) as error:
+            attempt = {**attempt, "sent": True}
+            _note_attempt(outbox, attempt)
+            if failures == TRIES:
+                raise
+            api.link.wait(failures, error.retry_after)
+    raise AssertionError("unreachable: the loop returns or raises")
 
 
 def normalised(code: str) -> str:

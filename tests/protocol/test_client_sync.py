@@ -410,6 +410,25 @@ def test_a_wrong_code_enrols_nothing_and_another_one_works(world, network, tmp_p
         assert len(device.documents.all("officer")) == 2
 
 
+@pytest.mark.parametrize("fault", [Fault.REQUEST_LOST, Fault.REQUEST_CUT])
+def test_an_enrolment_that_never_arrived_is_tried_again(world, network, tmp_path, fault):
+    network.once(fault, "POST", "/enrolments")
+    with Device.open(tmp_path / "new", clock=HandClock(world.now_ms)) as device:
+        assert device.enrol(server=network.url, code=world.code()).organization_name
+
+
+@pytest.mark.parametrize("fault", [Fault.REPLY_LOST, Fault.REPLY_CUT])
+def test_an_enrolment_whose_one_reply_is_lost_does_not_call_the_code_wrong(
+    world, network, tmp_path, fault
+):
+    network.once(fault, "POST", "/enrolments")
+    with (
+        Device.open(tmp_path / "new", clock=HandClock(world.now_ms)) as device,
+        pytest.raises(EnrolmentUnclear),
+    ):
+        device.enrol(server=network.url, code=world.code())
+
+
 def test_an_enrolment_whose_reply_is_lost_says_that_the_code_is_spent(world, network, tmp_path):
     code = world.code()
     network.plan = lambda method, path: Fault.REPLY_LOST if "enrolments" in path else Fault.NONE
