@@ -10,13 +10,18 @@ from server.models.people import Organization, Person
 from server.models.uploads import MediaObject
 from server.operations import ledger, media_checks, people
 from server.operations.access import hash_password
+from sync.evidence.checkpoint import parse_checkpoint
+from sync.evidence.line import Anchor
+from sync.evidence.note import parse_note
 from tests.support import draw
-from tests.support.simdevice import new_id
+from tests.support.simdevice import MORNING_MS, new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
 
 PASSWORD = "a sentence long enough"
 ROLES = ("officer", "reviewer", "leader", "administrator", "supervisor")
+#: Ten minutes after the server that the device enrolled with was installed.
+CAPTURED_AT_MS = MORNING_MS + 4_200_000
 ITEM_TITLES = ("废水总排口", "在线监测站房", "雨水沟", "误拍地面", "危废暂存间", "现场录像")
 
 
@@ -107,6 +112,9 @@ class Case:
 def make_case(world, pictures=None, recording=None):
     """Two officers' patrol: three photos, one missing, one discarded, a recording, a record."""
     device = world.on_patrol()
+    device.now_ms = CAPTURED_AT_MS
+    head = parse_checkpoint(parse_note(device.enrolled["checkpoint"]).text)
+    device.anchor = Anchor(head.origin, head.size, head.root.hex())
     officer = world.officers[0]
     device.write("clock.compared", server_ms=device.now_ms + 1500, offset_ms=1500, error_ms=40)
     data = [
@@ -150,6 +158,7 @@ def make_case(world, pictures=None, recording=None):
         reason="误触快门，画面为地面",
     )
     device.write("note.added", officer=new_id(), inspection=device.inspection, text="旁注")
+    world.now_ms = CAPTURED_AT_MS + 1_800_000
     assert world.push(device).status_code == 200
     for title in ITEM_TITLES:
         if title != "危废暂存间":
@@ -203,9 +212,9 @@ def path_of(answer):
 
 
 def _picture(number):
-    hour = 9 if number != 2 else 3
+    hour = 10 if number != 2 else 3
     return draw.photo(
-        draw.exif(taken=f"2026:05:04 {hour:02d}:00:0{number}", zone="+08:00"),
+        draw.exif(taken=f"2026:05:04 {hour:02d}:10:0{number}", zone="+08:00"),
         size=(640, 480),
         colour=("teal", "slategray", "peru", "black", "olive")[number],
     )
