@@ -29,6 +29,9 @@ ERASABLE: dict[str, Sequence[str]] = {
     "journal_part": ("device_id", "epoch", "branch", "seq", "number"),
 }
 
+#: Stored objects stay as they are; one that is being committed may still change.
+_STORED = "OLD.status = 'stored'"
+
 
 def statements(dialect: str) -> Iterator[str]:
     """The DDL for ``dialect``, ``sqlite`` or ``postgresql``."""
@@ -61,6 +64,12 @@ def _sqlite() -> Iterator[str]:
             f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
             f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN {refuse} END"
         )
+    refuse = "SELECT RAISE(ABORT, 'media_object is append-only');"
+    for act in ("UPDATE", "DELETE"):
+        yield (
+            f"CREATE TRIGGER media_object_no_{act.lower()} BEFORE {act} ON media_object "
+            f"WHEN {_STORED} BEGIN {refuse} END"
+        )
 
 
 def _postgresql() -> Iterator[str]:
@@ -81,6 +90,11 @@ def _postgresql() -> Iterator[str]:
         yield (
             f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION liuhen_append_only()"
+        )
+    for act in ("UPDATE", "DELETE"):
+        yield (
+            f"CREATE TRIGGER media_object_no_{act.lower()} BEFORE {act} ON media_object "
+            f"FOR EACH ROW WHEN ({_STORED}) EXECUTE FUNCTION liuhen_append_only()"
         )
     for table, key in ERASABLE.items():
         yield (

@@ -1,8 +1,8 @@
 """The declarative base of every table, with the column types that the tables share."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
-from sqlalchemy import BigInteger, MetaData, String, Text
+from sqlalchemy import BigInteger, MetaData, String, Table, Text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 #: Milliseconds UTC since 1970.
@@ -28,3 +28,11 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def table_of(model: type[Base]) -> Table:
+    """The table behind ``model``, for inserting many rows without the ORM's bookkeeping.
+
+    Rows are then named by column, which can differ from the attribute.
+    """
+    return cast(Table, model.__table__)

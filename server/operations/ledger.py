@@ -15,6 +15,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from server.failures import LedgerBehind, NotFound
+from server.models.base import Base, table_of
 from server.models.ledger import (
     Checkpoint,
     Generation,
@@ -92,7 +93,9 @@ def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> 
     """
     head = lock_head(session)
     first, at_ms = head.size, max(head.last_at_ms, now_ms)
-    leaves, bodies, subjects = [], [], []
+    leaves: list[dict[str, Any]] = []
+    bodies: list[dict[str, Any]] = []
+    subjects: list[dict[str, Any]] = []
     hashes = []
     for index, event in enumerate(events, start=first):
         body = canonical.dumps(
@@ -107,7 +110,7 @@ def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> 
         )
         salt = os.urandom(_SALT_BYTES)
         entry = hashlib.sha256(salt + body).digest()
-        place = {"generation": head.generation, "index": index}
+        place = {"generation": head.generation, "leaf_index": index}
         leaves.append({**place, "entry": entry})
         bodies.append({**place, "kind": event.kind, "at_ms": at_ms, "salt": salt, "event": body})
         subjects += [{**place, "about": name} for name in dict.fromkeys(event.about)]
@@ -119,14 +122,15 @@ def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> 
         for leaf in hashes
         for level, position, node in tree.append(leaf)
     ]
-    for table, rows in (
+    written: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
         (LedgerLeaf, leaves),
         (LedgerEvent, bodies),
         (LedgerNode, nodes),
         (LedgerSubject, subjects),
-    ):
+    )
+    for model, rows in written:
         if rows:
-            session.execute(insert(table), rows)
+            session.execute(insert(table_of(model)), rows)
     head.size = tree.size
     head.last_at_ms = at_ms
     head.edge = ",".join(node.hex() for node in tree.edge)

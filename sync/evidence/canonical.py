@@ -30,6 +30,11 @@ def dumps(value: Json) -> bytes:
         NotCanonical: if ``value`` lies outside the profile.
     """
     _check(value, 0)
+    return encode(value)
+
+
+def encode(value: Json) -> bytes:
+    """Like :func:`dumps` for a value, or a part of one, that :func:`loads` has given."""
     return _ENCODER.encode(value).encode("utf-8")
 
 
@@ -49,15 +54,16 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         raise NotCanonical("nested too deeply") from error
     except ValueError as error:
         raise NotCanonical("not JSON in UTF-8") from error
-    _check(value, 0, max_depth)
+    if isinstance(value, (dict, list)):
+        _check_parsed(value, 0, max_depth)
+    elif value is None:
+        raise NotCanonical("null")
     if _ENCODER.encode(value) != text:
         raise NotCanonical("not the canonical encoding")
     return value
 
 
 def _check(value: Any, depth: int, max_depth: int = MAX_DEPTH) -> None:
-    if depth > max_depth:
-        raise NotCanonical("nested deeper than %d" % max_depth)
     kind = type(value)
     if kind is str:
         if _SURROGATE.search(value):
@@ -65,22 +71,41 @@ def _check(value: Any, depth: int, max_depth: int = MAX_DEPTH) -> None:
     elif kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise NotCanonical("an integer beyond 2^53")
-    elif kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
-                raise NotCanonical("a key outside ASCII")
-            _check(item, depth + 1, max_depth)
-    elif kind is list or kind is tuple:
-        for item in value:
+    elif kind is dict or kind is list or kind is tuple:
+        if depth >= max_depth:
+            raise NotCanonical("nested deeper than %d" % max_depth)
+        if kind is dict:
+            for key in value:
+                if type(key) is not str or not key.isascii():
+                    raise NotCanonical("a key outside ASCII")
+        for item in value.values() if kind is dict else value:
             _check(item, depth + 1, max_depth)
     elif kind is not bool:
         raise NotCanonical("a %s, which the profile does not know" % kind.__name__)
+
+
+def _check_parsed(value: Any, depth: int, max_depth: int) -> None:
+    """The part of :func:`_check` that neither the parser nor the comparison has done.
+
+    A lone surrogate can only come from an escape, and is written again without it.
+    """
+    if depth >= max_depth:
+        raise NotCanonical("nested deeper than %d" % max_depth)
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind is dict or kind is list:
+            _check_parsed(item, depth + 1, max_depth)
+        elif item is None:
+            raise NotCanonical("null")
 
 
 def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise NotCanonical("a duplicate key")
+    for key in value:
+        if not key.isascii():
+            raise NotCanonical("a key outside ASCII")
     return value
 
 
@@ -92,7 +117,10 @@ def _integer(text: str) -> int:
     # Long digit strings cost quadratic time to convert; no legal integer has over 16 digits.
     if len(text) > 17:
         raise NotCanonical("an integer beyond 2^53")
-    return int(text)
+    value = int(text)
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise NotCanonical("an integer beyond 2^53")
+    return value
 
 
 _DECODER = json.JSONDecoder(

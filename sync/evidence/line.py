@@ -112,17 +112,13 @@ class Line:
     key_id: str
     signature: bytes
     parts: Mapping[int, bytes] = field(repr=False)
-    digest: str = ""
+    digest: str
+    #: The act ``b[0]``, or None where it is withheld.
+    act: Optional[Dict[str, Any]] = field(repr=False, compare=False)
 
     @property
     def place(self) -> Tuple[str, str, int]:
         return self.header.device, self.header.epoch, self.header.seq
-
-    @property
-    def act(self) -> Optional[Dict[str, Any]]:
-        """The act ``b[0]``, or ``None`` where it is withheld."""
-        body = self.parts.get(0)
-        return None if body is None else canonical.loads(body)
 
     def to_bytes(self) -> bytes:
         """The line as it was pushed, without a newline; needs every part."""
@@ -252,19 +248,19 @@ def _line(value: Dict[str, Any], parts: Mapping[int, Any]) -> Line:
     if not isinstance(key_id, str) or not _DIGEST.match(key_id):
         raise LineMalformed("k", "a SHA-256 in lowercase hex")
     header = _header(value["e"])
-    header_bytes = canonical.dumps(value["e"])
+    header_bytes = canonical.encode(value["e"])
     signature = _signature(value["s"])
     bodies = {}
     for number, part in parts.items():
         if not 0 <= number < len(header.parts):
             raise LineMalformed("parts", "as many digests as parts")
-        body = canonical.dumps(part)
+        body = canonical.encode(part)
         _check_part(number, part)
         if sha256_hex(body) != header.parts[number]:
             raise PartMismatch(part=number)
         bodies[number] = body
     digest = sha256_hex(signed_bytes(header_bytes, key_id, signature))
-    return Line(header, header_bytes, key_id, signature, bodies, digest)
+    return Line(header, header_bytes, key_id, signature, bodies, digest, parts.get(0))
 
 
 def _check_part(number: int, part: Any) -> None:

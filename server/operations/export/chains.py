@@ -20,7 +20,7 @@ from server.operations.export.moment import Moment
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
 from sync.evidence.interval import Interval, line_interval
-from sync.evidence.line import Line, parse_header
+from sync.evidence.line import parse_header, signed_bytes
 from sync.evidence.package import ChainName
 from sync.wire import Projection
 
@@ -286,15 +286,13 @@ def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
     """The lines of ``chain`` as the package carries them, in order, without newlines."""
     shown = {line.seq for line in chain.lines if line.act is not None}
     for row, parts in _rows(session, chain.name, chain.lines[-1].seq):
-        line = Line(
-            header=parse_header(row.header),
-            header_bytes=row.header,
-            key_id=row.key_id,
-            signature=row.signature,
-            parts=parts,
-            digest=row.digest,
-        )
-        yield line.to_package_bytes(sorted(parts) if row.seq in shown else ())
+        signed = signed_bytes(row.header, row.key_id, row.signature)
+        # Stored parts are canonical bytes; keys of canonical JSON are in the order of text.
+        bodies = [
+            b'"%d":%s' % (number, parts[number])
+            for number in sorted(parts if row.seq in shown else (), key=str)
+        ]
+        yield b'{"b":{%s},%s' % (b",".join(bodies), signed[1:])
 
 
 def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) -> Chain:

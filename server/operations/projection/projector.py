@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from server.models.base import table_of
 from server.models.devices import ClockOffset
 from server.models.inspections import (
     CaseSide,
@@ -65,6 +66,10 @@ class Projector:
         self._device = device
         self._now_ms = now_ms
         self._opened: set[str] = set()
+        self._inspections: dict[str, Inspection] = {}
+        self._sessions: dict[tuple[str, str], list[OfficerSession]] = {}
+        # A patrol is mostly revisions: they are inserted together, when something asks for them.
+        self._revisions: list[dict[str, object]] = []
         #: Whether anything came that makes the worker check media again.
         self.wants_check = False
         self._rules: dict[str, Callable[[Act], str | None]] = {
@@ -91,8 +96,8 @@ class Projector:
         )
         return self._outcome(act)
 
-    def release_waiting(self) -> None:
-        """Try again the lines that waited for an inspection or item that has come by now."""
+    def finish(self) -> None:
+        """Write what was gathered, and try again the lines that waited for what has come."""
         for inspection_id in sorted(self._opened):
             waiting = self._session.execute(
                 select(LineOutcome)
@@ -106,6 +111,7 @@ class Projector:
             for row in waiting.all():
                 self._retry(row)
         self._opened.clear()
+        self._write_revisions()
 
     def _retry(self, row: LineOutcome) -> None:
         place = (row.device_id, row.epoch, row.branch, row.seq)
@@ -144,20 +150,27 @@ class Projector:
         officer = act.body.get("officer")
         if officer is None or act.body["type"] == acts.SESSION_OPENED:
             return
-        row = self._session.execute(
-            select(OfficerSession.id)
-            .where(
-                OfficerSession.device_id == act.header.device,
-                OfficerSession.epoch == act.header.epoch,
-                OfficerSession.officer_id == officer,
-                OfficerSession.opened_seq < act.header.seq,
-                (OfficerSession.closed_seq.is_(None))
-                | (OfficerSession.closed_seq >= act.header.seq),
-            )
-            .limit(1)
-        ).first()
-        if row is None:
+        seq = act.header.seq
+        if not any(
+            session.officer_id == officer
+            and session.opened_seq < seq
+            and (session.closed_seq is None or session.closed_seq >= seq)
+            for session in self._sessions_of(act)
+        ):
             raise NotShown("projection.no_officer_session")
+
+    def _sessions_of(self, act: Act) -> list[OfficerSession]:
+        """All officer sessions of the act's epoch, read once."""
+        place = (act.header.device, act.header.epoch)
+        if place not in self._sessions:
+            self._sessions[place] = list(
+                self._session.scalars(
+                    select(OfficerSession).where(
+                        OfficerSession.device_id == place[0], OfficerSession.epoch == place[1]
+                    )
+                )
+            )
+        return self._sessions[place]
 
     def _nothing(self, _act: Act) -> None:
         return None
@@ -173,16 +186,16 @@ class Projector:
             raise NotShown("projection.unknown_officer")
         if self._session.get(OfficerSession, act.uuid("session")) is not None:
             raise NotShown("projection.repeated_id")
-        self._session.add(
-            OfficerSession(
-                id=act.uuid("session"),
-                device_id=act.header.device,
-                epoch=act.header.epoch,
-                officer_id=officer.id,
-                method=act.text("method", 32),
-                opened_seq=act.header.seq,
-            )
+        opened = OfficerSession(
+            id=act.uuid("session"),
+            device_id=act.header.device,
+            epoch=act.header.epoch,
+            officer_id=officer.id,
+            method=act.text("method", 32),
+            opened_seq=act.header.seq,
         )
+        self._sessions_of(act).append(opened)
+        self._session.add(opened)
         self._session.flush()
 
     def _close_session(self, act: Act) -> None:
@@ -232,6 +245,7 @@ class Projector:
         inspection = self._inspection(act)
         if inspection.sealed_line is not None:
             raise NotShown("projection.already_sealed")
+        self._write_revisions()
         inspection.state = "sealed"
         inspection.sealed_at_ms = act.header.t.wall_ms
         inspection.sealed_line = act.digest
@@ -260,26 +274,30 @@ class Projector:
         version = template.get("version")
         if not isinstance(template.get("id"), str) or type(version) is not int:
             raise NotShown("projection.malformed_act")
-        self._session.add(
-            RecordRevision(
-                line_digest=act.digest,
-                inspection_id=inspection.id,
-                record_id=act.uuid("record"),
-                template_id=template["id"][:64],
-                template_version=version,
-                fields=canonical.dumps(act.body["fields"]).decode(),
-                base=canonical.dumps(act.body["base"]).decode(),
-                officer_id=act.uuid("officer"),
-                device_id=act.header.device,
-                epoch=act.header.epoch,
-                seq=act.header.seq,
-                ledger_index=act.ledger_index,
-                saved_at_ms=act.header.t.wall_ms,
-                outside_seal=self._outside_seal(inspection, "revisions", act.digest),
-            )
+        self._revisions.append(
+            {
+                "line_digest": act.digest,
+                "inspection_id": inspection.id,
+                "record_id": act.uuid("record"),
+                "template_id": template["id"][:64],
+                "template_version": version,
+                "fields": canonical.dumps(act.body["fields"]).decode(),
+                "base": canonical.dumps(act.body["base"]).decode(),
+                "officer_id": act.uuid("officer"),
+                "device_id": act.header.device,
+                "epoch": act.header.epoch,
+                "seq": act.header.seq,
+                "ledger_index": act.ledger_index,
+                "saved_at_ms": act.header.t.wall_ms,
+                "outside_seal": self._outside_seal(inspection, "revisions", act.digest),
+            }
         )
-        self._session.flush()
         return inspection.id
+
+    def _write_revisions(self) -> None:
+        if self._revisions:
+            self._session.execute(insert(table_of(RecordRevision)), self._revisions)
+            self._revisions.clear()
 
     def _announce_item(self, act: Act) -> str | None:
         inspection = self._inspection(act) if "inspection" in act.body else None
@@ -357,9 +375,13 @@ class Projector:
         )
 
     def _inspection(self, act: Act) -> Inspection:
-        inspection = self._session.get(Inspection, act.uuid("inspection"))
-        if inspection is None or inspection.organization_id != self._device.organization_id:
-            raise NotShown("projection.unknown_inspection")
+        inspection_id = act.uuid("inspection")
+        inspection = self._inspections.get(inspection_id)
+        if inspection is None:
+            inspection = self._session.get(Inspection, inspection_id)
+            if inspection is None or inspection.organization_id != self._device.organization_id:
+                raise NotShown("projection.unknown_inspection")
+            self._inspections[inspection_id] = inspection
         return inspection
 
     def _officers(self, ids: list[Any]) -> list[Officer]:

@@ -7,6 +7,7 @@ from itertools import groupby
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from server.models.base import table_of
 from server.models.journal import (
     MAIN,
     IngestReceipt,
@@ -195,8 +196,8 @@ def _keep_lines(push: _Push, fresh: Sequence[Placed], first_index: int) -> None:
             }
         )
         parts += [{**place, "number": n, "body": body} for n, body in line.parts.items()]
-    push.session.execute(insert(JournalLine), lines)
-    push.session.execute(insert(JournalPart), parts)
+    push.session.execute(insert(table_of(JournalLine)), lines)
+    push.session.execute(insert(table_of(JournalPart)), parts)
 
 
 def _keep_heads(push: _Push, before: dict[str, ChainHead], plan: Plan) -> None:
@@ -259,8 +260,8 @@ def _project(
             }
         )
     if rows:
-        push.session.execute(insert(LineOutcome), rows)
-        projector.release_waiting()
+        push.session.execute(insert(table_of(LineOutcome)), rows)
+        projector.finish()
     return shown
 
 
