@@ -181,7 +181,7 @@ def collect(
             *contents.proof_files(
                 session, case, spool, ledger_key=ledger_key, receipt_key=receipt_key
             ),
-            *reports.report_files(session, case),
+            *reports.report_files(session, case, spool),
             *checking.verify_files(case, ledger_key),
         ]
         info = _bag_info(case)

@@ -8,12 +8,10 @@ always gives the same package (docs/evidence.md §8).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import NotFound
 from server.models.inspections import Inspection
-from server.models.ledger import LedgerEvent, LedgerSubject
 from server.operations.export.chains import (
     Chain,
     Placed,
@@ -34,8 +32,11 @@ from server.operations.export.documents import (
 )
 from server.operations.export.items import ItemState, read_items
 from server.operations.export.moment import Moment
-from server.operations.export.proofs import pages_of, same_leaf
+from server.operations.export.proofs import events_named, kinds_of
 from sync.evidence import acts
+
+#: Events that take a journal line in.
+_LINE_KINDS = ("ingest", "branch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,19 +118,9 @@ def _events(
             indexes.add(interval.not_before_index)
         indexes.update(check.ledger_index for check in item.checks)
         indexes.update(row.ledger_index for row in item.facts)
-    for page in pages_of(names):
-        indexes.update(
-            session.execute(
-                select(LedgerSubject.index)
-                .join(LedgerEvent, same_leaf())
-                .where(
-                    LedgerSubject.about.in_(page),
-                    LedgerSubject.generation == moment.generation,
-                    LedgerSubject.index < moment.size,
-                    # Of lines only those that the package carries: another case's
-                    # line may name one of our items by mistake or on purpose.
-                    LedgerEvent.kind.not_in(("ingest", "branch")),
-                )
-            ).scalars()
-        )
+    named = {index for _, index in events_named(session, moment, names)}
+    # Of lines only those that the package carries: another case's line may name
+    # one of our items, by mistake or on purpose.
+    kinds = kinds_of(session, moment, named - indexes)
+    indexes.update(index for index, kind in kinds.items() if kind not in _LINE_KINDS)
     return tuple(sorted(indexes))

@@ -60,6 +60,34 @@ def read_events(session: Session, moment: Moment, indexes: Iterable[int]) -> Ite
             yield StoredEvent(index=index, kind=kind, at_ms=at_ms, salt=salt, event=event)
 
 
+def kinds_of(session: Session, moment: Moment, indexes: Iterable[int]) -> dict[int, str]:
+    """The kinds of the events at ``indexes``; erased ones are absent."""
+    found: dict[int, str] = {}
+    for page in pages_of(sorted(set(indexes))):
+        rows = session.execute(
+            select(LedgerEvent.index, LedgerEvent.kind).where(
+                LedgerEvent.generation == moment.generation, LedgerEvent.index.in_(page)
+            )
+        )
+        found.update((index, kind) for index, kind in rows)
+    return found
+
+
+def events_named(
+    session: Session, moment: Moment, names: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    """Name and index of every event found under one of ``names`` before the moment."""
+    for page in pages_of(names):
+        rows = session.execute(
+            select(LedgerSubject.about, LedgerSubject.index).where(
+                LedgerSubject.about.in_(page),
+                LedgerSubject.generation == moment.generation,
+                LedgerSubject.index < moment.size,
+            )
+        )
+        yield from ((about, index) for about, index in rows)
+
+
 def prove_leaves(session: Session, moment: Moment, indexes: Iterable[int]) -> Iterator[ProvedLeaf]:
     """Entry and audit path of each of ``indexes``, in order.
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from media.findings import model, words
@@ -15,6 +16,7 @@ from server.operations.export.case import CaseState
 from server.operations.export.chains import Placed
 from server.operations.export.documents import OfficerState, read_document
 from server.operations.export.items import ItemState
+from server.operations.export.spool import Spool
 from server.operations.record_view import conflicts
 from sync import catalogue
 from sync.evidence import package, records
@@ -86,7 +88,7 @@ class ShownRecord:
     fields: tuple[ShownField, ...]
 
 
-def report_files(session: Session, case: CaseState) -> Iterator[PackageFile]:
+def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[PackageFile]:
     """The report and the list of materials as self-contained HTML, Chinese before English."""
     items = [_shown_item(case, item) for item in case.items]
     values = {
@@ -100,8 +102,8 @@ def report_files(session: Session, case: CaseState) -> Iterator[PackageFile]:
         (package.REPORT, "report.html.j2", "report.title"),
         (package.TRANSFER_LIST, "transfer-list.html.j2", "report.list_title"),
     ):
-        page = _environment().get_template(template).render(heading=heading, **values)
-        yield PackageFile.of(path, page.encode("utf-8"))
+        pieces = _environment().get_template(template).generate(heading=heading, **values)
+        yield spool.write(path, (piece.encode("utf-8") for piece in pieces))
 
 
 def moment_text(at_ms: int) -> str:
@@ -128,9 +130,17 @@ def _environment() -> Environment:
 
 def _both(key: str, **values: object) -> Markup:
     """The Chinese text with the English one small beside it."""
-    return Markup('{} <span class="en" lang="en">{}</span>').format(
-        catalogue.text(key, "zh", **values), catalogue.text(key, "en", **values)
-    )
+    return _side_by_side(key, **values) if values else _label(key)
+
+
+@cache
+def _label(key: str) -> Markup:
+    return _side_by_side(key)
+
+
+def _side_by_side(key: str, **values: object) -> Markup:
+    zh, en = (escape(catalogue.text(key, lang, **values)) for lang in ("zh", "en"))
+    return Markup(f'{zh} <span class="en" lang="en">{en}</span>')  # noqa: S704 - both are escaped
 
 
 def _counts(case: CaseState) -> dict[str, int]:
