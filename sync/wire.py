@@ -9,9 +9,7 @@ API = "/api/v1"
 
 #: DSSE-like types that keep a device's signatures for different purposes apart.
 ENROLMENT_TYPE = "application/vnd.liuhen.enrolment+json"
-TOKEN_TYPE = "application/vnd.liuhen.token+json"
-
-MIN_CODE_LENGTH = 16
+NONCE_TYPE = "application/vnd.liuhen.token+json"
 
 
 class Journal(StrEnum):
@@ -64,4 +62,4 @@ def enrolment_proof(*, code: str, device: str, key_id: str) -> bytes:
 def token_proof(*, nonce: str, key_id: str, origin: str) -> bytes:
     """What a device signs to get a token of the server named ``origin``."""
     payload = canonical.dumps({"nonce": nonce, "key_id": key_id, "origin": origin})
-    return pre_authentication_encoding(TOKEN_TYPE, payload)
+    return pre_authentication_encoding(NONCE_TYPE, payload)

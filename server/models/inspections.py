@@ -128,6 +128,7 @@ class RecordRevision(Base):
     """One saved revision of a record: the changed fields, and the revisions its author saw."""
 
     __tablename__ = "record_revision"
+    __table_args__ = (Index("ix_record_revision_place", "device_id", "epoch"),)
 
     line_digest: Mapped[Digest] = mapped_column(primary_key=True)
     inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)

@@ -310,6 +310,57 @@ def test_what_comes_after_the_seal_is_shown_as_outside_it(world):
     assert item.outside_seal
 
 
+@pytest.mark.parametrize("seal_first", [True, False])
+def test_a_seal_that_names_a_fellow_devices_head_covers_what_came_before_it(world, seal_first):
+    first, second = world.on_patrol(), world.enrol()
+    second.inspection = first.inspection
+    second.open_epoch()
+    second.open_session(world.officers[1])
+    inside = _photo(second, world, officer=world.officers[1])
+    head = second.lines[-1]
+    outside = _photo(second, world, officer=world.officers[1], sha256="cd" * 32)
+    first.write(
+        "inspection.sealed",
+        officer=world.officers[0],
+        inspection=first.inspection,
+        revisions=[],
+        media=[],
+        heads=[
+            {
+                "device": second.id,
+                "epoch": second.epoch,
+                "seq": head.header.seq,
+                "head": head.digest,
+            }
+        ],
+    )
+
+    for device in (first, second) if seal_first else (second, first):
+        world.push(device)
+
+    marks = {item.id: item.outside_seal for item in world.rows(EvidenceItem)}
+    assert marks == {inside.act["item"]: False, outside.act["item"]: True}
+
+
+def test_a_head_that_is_not_the_chains_own_seals_nothing(world):
+    device = world.on_patrol()
+    _photo(device, world)
+    place = {"device": device.id, "epoch": device.epoch, "seq": 4, "head": "ab" * 32}
+    device.write(
+        "inspection.sealed",
+        officer=world.officers[0],
+        inspection=device.inspection,
+        revisions=[],
+        media=[],
+        heads=[place, {"device": 1}, "x"],
+    )
+
+    world.push(device)
+
+    (item,) = world.rows(EvidenceItem)
+    assert item.outside_seal
+
+
 def test_a_fellow_officers_lines_may_arrive_before_the_visit_they_belong_to(world):
     first = world.on_patrol()
     second = world.enrol()

@@ -730,6 +730,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_record_revision_inspection_id"), ["inspection_id"], unique=False
         )
+        batch_op.create_index("ix_record_revision_place", ["device_id", "epoch"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_record_revision_record_id"), ["record_id"], unique=False
         )

@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 
 from media.findings import model
 from server.models.inspections import Finding, ItemCheck, Judgement, MediaFacts
-from server.models.ledger import LedgerEvent, LedgerSubject
+from server.models.journal import MAIN, JournalLine
+from server.models.ledger import LedgerEvent
 from server.models.people import Person
 from server.models.uploads import MediaObject
 from server.operations.export.chains import Act, Chain, Placed, Stamps, acting, announcements
 from server.operations.export.moment import Moment
-from server.operations.export.proofs import pages_of, same_leaf
+from server.operations.export.proofs import events_named, kinds_of, pages_of
 from sync.evidence import acts, canonical, records
 from sync.evidence.interval import Interval
 from sync.evidence.package import original_path
+from sync.evidence.seal import read_seal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,8 @@ def read_items(
     words = _by(_words(session, moment, inspection_id), "item_id")
     checks = _checks(session, moment, list(announced))
     facts = _by(_facts(session, moment, digests), "sha256")
-    listed = set(seal.act["media"]) if seal is not None and seal.act is not None else None
+    sealed = read_seal(seal.act) if seal is not None and seal.act is not None else None
+    reach = sealed.reach(lambda *head: _is_head(session, moment, *head)) if sealed else {}
     for item_id, (line, act) in sorted(announced.items(), key=lambda i: i[1][0].ledger_index):
         sha256 = str(act["sha256"])
         item = ItemState(
@@ -158,7 +161,14 @@ def read_items(
             act=act,
             interval=stamps.interval(line),
             discard=discards.get(item_id),
-            outside_seal=listed is not None and sha256 not in listed,
+            outside_seal=sealed is not None
+            and not sealed.covers(
+                sha256,
+                device=line.chain.device,
+                epoch=line.chain.epoch,
+                seq=line.seq,
+                reach=reach,
+            ),
             source=sources.get(sha256),
             words=tuple(_word(session, moment, word) for word in words.get(item_id, ())),
             checks=tuple(checks.get(item_id, ())),
@@ -167,31 +177,27 @@ def read_items(
         yield item
 
 
+def _is_head(
+    session: Session, moment: Moment, device: str, epoch: str, seq: int, digest: str
+) -> bool:
+    """Whether the main chain held this line at this place at the moment."""
+    row = session.get(JournalLine, (device, epoch, MAIN, seq))
+    return row is not None and row.digest == digest and row.ledger_index < moment.size
+
+
 def _sources(session: Session, moment: Moment, digests: set[str]) -> dict[str, Source]:
     """Where the bytes are that had arrived by the moment."""
+    names = {f"media:{digest}": digest for digest in sorted(digests)}
+    named = list(events_named(session, moment, list(names)))
+    kinds = kinds_of(session, moment, (index for _, index in named))
+    arrived = sorted({names[name] for name, index in named if kinds.get(index) == "verify"})
     found: dict[str, Source] = {}
-    for page in pages_of(sorted(digests)):
-        arrived = set(
-            session.execute(
-                select(LedgerSubject.about)
-                .join(LedgerEvent, same_leaf())
-                .where(
-                    LedgerSubject.about.in_([f"media:{digest}" for digest in page]),
-                    LedgerEvent.kind == "verify",
-                    LedgerEvent.generation == moment.generation,
-                    LedgerEvent.index < moment.size,
-                )
-            ).scalars()
-        )
+    for page in pages_of(arrived):
         rows = session.execute(
             select(MediaObject).where(MediaObject.sha256.in_(page), MediaObject.status == "stored")
         ).scalars()
         found.update(
-            {
-                row.sha256: Source(key=row.key, size=row.size, crc32=row.crc32)
-                for row in rows
-                if f"media:{row.sha256}" in arrived
-            }
+            (row.sha256, Source(key=row.key, size=row.size, crc32=row.crc32)) for row in rows
         )
     return found
 

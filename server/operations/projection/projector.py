@@ -31,11 +31,11 @@ from server.operations.enrolment import DeviceIdentity
 from server.operations.projection.act import (
     Act,
     NotShown,
-    act_of_digest,
     header_of,
     is_uuid,
     within,
 )
+from server.operations.projection.sealing import mark_outside, touched_by
 from sync.evidence import acts, canonical
 from sync.evidence.encoding import from_hex
 from sync.evidence.errors import BadEncoding
@@ -66,6 +66,7 @@ class Projector:
         self._device = device
         self._now_ms = now_ms
         self._opened: set[str] = set()
+        self._chains: set[tuple[str, str]] = set()
         self._inspections: dict[str, Inspection] = {}
         self._sessions: dict[tuple[str, str], list[OfficerSession]] = {}
         # A patrol is mostly revisions: they are inserted together, when something asks for them.
@@ -112,6 +113,11 @@ class Projector:
                 self._retry(row)
         self._opened.clear()
         self._write_revisions()
+        # What came after a seal, or with the head that the seal names, is judged once it is here.
+        for device, epoch in sorted(self._chains):
+            for inspection in touched_by(self._session, device, epoch):
+                mark_outside(self._session, inspection)
+        self._chains.clear()
 
     def _retry(self, row: LineOutcome) -> None:
         place = (row.device_id, row.epoch, row.branch, row.seq)
@@ -131,6 +137,7 @@ class Projector:
         row.projection, row.code = outcome.projection.value, outcome.code
 
     def _outcome(self, act: Act) -> Outcome:
+        self._chains.add((act.header.device, act.header.epoch))
         claimed = act.body.get("inspection")
         inspection_id = claimed if is_uuid(claimed) else None
         try:
@@ -249,16 +256,8 @@ class Projector:
         inspection.state = "sealed"
         inspection.sealed_at_ms = act.header.t.wall_ms
         inspection.sealed_line = act.digest
-        for table, column, listed in (
-            (EvidenceItem, EvidenceItem.sha256, act.body["media"]),
-            (RecordRevision, RecordRevision.line_digest, act.body["revisions"]),
-        ):
-            inside = [digest for digest in listed if isinstance(digest, str)]
-            self._session.execute(
-                update(table)
-                .where(table.inspection_id == inspection.id)
-                .values(outside_seal=column.not_in(inside))
-            )
+        self._session.flush()
+        mark_outside(self._session, inspection)
         # The window of the visit is known only now.
         self.wants_check = True
         self._session.execute(
@@ -289,7 +288,7 @@ class Projector:
                 "seq": act.header.seq,
                 "ledger_index": act.ledger_index,
                 "saved_at_ms": act.header.t.wall_ms,
-                "outside_seal": self._outside_seal(inspection, "revisions", act.digest),
+                "outside_seal": inspection.sealed_line is not None,
             }
         )
         return inspection.id
@@ -343,7 +342,7 @@ class Projector:
                 state="stored" if stored else "captured",
                 check_wanted=stored,
                 discard_reason="",
-                outside_seal=self._outside_seal(inspection, "media", sha256),
+                outside_seal=inspection is not None and inspection.sealed_line is not None,
             )
         )
         self._session.flush()
@@ -401,10 +400,3 @@ class Projector:
         if row is None or row.organization_id != self._device.organization_id:
             raise NotShown(code)
         return row
-
-    def _outside_seal(self, inspection: Inspection | None, listed: str, digest: str) -> bool:
-        """Whether a sealed inspection does not list ``digest``."""
-        if inspection is None or inspection.sealed_line is None:
-            return False
-        seal = act_of_digest(self._session, inspection.sealed_line)
-        return digest not in (seal or {}).get(listed, ())

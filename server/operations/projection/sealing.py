@@ -1,0 +1,56 @@
+"""Marking what stands outside an inspection's seal."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.models.inspections import EvidenceItem, Inspection, RecordRevision
+from server.models.journal import MAIN, JournalLine
+from server.operations.projection.act import act_of_digest
+from sync.evidence.seal import read_seal
+
+
+def mark_outside(session: Session, inspection: Inspection) -> None:
+    """Say of every item and revision of a sealed inspection whether the seal covers it."""
+    if inspection.sealed_line is None:
+        return
+    act = act_of_digest(session, inspection.sealed_line)
+    if act is None:
+        # The seal's text was lawfully erased; what it covered was marked before.
+        return
+    seal = read_seal(act)
+    reach = seal.reach(lambda *head: is_head(session, *head))
+    for item in session.scalars(
+        select(EvidenceItem).where(EvidenceItem.inspection_id == inspection.id)
+    ):
+        item.outside_seal = not seal.covers(
+            item.sha256, device=item.device_id, epoch=item.epoch, seq=item.seq, reach=reach
+        )
+    for revision in session.scalars(
+        select(RecordRevision).where(RecordRevision.inspection_id == inspection.id)
+    ):
+        revision.outside_seal = not seal.covers(
+            revision.line_digest,
+            device=revision.device_id,
+            epoch=revision.epoch,
+            seq=revision.seq,
+            reach=reach,
+        )
+
+
+def is_head(session: Session, device: str, epoch: str, seq: int, digest: str) -> bool:
+    """Whether the main chain holds this line at this place."""
+    line = session.get(JournalLine, (device, epoch, MAIN, seq))
+    return line is not None and line.digest == digest
+
+
+def touched_by(session: Session, device: str, epoch: str) -> list[Inspection]:
+    """Sealed inspections with something of this chain still marked as outside."""
+    ids: set[str] = set()
+    for table in (EvidenceItem, RecordRevision):
+        found = session.scalars(
+            select(table.inspection_id).where(
+                table.device_id == device, table.epoch == epoch, table.outside_seal
+            )
+        )
+        ids |= {inspection_id for inspection_id in found if inspection_id is not None}
+    return [session.get_one(Inspection, inspection_id) for inspection_id in sorted(ids)]
