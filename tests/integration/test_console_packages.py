@@ -1,0 +1,84 @@
+"""Asking for an evidence package in the console, and taking it away."""
+
+import hashlib
+import shutil
+
+import pytest
+
+from server.db import transaction
+from server.models.inspections import EvidencePackage
+from tests.support.console import console_world, make_case, path_of, views, visitor
+
+
+@pytest.fixture
+def scene(sqlite_template, tmp_path):
+    shutil.copyfile(sqlite_template, tmp_path / "packages.sqlite")
+    world = console_world(f"sqlite:///{tmp_path / 'packages.sqlite'}", tmp_path / "var")
+    return world, make_case(world, checked=False)
+
+
+def _finish(world, data):
+    """As if the worker had built the queued package out of ``data``."""
+    digest = hashlib.sha256(data).hexdigest()
+    world.services.store.put_once("package/x.zip", data, size=len(data), sha256=digest)
+    with world.app.app_context(), transaction() as session:
+        row = session.query(EvidencePackage).one()
+        row.state, row.key, row.size, row.sha256 = "ready", "package/x.zip", len(data), digest
+        row.verdict = "pass"
+        return row.id
+
+
+def test_an_administrator_asks_with_a_reason_and_sees_how_far_it_is(scene):
+    world, case = scene
+    browser = visitor(world, "administrator")
+
+    answer = browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+
+    assert path_of(answer) == f"/inspections/{case.inspection}"
+    page = browser.get(f"/inspections/{case.inspection}?lang=zh").text
+    assert "移送公安" in page
+    assert "排队中" in page
+
+
+def test_without_a_reason_there_is_no_package_and_the_page_says_so(scene):
+    world, case = scene
+
+    answer = visitor(world, "administrator").post(
+        f"/inspections/{case.inspection}/packages", {"reason": " "}
+    )
+
+    assert answer.status_code == 422
+    assert "请写明导出原因" in answer.text
+    assert world.rows(EvidencePackage) == []
+
+
+@pytest.mark.parametrize("role", ["administrator", "leader"])
+def test_a_finished_package_is_given_to_the_byte_and_leaves_a_leaf(scene, role):
+    world, case = scene
+    visitor(world, "administrator").post(
+        f"/inspections/{case.inspection}/packages", {"reason": "移送公安"}
+    )
+    package = _finish(world, b"zip" * 500_000)
+    browser = visitor(world, role)
+
+    answer = browser.get(f"/packages/{package}")
+
+    assert answer.data == b"zip" * 500_000
+    assert answer.mimetype == "application/zip"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    leaf = views(world)[-1]
+    assert leaf["subject"]["page"] == "package"
+    assert leaf["subject"]["inspections"] == [case.inspection]
+    assert leaf["actor"]["person"] == world.users[role]
+
+
+def test_an_unfinished_package_cannot_be_taken(scene):
+    world, case = scene
+    browser = visitor(world, "administrator")
+    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    (row,) = world.rows(EvidencePackage)
+
+    answer = browser.get(f"/packages/{row.id}")
+
+    assert answer.status_code == 409
+    assert "package.not_ready" in answer.text
