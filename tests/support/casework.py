@@ -9,9 +9,10 @@ from sqlalchemy import create_engine, insert, select
 from server.db import reading, transaction
 from server.models import Base
 from server.models.inspections import EvidencePackage
-from server.models.people import Person
+from server.models.people import Officer, Person
 from server.operations import export, media_checks, review
 from server.operations.access import Actor
+from sync.evidence.verifier import verify_package
 from tests.support import draw
 from tests.support.simdevice import new_id
 
@@ -24,13 +25,46 @@ def jpeg(number):
 
 
 @dataclass
-class Case:
+class PackageDesk:
+    """Asks for packages of ``world``'s inspections and has them built."""
+
+    world: object
+
+    def request(self, inspection):
+        with self.world.app.app_context(), transaction() as session:
+            return export.request_package(
+                session,
+                inspection_id=inspection,
+                person_id=self.world.persons[0],
+                reason="移送公安机关",
+                now_ms=self.world.now_ms,
+            )
+
+    def requeue(self, package_id):
+        """As if the worker had been killed while building."""
+        with self.world.app.app_context(), transaction() as session:
+            session.get_one(EvidencePackage, package_id).state = "building"
+
+    def build(self, package_id):
+        """Build one package and return its row."""
+        with self.world.app.app_context():
+            export.build_package(self.world.services, package_id)
+            with reading() as session:
+                row = session.get_one(EvidencePackage, package_id)
+                session.expunge_all()
+                return row
+
+    def bytes_of(self, row):
+        return b"".join(export.open_package(self.world.services.store, row))
+
+
+@dataclass
+class Case(PackageDesk):
     """Two officers' devices; ``first`` also has lines of another inspection in its journal.
 
     ``checked`` has the worker's readers look at the media, which takes seconds.
     """
 
-    world: object
     checked: bool = False
     items: dict = field(default_factory=dict)
     media: dict = field(default_factory=dict)
@@ -134,31 +168,50 @@ class Case:
             review.judge(session, actor, self.items[name], word, now_ms=self.world.now_ms)
 
     def request(self, inspection=None):
-        with self.world.app.app_context(), transaction() as session:
-            return export.request_package(
-                session,
-                inspection_id=inspection or self.inspection,
-                person_id=self.world.persons[0],
-                reason="移送公安机关",
-                now_ms=self.world.now_ms,
+        return super().request(inspection or self.inspection)
+
+
+@dataclass
+class Exporting:
+    """Exports from ``world`` and keeps what the verifier said of the last package."""
+
+    world: object
+    folder: object
+    result: object = None
+
+    def package(self, inspection):
+        """The bytes of a package that passes."""
+        case = PackageDesk(self.world)
+        row = case.build(case.request(inspection))
+        assert row.state == "ready", row.failure
+        data = case.bytes_of(row)
+        path = self.folder / "exported.zip"
+        path.write_bytes(data)
+        self.result = verify_package(str(path))
+        return data
+
+    def codes(self, verdict):
+        return {claim.code for claim in self.result.claims if claim.verdict is verdict}
+
+
+def add_officer(world, name, certificate_no):
+    """One more officer of the bureau; returns the id."""
+    person, officer = new_id(), new_id()
+    with world.app.app_context(), transaction() as session:
+        session.add(Person(id=person, name=name))
+        session.flush()
+        session.add(
+            Officer(
+                id=officer,
+                person_id=person,
+                organization_id=world.organization,
+                certificate_no=certificate_no,
+                issuer="示范",
+                valid_from="2024-01-01",
+                valid_to="2030-12-31",
             )
-
-    def requeue(self, package_id):
-        """As if the worker had been killed while building."""
-        with self.world.app.app_context(), transaction() as session:
-            session.get_one(EvidencePackage, package_id).state = "building"
-
-    def build(self, package_id):
-        """Build one package and return its row."""
-        with self.world.app.app_context():
-            export.build_package(self.world.services, package_id)
-            with reading() as session:
-                row = session.get_one(EvidencePackage, package_id)
-                session.expunge_all()
-                return row
-
-    def bytes_of(self, row):
-        return b"".join(export.open_package(self.world.services.store, row))
+        )
+    return officer
 
 
 def copy_rows(source_url, target_url):
