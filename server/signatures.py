@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from server.failures import KeyInvalid
 from sync.evidence.line import Verify
 
+_SIGNATURE_BYTES = 64
 _SHA256 = ec.ECDSA(hashes.SHA256())
 
 
@@ -35,6 +36,8 @@ def verifier(spki: bytes) -> Verify:
         raise KeyInvalid("not the canonical encoding of the key")
 
     def verify(message: bytes, signature: bytes) -> bool:
+        if len(signature) != _SIGNATURE_BYTES:
+            return False
         r = int.from_bytes(signature[:32], "big")
         s = int.from_bytes(signature[32:], "big")
         try:
