@@ -107,7 +107,11 @@ def _login_page(problem: str, status: HTTPStatus) -> Response:
 
 
 def _password_page(problem: str, status: HTTPStatus) -> Response:
-    page = render_template("password.html", problem=problem, shortest=access.MIN_PASSWORD)
+    with reading() as db_session:
+        username = access.username_of(db_session, session.current_actor())
+    page = render_template(
+        "password.html", problem=problem, shortest=access.MIN_PASSWORD, username=username
+    )
     return Response(page, status=status)
 
 
