@@ -20,6 +20,8 @@ from tests.support.guardian import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_S = 150
+#: GB 32100: without I, O, S, V and Z.
+_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 # Beside the other whole installations, not at the same time.
 pytestmark = pytest.mark.xdist_group("launch")
@@ -156,3 +158,13 @@ def test_the_camera_with_the_wrong_date_shows_in_the_report(demo):
 
     assert "各时间来源不一致" in report
     assert "误触快门" in report
+
+
+def test_the_partys_credit_code_has_the_right_check_character(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        index = json.loads(package.read("data/case-index.json"))
+    code = index["inspection"]["entity"]["uscc"]
+
+    total = sum(_USCC_ALPHABET.index(c) * pow(3, i, 31) for i, c in enumerate(code[:17]))
+
+    assert code[17] == _USCC_ALPHABET[(31 - total) % 31]
