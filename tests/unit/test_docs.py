@@ -18,6 +18,7 @@ import media
 import server
 import sync
 from media.errors import MediaError
+from server.cli.directory import DirectorySchema
 from server.errors import STATUS
 from server.failures import ServerError
 from server.settings import Settings
@@ -341,3 +342,10 @@ def test_the_protocol_shows_the_receipt_line_by_line():
     assert [row.split(" ")[0] for row in shown[1].split("\n")] == [
         row.split(" ")[0] for row in text.split("\n")
     ]
+
+
+def test_the_directory_file_in_the_operations_guide_can_be_entered():
+    shown = re.search(r"^```json\n(.*?)^```", _text("docs/operations.md"), re.M | re.S)
+
+    assert shown is not None
+    assert DirectorySchema().validate(json.loads(shown[1])) == {}
