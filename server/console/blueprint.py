@@ -75,7 +75,7 @@ def finish(answer: Response) -> Response:
 @bp.app_context_processor
 def words() -> dict[str, Any]:
     """What every template of the console may call, bound to the language of the request."""
-    if request.blueprint not in ("console", None) or "lang" not in g:
+    if "lang" not in g:
         return {}
     lang: str = g.lang
     other, query = session.other_language(request.args.to_dict(), lang)

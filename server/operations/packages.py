@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from server.failures import NotFound, PackageNotReady
 from server.models.inspections import EvidencePackage, Inspection
 from server.operations.access import Actor, require
+from server.operations.export.build import package_name
 from server.operations.export.request import READY, request_package
 from server.operations.inspection_view import owned_inspection
 
@@ -65,5 +66,5 @@ def ready_package(session: Session, actor: Actor, package_id: str) -> ReadyPacka
         key=row.key,
         size=row.size,
         sha256=row.sha256,
-        name=f"liuhen-{row.inspection_id[:8]}-{row.ledger_size}.zip",
+        name=package_name(row),
     )

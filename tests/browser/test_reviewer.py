@@ -158,7 +158,7 @@ def test_on_paper_nothing_is_left_to_press(page, scene):
 
     page.emulate_media(media="print")
 
-    for hidden in (".judge", ".top nav", ".who", ".button"):
+    for hidden in (".judge", ".top nav", ".who", ".button", ".steps", ".actions"):
         assert not any(e.is_visible() for e in page.locator(hidden).all()), hidden
     assert page.locator(".print-only").is_visible()
     assert page.locator("#custody table").is_visible()
