@@ -7,15 +7,18 @@ import sys
 import threading
 
 import click
+from sqlalchemy import select
 
 from media.errors import MediaError
 from server import clock, jobs, migrations
 from server import db as database
 from server.app import create_app, create_database_app
+from server.cli.directory import enter_directory
 from server.cli.export import export_package
 from server.db import db, transaction
 from server.failures import ServerError
-from server.operations import installation, ledger, people
+from server.models.people import Organization
+from server.operations import directory, installation, ledger, people
 from server.services import open_services, services
 from server.settings import Settings
 from sync.errors import SyncError
@@ -50,6 +53,9 @@ def _first_start(settings: Settings) -> dict[str, object]:
         origin = installation.open_first_generation(session, settings, now_ms=now_ms)
         parts = open_services(settings, origin=origin)
         password = people.bootstrap_administrator(session, now_ms=now_ms)
+        directory.publish_shipped_forms(
+            session, session.scalars(select(Organization.id)).one(), now_ms=now_ms
+        )
         ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=now_ms)
     return {"created": True, "username": people.FIRST_USERNAME, "password": password}
 
@@ -87,6 +93,7 @@ def worker(threads: int) -> None:
 
 
 cli.add_command(export_package)
+cli.add_command(enter_directory)
 
 
 def main() -> None:

@@ -1,18 +1,14 @@
 """A plainly fictitious bureau: its people, one regulated entity, one approved task, one form."""
 
-import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from server.models.inspections import RegulatedEntity, Task, TaskOfficer
 from server.models.people import Organization, User
-from server.operations import feed, ledger, people
+from server.operations import directory, ledger, people
+from server.operations.directory import NewEntity, NewTask
 
 ORGANIZATION = "示范区生态环境分局"
 DIVISION_CODE = "000000"
@@ -80,10 +76,6 @@ def found_bureau(session: Session, *, now_ms: int) -> Bureau:
     task_id = _task(
         session, organization_id, entity_id, officers, accounts["leader"], now_ms=now_ms
     )
-    form = json.loads(
-        resources.files("server").joinpath(f"templates_data/{FORM}.v1.json").read_text("utf-8")
-    )
-    _publish(session, organization_id, "template", FORM, form, now_ms=now_ms)
     return Bureau(
         organization_id=organization_id,
         accounts=accounts,
@@ -157,23 +149,20 @@ def _officer(
 
 
 def _entity(session: Session, organization_id: str, *, now_ms: int) -> str:
-    entity = RegulatedEntity(
-        id=str(uuid.uuid4()),
-        organization_id=organization_id,
-        name="示例化工有限公司",
-        # The check character is right (GB 32100); the rest is plainly made up.
-        uscc="91000000DEM0000006",
-        address="示范区演示路 1 号",
-        lat_e7=LAT_E7,
-        lon_e7=LON_E7,
-        radius_cm=RADIUS_CM,
+    return directory.create_entity(
+        session,
+        organization_id,
+        NewEntity(
+            name="示例化工有限公司",
+            # The check character is right (GB 32100); the rest is plainly made up.
+            uscc="91000000DEM0000006",
+            address="示范区演示路 1 号",
+            lat_e7=LAT_E7,
+            lon_e7=LON_E7,
+            radius_cm=RADIUS_CM,
+        ),
+        now_ms=now_ms,
     )
-    session.add(entity)
-    session.flush()
-    names = ("id", "name", "uscc", "address", "lat_e7", "lon_e7", "radius_cm")
-    body = {name: getattr(entity, name) for name in names}
-    _publish(session, organization_id, "entity", entity.id, body, now_ms=now_ms)
-    return entity.id
 
 
 def _task(
@@ -185,51 +174,19 @@ def _task(
     *,
     now_ms: int,
 ) -> str:
-    task = Task(
-        id=str(uuid.uuid4()),
-        organization_id=organization_id,
-        title="示例化工有限公司日常检查（演示）",
-        source="plan",
-        kind="daily",
-        launch_mode="routine",
-        entity_id=entity_id,
+    return directory.create_task(
+        session,
+        organization_id,
+        NewTask(
+            title="示例化工有限公司日常检查（演示）",
+            source="plan",
+            kind="daily",
+            launch_mode="routine",
+            entity_id=entity_id,
+            officers=officers,
+            due_at_ms=now_ms + 7 * _DAY_MS,
+        ),
         approved_by=leader.person_id,
-        state="assigned",
-        due_at_ms=now_ms + 7 * _DAY_MS,
-    )
-    ledger.append(
-        session,
-        "decide",
-        actor={"person": leader.person_id, "user": leader.user_id, "name": leader.name},
-        subject={"task": task.id},
-        snapshot={"act": "task_approved", "title": task.title},
-        now_ms=now_ms,
-        about=(f"task:{task.id}",),
-    )
-    session.add(task)
-    session.flush()
-    session.add_all(TaskOfficer(task_id=task.id, officer_id=officer) for officer in officers)
-    names = ("id", "title", "source", "kind", "launch_mode", "due_at_ms", "state")
-    body = {name: getattr(task, name) for name in names}
-    body |= {"entity": entity_id, "officers": list(officers)}
-    _publish(session, organization_id, "task", task.id, body, now_ms=now_ms)
-    return task.id
-
-
-def _publish(
-    session: Session,
-    organization_id: str,
-    kind: str,
-    identifier: str,
-    body: dict[str, Any],
-    *,
-    now_ms: int,
-) -> None:
-    feed.put_document(
-        session,
-        scope=feed.organization_scope(organization_id),
-        kind=kind,
-        identifier=identifier,
-        body=body,
+        approver={"person": leader.person_id, "user": leader.user_id, "name": leader.name},
         now_ms=now_ms,
     )
