@@ -1,5 +1,6 @@
 """Pushing a journal: lines in, an outcome for each and signed receipts out."""
 
+import re
 from typing import Any
 
 from flask import request
@@ -10,7 +11,7 @@ from server.api.auth import BEARER, require_device, require_own_journal
 from server.api.bodies import read_body
 from server.api.schemas import JournalHeadSchema, PushAnswerSchema
 from server.db import reading, transaction
-from server.failures import BodyTooLarge
+from server.failures import BodyTooLarge, Invalid
 from server.models.journal import MAIN, JournalHead
 from server.operations import ledger, push
 from server.services import services
@@ -18,6 +19,7 @@ from sync.evidence.line import GENESIS
 
 bp = Blueprint("journal", __name__, url_prefix="/api/v1/journal", description="取证日志")
 
+_EPOCH = re.compile(r"[0-9a-f]{32}")
 _NDJSON = {
     "requestBody": {
         "required": True,
@@ -34,6 +36,7 @@ _NDJSON = {
 def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
     """Append lines to a device's journal; an answer exists only after the commit."""
     device = require_own_journal(device_id)
+    _need_epoch(epoch)
     parts = services()
     raws = _complete_lines(parts.settings.push_limit_bytes, parts.settings.push_limit_lines)
     with reading() as session:
@@ -75,11 +78,22 @@ def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
 def journal_head(device_id: str, epoch: str) -> dict[str, Any]:
     """Where the main chain of an epoch stands, so that a device knows what to send."""
     device = require_own_journal(device_id)
+    _need_epoch(epoch)
     with reading() as session:
         head = session.get(JournalHead, (device.id, epoch, MAIN))
         if head is None:
             return {"next_seq": 0, "head": GENESIS}
         return {"next_seq": head.next_seq, "head": head.digest}
+
+
+def _need_epoch(epoch: str) -> None:
+    """Refuse an address that no line can belong to.
+
+    Raises:
+        Invalid: if ``epoch`` is not 16 bytes of lowercase hex.
+    """
+    if not _EPOCH.fullmatch(epoch):
+        raise Invalid("epoch", "not 32 lowercase hex digits")
 
 
 def _complete_lines(limit_bytes: int, limit_lines: int) -> list[bytes]:

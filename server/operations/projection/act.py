@@ -34,8 +34,10 @@ class Act:
     body: dict[str, Any]
 
     def text(self, name: str, limit: int = _MAX_NAME) -> str:
+        """A text for the screens; the signed line keeps it whole."""
         value = self.body.get(name, "")
-        return value[:limit] if isinstance(value, str) else ""
+        # PostgreSQL takes no U+0000: it would cost the whole push, so it is shown as U+FFFD.
+        return value[:limit].replace("\0", "\ufffd") if isinstance(value, str) else ""
 
     def uuid(self, name: str) -> str:
         value = self.body[name]

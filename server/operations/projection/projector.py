@@ -45,6 +45,10 @@ from sync.wire import Projection
 #: Reasons that a later line can remove; their lines are tried again when it comes.
 _WAITING = frozenset({"projection.unknown_inspection", "projection.unknown_item"})
 
+#: What a column of 32 bits holds; no template has had so many versions.
+_MAX_VERSION = 2**31 - 1
+#: No zone is further than a day from UTC.
+_MAX_ZONE_MIN = 24 * 60
 
 _Owned = TypeVar("_Owned", Task, RegulatedEntity, Officer)
 
@@ -270,15 +274,15 @@ class Projector:
     def _save_record(self, act: Act) -> str:
         inspection = self._inspection(act)
         template = act.body["template"]
-        version = template.get("version")
-        if not isinstance(template.get("id"), str) or type(version) is not int:
+        template_id, version = template.get("id"), within(template.get("version"), _MAX_VERSION)
+        if not isinstance(template_id, str) or "\0" in template_id or version is None:
             raise NotShown("projection.malformed_act")
         self._revisions.append(
             {
                 "line_digest": act.digest,
                 "inspection_id": inspection.id,
                 "record_id": act.uuid("record"),
-                "template_id": template["id"][:64],
+                "template_id": template_id[:64],
                 "template_version": version,
                 "fields": canonical.dumps(act.body["fields"]).decode(),
                 "base": canonical.dumps(act.body["base"]).decode(),
@@ -307,6 +311,9 @@ class Projector:
             raise NotShown("projection.malformed_act") from error
         if act.body["size"] < 0 or act.body["class"] not in acts.CLASSES:
             raise NotShown("projection.malformed_act")
+        tz_min = within(act.header.t.tz_min, _MAX_ZONE_MIN)
+        if tz_min is None:
+            raise NotShown("projection.malformed_act")
         if self._session.get(EvidenceItem, item_id) is not None:
             raise NotShown("projection.repeated_id")
         media = self._session.get(MediaObject, sha256)
@@ -334,7 +341,7 @@ class Projector:
                 fact_to_prove=act.text("fact_to_prove", 4000),
                 method=act.text("method", 1000),
                 captured_at_ms=act.header.t.wall_ms,
-                tz_min=act.header.t.tz_min,
+                tz_min=tz_min,
                 lat_e7=within(pos.get("lat"), 900_000_000),
                 lon_e7=within(pos.get("lon"), 1_800_000_000),
                 accuracy_cm=within(pos.get("acc"), 2_000_000_000),
@@ -396,7 +403,7 @@ class Projector:
         """The row of that id if one is named; it must belong to the device's organisation."""
         if identifier is None:
             return None
-        row = self._session.get(kind, identifier) if isinstance(identifier, str) else None
+        row = self._session.get(kind, identifier) if is_uuid(identifier) else None
         if row is None or row.organization_id != self._device.organization_id:
             raise NotShown(code)
         return row
