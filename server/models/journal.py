@@ -72,7 +72,7 @@ class LineOutcome(Base):
     seq: Mapped[Big] = mapped_column(primary_key=True)
     projection: Mapped[str] = mapped_column(String(16))
     code: Mapped[str] = mapped_column(String(64))
-    inspection_id: Mapped[Uuid | None]
+    inspection_id: Mapped[Uuid | None] = mapped_column(index=True)
 
 
 class QuarantinedLine(Base):

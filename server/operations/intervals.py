@@ -15,9 +15,14 @@ def interval_of(session: Session, line: JournalLine) -> Interval:
     stamps = select(LedgerEvent.index.label("place"), LedgerEvent.at_ms).where(
         LedgerEvent.generation == line.generation, LedgerEvent.kind == "stamp"
     )
-    before = anchor and session.execute(
-        stamps.where(LedgerEvent.index < anchor.size).order_by(LedgerEvent.index.desc()).limit(1)
-    ).first()
+    before = (
+        anchor
+        and session.execute(
+            stamps.where(LedgerEvent.index < anchor.size)
+            .order_by(LedgerEvent.index.desc())
+            .limit(1)
+        ).first()
+    )
     after = session.execute(
         stamps.where(LedgerEvent.index > line.ledger_index).order_by(LedgerEvent.index).limit(1)
     ).first()

@@ -127,6 +127,9 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("line_outcome", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_line_outcome_inspection_id"), ["inspection_id"], unique=False
+        )
         batch_op.create_index("ix_line_outcome_projection", ["projection"], unique=False)
 
     op.create_table(

@@ -64,17 +64,20 @@ def test_no_acknowledged_capture_is_lost_by_a_kill(tmp_path, script):
     moments = random.Random(7)
     acknowledged = []
 
-    for _ in range(3):
+    # At least three kills, and later ones on a slow machine until something was kept before one.
+    for round_ in range(1, 20):
         said = run_and_kill(
-            script, kit.folder, inspection, source, after_s=moments.uniform(0, 0.25)
+            script, kit.folder, inspection, source, after_s=moments.uniform(0, 0.1 * round_)
         )
         acknowledged += [word for word in said if len(word) == 64]
+        if round_ >= 3 and any((kit.folder / "media").glob("*.jpg")):
+            break
 
     with kit.open() as device:
         lines_of(device)
         captured = [*acts_of(device, "media.captured"), *acts_of(device, "media.imported")]
         announced = {act["sha256"] for act in captured}
-        assert captured
+        assert captured, "the machine is too slow to capture anything in two seconds"
         assert set(acknowledged) <= announced
         for digest in announced:
             data = (kit.folder / "media" / f"{digest}.jpg").read_bytes()
