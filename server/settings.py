@@ -107,7 +107,6 @@ class Settings:
     push_limit_lines: int = _number(1000, 1, 100_000)
     push_limit_bytes: int = _number(8 << 20, 65_536, 256 << 20)
     media_limit_bytes: int = _number(8 << 30, 1 << 20, 1 << 40)
-    json_depth: int = _number(32, 8, 128)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
     checkpoint_interval_ms: int = _number(1000, 250, 60_000)
 

@@ -19,6 +19,7 @@ from server.models.people import Organization
 from server.operations import enrolment, feed, ledger
 from server.operations.enrolment import NewDevice
 from server.services import services
+from sync.evidence.canonical import MAX_DEPTH
 from sync.evidence.line import VERSION
 
 bp = Blueprint("enrolment", __name__, url_prefix="/api/v1", description="Devices and tokens")
@@ -46,7 +47,7 @@ def hello() -> dict[str, Any]:
             "push_lines": settings.push_limit_lines,
             "push_bytes": settings.push_limit_bytes,
             "media_bytes": settings.media_limit_bytes,
-            "json_depth": settings.json_depth,
+            "json_depth": MAX_DEPTH,
             "feed_page": feed.PAGE,
             "digests": 1000,
         },

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from server import jobs
 from server.console import session
 from server.console.blueprint import bp
 from server.console.inspection import inspection_page
@@ -13,6 +14,7 @@ from server.db import reading, transaction
 from server.failures import Invalid
 from server.operations import packages
 from server.operations.custody import Shown
+from server.operations.export.keeping import signature_key
 from server.services import services
 
 
@@ -30,6 +32,7 @@ def request_package(inspection_id: object) -> ResponseReturnValue:
     except Invalid as error:
         page = inspection_page(str(inspection_id), problem=error.field)
         return render_template("inspection.html", **page), HTTPStatus.UNPROCESSABLE_ENTITY
+    jobs.wake(jobs.BUILD_PACKAGES)
     return redirect(
         url_for("console.inspection", inspection_id=inspection_id, _anchor="packages"),
         HTTPStatus.SEE_OTHER,
@@ -47,4 +50,15 @@ def package(package_id: object) -> ResponseReturnValue:
     )
     answer.headers["Content-Length"] = str(ready.size)
     answer.headers["Content-Disposition"] = attachment(ready.name, "")
+    return answer
+
+
+@bp.get("/packages/<uuid:package_id>/signature")
+def package_signature(package_id: object) -> Response:
+    """The sidecar ``X.zip.sig``: the signed note over the whole ZIP, no evidence in itself."""
+    with reading() as db_session:
+        ready = packages.ready_package(db_session, session.current_actor(), str(package_id))
+    note = b"".join(services().store.stream(signature_key(ready.key)))
+    answer = Response(note, mimetype="text/plain")
+    answer.headers["Content-Disposition"] = attachment(f"{ready.name}.sig", "")
     return answer

@@ -41,6 +41,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "console.judge"): Rule(frozenset({REVIEWER})),
     ("POST", "console.request_package"): Rule(frozenset({ADMINISTRATOR})),
     ("GET", "console.package"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
+    ("GET", "console.package_signature"): Rule(frozenset({LEADER, ADMINISTRATOR})),
     ("GET", "console.quarantine"): _READS_EVIDENCE,
     ("GET", "console.devices"): Rule(frozenset({LEADER, ADMINISTRATOR, SUPERVISOR})),
     ("POST", "console.issue_code"): Rule(frozenset({ADMINISTRATOR})),

@@ -72,6 +72,22 @@ def test_a_finished_package_is_given_to_the_byte_and_leaves_a_leaf(scene, role):
     assert leaf["actor"]["person"] == world.users[role]
 
 
+def test_the_signature_of_a_package_is_beside_it(scene):
+    world, case = scene
+    browser = visitor(world, "administrator")
+    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    package = _finish(world, b"zip")
+    note = b"note"
+    world.services.store.put_once(
+        "package/x.zip.sig", note, size=len(note), sha256=hashlib.sha256(note).hexdigest()
+    )
+
+    answer = browser.get(f"/packages/{package}/signature")
+
+    assert answer.data == note
+    assert ".zip.sig" in answer.headers["Content-Disposition"]
+
+
 def test_an_unfinished_package_cannot_be_taken(scene):
     world, case = scene
     browser = visitor(world, "administrator")

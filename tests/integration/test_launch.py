@@ -256,6 +256,6 @@ def test_what_is_no_name_is_refused(tmp_path):
 
 
 def test_a_wrong_setting_is_named(tmp_path):
-    _, english = refusal(LIUHEN_DATA=str(tmp_path), LIUHEN_JSON_DEPTH="many")
+    _, english = refusal(LIUHEN_DATA=str(tmp_path), LIUHEN_PUSH_LIMIT_LINES="many")
 
-    assert "LIUHEN_JSON_DEPTH" in english
+    assert "LIUHEN_PUSH_LIMIT_LINES" in english

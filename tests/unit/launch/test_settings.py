@@ -49,7 +49,7 @@ def test_all_missing_settings_are_named_at_once(tmp_path):
         ("LIUHEN_PORT", "0"),
         ("LIUHEN_PORT", "65536"),
         ("LIUHEN_PORT", "http"),
-        ("LIUHEN_JSON_DEPTH", "1e3"),
+        ("LIUHEN_PUSH_LIMIT_LINES", "1e3"),
         ("LIUHEN_DEMO", "perhaps"),
         ("LIUHEN_SECRET_KEY", "short"),
         ("LIUHEN_DATABASE_URL", "mysql://h/d"),
