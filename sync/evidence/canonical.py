@@ -34,8 +34,15 @@ def dumps(value: Json) -> bytes:
 
 
 def encode(value: Json) -> bytes:
-    """Like :func:`dumps` for a value, or a part of one, that :func:`loads` has given."""
-    return _ENCODER.encode(value).encode("utf-8")
+    """Like :func:`dumps` for a value, or a part of one, that :func:`parse` has given.
+
+    Raises:
+        NotCanonical: for a lone surrogate, which UTF-8 cannot write.
+    """
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a lone surrogate") from error
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -45,9 +52,23 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         NotCanonical: if it is not JSON, or outside the profile, or if encoding
             the value again gives other bytes.
     """
+    value = parse(data, max_depth=max_depth)
+    if encode(value) != data:
+        raise NotCanonical("not the canonical encoding")
+    return value
+
+
+def parse(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Parse ``data`` within the profile; the caller compares its encoding with ``data``.
+
+    Only that comparison refuses foreign spellings and lone surrogates, which
+    come from escapes and are not written again in the same way.
+
+    Raises:
+        NotCanonical: if it is not JSON, or outside the profile.
+    """
     try:
-        text = data.decode("utf-8")
-        value = _DECODER.decode(text)
+        value = _DECODER.decode(data.decode("utf-8"))
     except NotCanonical:
         raise
     except RecursionError as error:
@@ -58,8 +79,6 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         _check_parsed(value, 0, max_depth)
     elif value is None:
         raise NotCanonical("null")
-    if _ENCODER.encode(value) != text:
-        raise NotCanonical("not the canonical encoding")
     return value
 
 
@@ -85,10 +104,7 @@ def _check(value: Any, depth: int, max_depth: int = MAX_DEPTH) -> None:
 
 
 def _check_parsed(value: Any, depth: int, max_depth: int) -> None:
-    """The part of :func:`_check` that neither the parser nor the comparison has done.
-
-    A lone surrogate can only come from an escape, and is written again without it.
-    """
+    """The part of :func:`_check` that neither the parser nor the comparison has done."""
     if depth >= max_depth:
         raise NotCanonical("nested deeper than %d" % max_depth)
     for item in value.values() if type(value) is dict else value:

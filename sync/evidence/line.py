@@ -13,7 +13,14 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from . import canonical
 from .encoding import from_b64url, from_hex, sha256_hex, to_b64url
-from .errors import BadEncoding, BadSignature, LineMalformed, LineTooLong, PartMismatch
+from .errors import (
+    BadEncoding,
+    BadSignature,
+    LineMalformed,
+    LineTooLong,
+    NotCanonical,
+    PartMismatch,
+)
 
 #: Format and algorithm suite in one name, so that SM2/SM3 can join without a new format.
 VERSION = "1.p256.sha256"
@@ -189,13 +196,17 @@ def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES) -> Line:
     """
     if len(raw) > limit:
         raise LineTooLong(size=len(raw), limit=limit)
-    value = canonical.loads(raw)
+    value = canonical.parse(raw)
     if not isinstance(value, dict) or not isinstance(value.get("b"), list):
+        canonical.loads(raw)
         raise LineMalformed("b", "must be a list of parts")
     parts = dict(enumerate(value["b"]))
     line = _line(value, parts)
     if len(parts) != len(line.header.parts):
         raise LineMalformed("parts", "as many digests as parts")
+    # Every piece has been encoded once; together they must be the line, or it was not canonical.
+    if line.to_bytes() != raw:
+        raise NotCanonical("not the canonical encoding")
     return line
 
 
