@@ -1,6 +1,6 @@
 """From journal lines to what the screens show (docs/protocol.md §4.2)."""
 
-from server.operations.projection.act import about_line, act_of_digest, header_of
+from server.operations.projection.act import about_line, act_of_digest, header_of, is_uuid
 from server.operations.projection.projector import Outcome, Projector
 
-__all__ = ["Outcome", "Projector", "about_line", "act_of_digest", "header_of"]
+__all__ = ["Outcome", "Projector", "about_line", "act_of_digest", "header_of", "is_uuid"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from server.models.base import table_of
@@ -35,7 +35,7 @@ from server.operations.projection.act import (
     is_uuid,
     within,
 )
-from server.operations.projection.sealing import mark_outside, touched_by
+from server.operations.projection.sealing import mark_outside, seals_line, touched_by
 from sync.evidence import acts, canonical
 from sync.evidence.encoding import from_hex
 from sync.evidence.errors import BadEncoding
@@ -44,6 +44,10 @@ from sync.wire import Projection
 
 #: Reasons that a later line can remove; their lines are tried again when it comes.
 _WAITING = frozenset({"projection.unknown_inspection", "projection.unknown_item"})
+
+#: The reason of a line that would change what is sealed or judged.
+_TOO_LATE = "projection.too_late"
+_JUDGED = frozenset({"accepted", "questioned", "rejected"})
 
 #: What a column of 32 bits holds; no template has had so many versions.
 _MAX_VERSION = 2**31 - 1
@@ -103,25 +107,35 @@ class Projector:
 
     def finish(self) -> None:
         """Write what was gathered, and try again the lines that waited for what has come."""
-        for inspection_id in sorted(self._opened):
-            waiting = self._session.execute(
-                select(LineOutcome)
-                .where(
-                    LineOutcome.inspection_id == inspection_id,
-                    LineOutcome.projection == Projection.QUARANTINED.value,
-                    LineOutcome.code.in_(_WAITING),
+        # A line that falls into place may be what another one waited for.
+        while self._opened:
+            opened, self._opened = sorted(self._opened), set()
+            for inspection_id in opened:
+                self._retry_where(
+                    LineOutcome.inspection_id == inspection_id, LineOutcome.code.in_(_WAITING)
                 )
-                .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.seq)
-            ).scalars()
-            for row in waiting.all():
-                self._retry(row)
-        self._opened.clear()
+        # So may the journal head up to which a seal reaches.
+        for device, epoch in sorted(self._chains):
+            self._retry_where(
+                LineOutcome.device_id == device,
+                LineOutcome.epoch == epoch,
+                LineOutcome.code == _TOO_LATE,
+            )
         self._write_revisions()
         # What came after a seal, or with the head that the seal names, is judged once it is here.
         for device, epoch in sorted(self._chains):
             for inspection in touched_by(self._session, device, epoch):
                 mark_outside(self._session, inspection)
         self._chains.clear()
+
+    def _retry_where(self, *which: ColumnElement[bool]) -> None:
+        waiting = self._session.scalars(
+            select(LineOutcome)
+            .where(LineOutcome.projection == Projection.QUARANTINED.value, *which)
+            .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.seq)
+        )
+        for row in waiting.all():
+            self._retry(row)
 
     def _retry(self, row: LineOutcome) -> None:
         place = (row.device_id, row.epoch, row.branch, row.seq)
@@ -211,7 +225,8 @@ class Projector:
 
     def _close_session(self, act: Act) -> None:
         session = self._session.get(OfficerSession, act.uuid("session"))
-        if session is None or session.device_id != act.header.device:
+        place = (act.header.device, act.header.epoch, act.uuid("officer"))
+        if session is None or (session.device_id, session.epoch, session.officer_id) != place:
             raise NotShown("projection.no_officer_session")
         session.closed_seq = act.header.seq
 
@@ -240,6 +255,8 @@ class Projector:
                 )
             )
             self._session.flush()
+        elif self._too_late(existing, act):
+            self._need_listed(inspection_id, officers)
         for officer in officers:
             self._session.merge(
                 InspectionOfficer(inspection_id=inspection_id, officer_id=officer.id)
@@ -251,6 +268,18 @@ class Projector:
         self._session.flush()
         self._opened.add(inspection_id)
         return inspection_id
+
+    def _too_late(self, inspection: Inspection, act: Act) -> bool:
+        """Whether the inspection is sealed and the act was not before the seal."""
+        return inspection.sealed_line is not None and not seals_line(
+            self._session, inspection, act.header
+        )
+
+    def _need_listed(self, inspection_id: str, officers: list[Officer]) -> None:
+        """Nobody joins a sealed inspection; that someone listed says so again changes nothing."""
+        for officer in officers:
+            if self._session.get(InspectionOfficer, (inspection_id, officer.id)) is None:
+                raise NotShown(_TOO_LATE)
 
     def _seal_inspection(self, act: Act) -> str:
         inspection = self._inspection(act)
@@ -276,6 +305,8 @@ class Projector:
         template = act.body["template"]
         template_id, version = template.get("id"), within(template.get("version"), _MAX_VERSION)
         if not isinstance(template_id, str) or "\0" in template_id or version is None:
+            raise NotShown("projection.malformed_act")
+        if not all(isinstance(digest, str) for digest in act.body["base"]):
             raise NotShown("projection.malformed_act")
         self._revisions.append(
             {
@@ -363,6 +394,8 @@ class Projector:
         item = self._session.get(EvidenceItem, act.uuid("item"))
         if item is None or item.inspection_id != inspection.id:
             raise NotShown("projection.unknown_item")
+        if item.state in _JUDGED or self._too_late(inspection, act):
+            raise NotShown(_TOO_LATE)
         item.state = "discarded"
         item.discard_reason = act.text("reason", 4000)
         return inspection.id

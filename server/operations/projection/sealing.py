@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
 from server.models.journal import MAIN, JournalLine
 from server.operations.projection.act import act_of_digest
+from sync.evidence.line import Header
 from sync.evidence.seal import read_seal
 
 
@@ -35,6 +36,15 @@ def mark_outside(session: Session, inspection: Inspection) -> None:
             seq=revision.seq,
             reach=reach,
         )
+
+
+def seals_line(session: Session, inspection: Inspection, header: Header) -> bool:
+    """Whether the line was written before the seal: a head that the seal names covers it."""
+    act = act_of_digest(session, inspection.sealed_line or "")
+    if act is None:
+        return False
+    reach = read_seal(act).reach(lambda *head: is_head(session, *head))
+    return header.seq <= reach.get((header.device, header.epoch), -1)
 
 
 def is_head(session: Session, device: str, epoch: str, seq: int, digest: str) -> bool:
