@@ -1,12 +1,9 @@
 """How values are written on pages: times in Beijing time, sizes, digests, places, words."""
 
-from datetime import UTC, datetime
-
 from markupsafe import Markup, escape
 
 from media.findings import words
 from media.findings.model import Finding
-from server.operations.cards import LOCAL
 from server.operations.doubts import Doubt
 from sync import catalogue
 
@@ -38,13 +35,17 @@ def reason(code: str, lang: str) -> str:
 
 
 def at(moment_ms: int) -> str:
-    """Beijing time to the second, ``2026-05-04 09:02:03``."""
-    return _local(moment_ms).strftime("%Y-%m-%d %H:%M:%S")
+    """Beijing time to the second, ``2026-05-04 09:02:03``.
+
+    Devices and files may claim any time, also one that :mod:`datetime` cannot hold.
+    """
+    return words.moment(moment_ms).rpartition(" ")[0]
 
 
 def time(moment_ms: int) -> Markup:
     """The same as an element that carries the moment in UTC for machines."""
-    utc = datetime.fromtimestamp(moment_ms / 1000, tz=UTC).isoformat(timespec="milliseconds")
+    day, clock, zone = words.moment(moment_ms, 0).split(" ")
+    utc = f"{day}T{clock}.{moment_ms % 1000:03d}{zone}"
     return Markup('<time datetime="{}">{}</time>').format(utc, at(moment_ms))
 
 
@@ -53,7 +54,8 @@ def span(lo_ms: int, hi_ms: int) -> str:
     first, last = at(lo_ms), at(hi_ms)
     if first == last:
         return first
-    return f"{first} – {last[11:] if first[:10] == last[:10] else last}"
+    day, _, clock = last.partition(" ")
+    return f"{first} – {clock if first.startswith(f'{day} ') else last}"
 
 
 def difference(difference_ms: int) -> str:
@@ -129,7 +131,3 @@ def doubt_sentence(doubt: Doubt, lang: str) -> str:
 
 def severity(value: str, lang: str) -> str:
     return catalogue.text(f"findings.severity.{value}", lang)
-
-
-def _local(moment_ms: int) -> datetime:
-    return datetime.fromtimestamp(moment_ms / 1000, tz=UTC).astimezone(LOCAL)

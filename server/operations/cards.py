@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from media.findings.words import moment
 from server.models.devices import Device
 from server.models.people import Officer, Person
 
-#: The law's calendar: certificates are valid by the day in China (docs/console.md §5).
-LOCAL = ZoneInfo("Asia/Shanghai")
+
+def in_force(valid_from: str, valid_to: str, at_ms: int) -> bool:
+    """Whether the day of ``at_ms`` in China lies between two dates, both inclusive.
+
+    A device's clock may say anything, also what no calendar holds.
+    """
+    day = moment(at_ms).partition(" ")[0]
+    return len(day) == len(valid_from) and valid_from <= day <= valid_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +34,7 @@ class OfficerCard:
 
     def valid_at(self, at_ms: int) -> bool:
         """Whether the certificate was in force on the local day of ``at_ms``."""
-        day = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(LOCAL).date().isoformat()
-        return self.valid_from <= day <= self.valid_to
+        return in_force(self.valid_from, self.valid_to, at_ms)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,151 +5,13 @@ import pytest
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalPart
 from sync.evidence.chain import advance
-from sync.evidence.line import DeviceTime
+from tests.support.hostile import CLOCKS, HOSTILE, media, opened, record, sealed
 from tests.support.simdevice import new_id
-
-BIG = 2**53 - 1
-
-
-def _media(device, world, **fields):
-    return {
-        "type": "media.captured",
-        "officer": world.officers[0],
-        "inspection": device.inspection,
-        "item": new_id(),
-        "sha256": "a" * 64,
-        "size": 5,
-        "media_type": "image/jpeg",
-        "class": "A",
-        **fields,
-    }
-
-
-def _record(device, world, **fields):
-    return {
-        "type": "record.saved",
-        "officer": world.officers[0],
-        "inspection": device.inspection,
-        "record": new_id(),
-        "template": {"id": "site", "version": 1},
-        "fields": {"a": "b"},
-        "base": [],
-        **fields,
-    }
-
-
-def _opened(device, world, **fields):
-    return {
-        "type": "inspection.opened",
-        "officer": world.officers[0],
-        "inspection": new_id(),
-        "officers": world.officers,
-        **fields,
-    }
-
-
-def _sealed(device, world, **fields):
-    return {
-        "type": "inspection.sealed",
-        "officer": world.officers[0],
-        "inspection": device.inspection,
-        "revisions": [],
-        "media": [],
-        "heads": [],
-        **fields,
-    }
-
-
-HOSTILE = {
-    "nul title": lambda d, w: _media(d, w, title="a\0b"),
-    "nul name": lambda d, w: _media(d, w, name="a\0b"),
-    "nul type": lambda d, w: _media(d, w, media_type="a\0b"),
-    "nul fact": lambda d, w: _media(d, w, fact_to_prove="a\0b", method="\0"),
-    "long": lambda d, w: _media(d, w, name="长" * 3000, title="x" * 5000, media_type="t" * 500),
-    "size": lambda d, w: _media(d, w, size=BIG),
-    "pos": lambda d, w: _media(d, w, pos={"lat": BIG, "lon": True, "acc": -BIG, "fix_ms": -BIG}),
-    "pos list": lambda d, w: _media(d, w, pos=[1, 2]),
-    "class": lambda d, w: _media(d, w, **{"class": "\0"}),
-    "sha nul": lambda d, w: _media(d, w, sha256="\0" * 64),
-    "sha newline": lambda d, w: _media(d, w, sha256="a" * 63 + "\n"),
-    "item list": lambda d, w: _media(d, w, item="\0"),
-    "inspection dict": lambda d, w: _media(d, w, inspection={}),
-    "inspection nul": lambda d, w: _media(d, w, inspection="\0"),
-    "officer list": lambda d, w: _media(d, w, officer=[w.officers[0]]),
-    "officer nul": lambda d, w: _media(d, w, officer="\0"),
-    "template version": lambda d, w: _record(d, w, template={"id": "a", "version": BIG}),
-    "template negative": lambda d, w: _record(d, w, template={"id": "a", "version": -BIG}),
-    "template nul": lambda d, w: _record(d, w, template={"id": "a\0", "version": 1}),
-    "template empty": lambda d, w: _record(d, w, template={}),
-    "fields nul": lambda d, w: _record(d, w, fields={"a\0": "\0"}),
-    "fields deep": lambda d, w: _record(d, w, fields={"a": [{"b": [{"c": {}}]}]}, base=[{}, 1]),
-    "record id": lambda d, w: _record(d, w, record="\0"),
-    "officers dict": lambda d, w: _opened(d, w, officers=[{}]),
-    "officers nul": lambda d, w: _opened(d, w, officers=["\0"]),
-    "officers twice": lambda d, w: _opened(d, w, officers=w.officers[:1] * 2),
-    "officers none": lambda d, w: _opened(d, w, officers=[]),
-    "task nul": lambda d, w: _opened(d, w, task="\0"),
-    "task dict": lambda d, w: _opened(d, w, task={}),
-    "entity nul": lambda d, w: _opened(d, w, entity="\0" * 100),
-    "title nul": lambda d, w: _opened(d, w, title="\0", purpose="\0"),
-    "seal heads nul": lambda d, w: _sealed(
-        d, w, heads=[{"device": "\0", "epoch": "\0", "seq": BIG, "head": "\0"}]
-    ),
-    "seal heads": lambda d, w: _sealed(d, w, heads=[1, {}, [], "x"], media=[{}], revisions=[[]]),
-    "session nul": lambda d, w: {
-        "type": "session.opened",
-        "officer": w.officers[0],
-        "session": "\0",
-        "method": "\0",
-        "certificate_no": "\0",
-    },
-    "session method nul": lambda d, w: {
-        "type": "session.opened",
-        "officer": w.officers[0],
-        "session": new_id(),
-        "method": "\0",
-        "certificate_no": "\0",
-    },
-    "session officer nul": lambda d, w: {
-        "type": "session.opened",
-        "officer": "\0",
-        "session": new_id(),
-        "method": "pin",
-        "certificate_no": "1",
-    },
-    "close nul": lambda d, w: {
-        "type": "session.closed",
-        "officer": w.officers[0],
-        "session": "\0",
-    },
-    "clock": lambda d, w: {
-        "type": "clock.compared",
-        "server_ms": BIG,
-        "offset_ms": -BIG,
-        "error_ms": BIG,
-    },
-    "type nul": lambda d, w: {"type": "\0" * 64},
-    "discard nul": lambda d, w: {
-        "type": "media.discarded",
-        "officer": w.officers[0],
-        "inspection": d.inspection,
-        "item": new_id(),
-        "reason": "\0",
-    },
-    "kept": lambda d, w: {"type": "position.track", "inspection": [], "rows": [[BIG]]},
-}
-
-
-CLOCKS = {
-    "far clock": DeviceTime(BIG, BIG, "b", BIG),
-    "negative clock": DeviceTime(-BIG, 0, "b", -BIG),
-    "last clock": DeviceTime(253_402_300_799_999, 0, "b", 1440),
-}
 
 
 def _open(device, world):
     device.inspection = new_id()
-    device.write_parts(_opened(device, world, inspection=device.inspection))
+    device.write_parts(opened(device, world, inspection=device.inspection))
 
 
 def _lost(device, world):
@@ -173,15 +35,15 @@ def test_a_hostile_act_costs_no_other_line_its_place(world):
     for name, act in HOSTILE.items():
         _open(device, world)
         device.write_parts(act(device, world))
-        device.write_parts(_record(device, world))
+        device.write_parts(record(device, world))
         lost[name] = _lost(device, world)
     for name, clock in CLOCKS.items():
-        for act in (_media, _record, _opened, _sealed):
+        for act in (media, record, opened, sealed):
             _open(device, world)
             line = device.forge([act(device, world)], t=clock)
             device.lines.append(line)
             device.head = advance(device.head, line)
-            device.write_parts(_record(device, world))
+            device.write_parts(record(device, world))
             lost[f"{name} {act.__name__}"] = _lost(device, world)
 
     assert {name: how for name, how in lost.items() if how} == {}
@@ -189,7 +51,7 @@ def test_a_hostile_act_costs_no_other_line_its_place(world):
 
 def test_a_nul_in_a_title_is_shown_as_a_replacement_and_kept_as_signed(world):
     device = world.on_patrol()
-    line = device.write_parts(_media(device, world, title="a\0b"))
+    line = device.write_parts(media(device, world, title="a\0b"))
 
     world.push(device)
 

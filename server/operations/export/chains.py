@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from server.models.journal import IngestReceipt, JournalLine, JournalPart, LineOutcome
 from server.models.ledger import LedgerEvent
 from server.operations.export.moment import Moment
+from server.operations.projection import is_uuid
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
 from sync.evidence.interval import Interval, line_interval
@@ -272,6 +273,7 @@ def _scope(chains: Sequence[Chain], inspection_id: str) -> Scope:
 def _is_announcement(act: Act) -> bool:
     return (
         not acts.missing_fields(act)
+        and is_uuid(act["item"])
         and _DIGEST.fullmatch(act["sha256"]) is not None
         and act["size"] >= 0
         and act["class"] in acts.CLASSES

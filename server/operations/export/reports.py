@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from media.findings import model, words
+from server.operations.cards import in_force
 from server.operations.export.case import CaseState
 from server.operations.export.chains import Placed
 from server.operations.export.documents import OfficerState, read_document
@@ -22,7 +21,6 @@ from sync import catalogue
 from sync.evidence import package, records
 from sync.evidence.package import PackageFile
 
-_SHOWN_ZONE = ZoneInfo("Asia/Shanghai")
 _SHOWN_KINDS = ("image", "video", "audio")
 
 Label = Mapping[str, str]
@@ -108,7 +106,7 @@ def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[Pa
 
 def moment_text(at_ms: int) -> str:
     """A time to the second in the zone that papers use, with the zone."""
-    return datetime.fromtimestamp(at_ms // 1000, _SHOWN_ZONE).strftime("%Y-%m-%d %H:%M:%S +08:00")
+    return words.moment(at_ms)
 
 
 def _environment() -> Environment:
@@ -153,8 +151,7 @@ def _counts(case: CaseState) -> dict[str, int]:
 
 def _certified(officer: OfficerState, at_ms: int) -> bool:
     """Whether the certificate was in force on the day the inspection began."""
-    day = datetime.fromtimestamp(at_ms // 1000, _SHOWN_ZONE).date().isoformat()
-    return officer.valid_from <= day <= officer.valid_to
+    return in_force(officer.valid_from, officer.valid_to, at_ms)
 
 
 def _shown_item(case: CaseState, item: ItemState) -> ShownItem:
