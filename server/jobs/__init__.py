@@ -4,6 +4,7 @@ So a lost or doubled wake-up does no harm: each task looks for rows that are not
 finished, and a periodic round finds whatever no wake-up named.
 """
 
+import threading
 from collections.abc import Callable
 
 from flask import Flask, current_app
@@ -38,8 +39,11 @@ def install(app: Flask, settings: Settings) -> None:
         KEEP_UPLOADS: keep_uploads,
     }
 
+    # Work of one kind is done by one thread at a time; who waits finds it done.
+    turns = {name: threading.Lock() for name in work}
+
     def perform(name: str) -> None:
-        with app.app_context():
+        with turns[name], app.app_context():
             work[name]()
 
     def perform_all() -> None:

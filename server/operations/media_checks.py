@@ -120,7 +120,14 @@ def _check_one(services: Services, second: SecondReader, work: Work) -> bool:
         return False
     thumbnail = _store_thumbnail(services, work, result.thumbnail)
     with transaction() as session:
-        _keep(session, work, result, thumbnail, now_ms=services.now_ms())
+        # The first lock: nothing the rules compare can change from here on.
+        ledger.lock_head(session)
+        item = session.get_one(EvidenceItem, work.item_id, populate_existing=True)
+        if item.check_wanted:
+            _keep(session, item, work, result, thumbnail, now_ms=services.now_ms())
+            # Whatever came while the file was read is compared in another run.
+            now = gather(session, item, tolerance_ms=work.context.tolerance_ms)
+            item.check_wanted = now.context != work.context
     return True
 
 
@@ -205,10 +212,15 @@ def _store_thumbnail(services: Services, work: Work, drawn: Thumbnail | None) ->
 
 
 def _keep(
-    session: Session, work: Work, result: _Result, thumbnail: Derivative | None, *, now_ms: int
+    session: Session,
+    item: EvidenceItem,
+    work: Work,
+    result: _Result,
+    thumbnail: Derivative | None,
+    *,
+    now_ms: int,
 ) -> None:
     """Add facts, thumbnail, claims and findings, each on the ledger first."""
-    item = session.get_one(EvidenceItem, work.item_id)
     about = (f"item:{item.id}", f"media:{work.sha256}")
     if session.get(MediaFacts, (work.sha256, READER_VERSION)) is None:
         index = ledger.append(
@@ -252,7 +264,6 @@ def _keep(
         found=result.found,
         now_ms=now_ms,
     )
-    item.check_wanted = False
     if item.state == "stored":
         item.state = "checked"
 

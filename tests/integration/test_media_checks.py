@@ -184,3 +184,50 @@ def test_the_clock_of_the_device_is_taken_into_account(world):
     _check(world)
 
     assert _codes(world, item)["CLOCK_OFFSET"] == "warn"
+
+
+def test_what_arrives_while_a_file_is_read_is_compared_in_another_run(world, monkeypatch):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken="2026:05:04 09:30:00", zone="+08:00"), colour="maroon")
+    item = _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    device.write(
+        "inspection.sealed",
+        officer=world.officers[0],
+        inspection=device.inspection,
+        revisions=[],
+        media=[],
+        heads=[],
+    )
+    read = media_checks.read_facts
+
+    def read_while_the_seal_arrives(source):
+        monkeypatch.setattr(media_checks, "read_facts", read)
+        world.push(device, device.body(len(device.lines) - 1))
+        return read(source)
+
+    monkeypatch.setattr(media_checks, "read_facts", read_while_the_seal_arrives)
+    _check(world)
+
+    assert len(world.rows(ItemCheck)) == 2
+    assert _codes(world, item)["TIME_OUTSIDE_WINDOW"] == "fail"
+
+
+def test_two_workers_at_one_item_keep_one_check(world, monkeypatch):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), colour="pink")
+    _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    read = media_checks.read_facts
+
+    def read_while_another_worker_finishes(source):
+        monkeypatch.setattr(media_checks, "read_facts", read)
+        _check(world)
+        return read(source)
+
+    monkeypatch.setattr(media_checks, "read_facts", read_while_another_worker_finishes)
+    _check(world)
+
+    assert len(world.rows(ItemCheck)) == 1

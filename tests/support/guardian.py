@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg
+
 from server.launch import store
 from server.launch.installation import held, is_free, prepare
 from server.launch.lifetime import end_with_parent
@@ -125,6 +127,7 @@ def run_postgres(folder):
             **user,
         )
         await_port(server, port)
+        await_session(port)
         yield {"url": f"postgresql+psycopg://liuhen@127.0.0.1:{port}/"}
     finally:
         if server is not None:
@@ -132,6 +135,19 @@ def run_postgres(folder):
             server.send_signal(signal.SIGINT)
             server.wait(timeout=30)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def await_session(port):
+    """PostgreSQL listens before it lets anybody in."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user="liuhen", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def reachable_binaries(home, user):
