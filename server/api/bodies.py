@@ -1,14 +1,22 @@
 """Reading request bodies that may be cut, compressed or hostile, within a limit."""
 
 import zlib
+from collections.abc import Iterator
+from typing import IO, cast
 
+import zstandard
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected
 
 from server.failures import BodyTooLarge, BodyUndecodable, EncodingUnsupported
 
+#: Content encodings that a push may come in.
+ENCODINGS = ("identity", "gzip", "zstd")
+
 _STEP = 65_536
 _GZIP_WINDOW = 31
+#: What a decoder may hold in memory, whatever a frame asks for (RFC 8878 §3.1.1.1.2).
+_ZSTD_WINDOW_BYTES = 8 << 20
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -16,28 +24,59 @@ def read_body(request: Request, limit: int) -> bytes:
 
     Raises:
         BodyTooLarge: if it is over ``limit`` bytes, before or after expansion.
-        EncodingUnsupported: for a content encoding other than identity and gzip.
-        BodyUndecodable: if gzip data is corrupt.
+        EncodingUnsupported: for a content encoding that is not in ``ENCODINGS``.
+        BodyUndecodable: if compressed data is corrupt.
     """
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", ""):
-        raise EncodingUnsupported(encoding)
-    inflate = zlib.decompressobj(_GZIP_WINDOW) if encoding == "gzip" else None
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
+    source = _Arriving(request.stream)
+    match encoding:
+        case "identity":
+            pieces = iter(source.read, b"")
+        case "gzip":
+            pieces = _gunzip(source, limit)
+        case "zstd":
+            pieces = _unzstd(source)
+        case _:
+            raise EncodingUnsupported(encoding)
     body = bytearray()
-    while True:
-        try:
-            piece = request.stream.read(_STEP)
-        except (ClientDisconnected, OSError):
-            return bytes(body)
-        if not piece:
-            return bytes(body)
-        if inflate is None:
-            body += piece
-        else:
-            try:
-                # One byte more than allowed is enough to know, whatever a bomb would unfold to.
-                body += inflate.decompress(piece, limit + 1 - len(body))
-            except zlib.error as error:
-                raise BodyUndecodable(str(error)) from error
+    for piece in pieces:
+        body += piece
         if len(body) > limit:
             raise BodyTooLarge(limit=limit)
+    return bytes(body)
+
+
+class _Arriving:
+    """A request's stream that simply ends where its sender vanished."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = _STEP) -> bytes:
+        try:
+            return self._stream.read(min(size, _STEP))
+        except (ClientDisconnected, OSError):
+            return b""
+
+
+def _gunzip(source: _Arriving, limit: int) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(_GZIP_WINDOW)
+    while packed := source.read():
+        try:
+            # One byte more than allowed is enough to know, whatever a bomb would unfold to.
+            yield inflate.decompress(packed, limit + 1)
+        except zlib.error as error:
+            raise BodyUndecodable(str(error)) from error
+
+
+def _unzstd(source: _Arriving) -> Iterator[bytes]:
+    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    with decoder.stream_reader(cast("IO[bytes]", source), read_size=_STEP) as reader:
+        while True:
+            try:
+                piece = reader.read(_STEP)
+            except zstandard.ZstdError as error:
+                raise BodyUndecodable(str(error)) from error
+            if not piece:
+                return
+            yield piece

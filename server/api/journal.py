@@ -23,7 +23,7 @@ _EPOCH = re.compile(r"[0-9a-f]{32}")
 _NDJSON = {
     "requestBody": {
         "required": True,
-        "description": "Journal lines in order, each ended by a newline; gzip is read too.",
+        "description": "Journal lines in order, each ended by a newline; gzip or zstd is read too.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 }

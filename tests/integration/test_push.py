@@ -5,6 +5,7 @@ import json
 
 import pytest
 import sqlalchemy as sa
+import zstandard
 
 from server.db import db
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
@@ -78,12 +79,31 @@ def test_a_body_cut_in_the_middle_keeps_its_complete_lines(world):
     assert answer.json["next_seq"] == 3
 
 
-def test_a_compressed_push_is_read(world):
-    device = world.on_patrol()
+_PACKED = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
 
-    answer = world.push(device, gzip.compress(device.body()), **{"Content-Encoding": "gzip"})
+
+@pytest.mark.parametrize("encoding", _PACKED)
+def test_a_compressed_push_is_read(world, encoding):
+    device = world.on_patrol()
+    body = _PACKED[encoding](device.body())
+
+    answer = world.push(device, body, **{"Content-Encoding": encoding})
 
     assert answer.json["next_seq"] == 4
+
+
+@pytest.mark.parametrize("encoding", _PACKED)
+def test_a_compressed_push_that_is_cut_keeps_the_complete_lines_that_came(world, encoding):
+    device = world.on_patrol()
+    for number in range(300):
+        device.write("future.act", salted=f"{number:05}" * 40)
+    body = _PACKED[encoding](device.body())
+
+    first = world.push(device, body[: len(body) - 40], **{"Content-Encoding": encoding})
+    rest = world.push(device, device.body(first.json["next_seq"]))
+
+    assert {r["journal"] for r in first.json["results"]} <= {"accepted"}
+    assert rest.json["next_seq"] == 304
 
 
 def test_a_hole_is_answered_with_the_place_to_go_on_from(world):
@@ -208,6 +228,8 @@ def test_another_devices_journal_is_closed(world):
         (b"\n" * 1001, {}, 413, "server.body_too_large"),
         (gzip.compress(b"0" * (20 << 20)), {"Content-Encoding": "gzip"}, 413, None),
         (b"not gzip", {"Content-Encoding": "gzip"}, 400, "server.body_undecodable"),
+        (_PACKED["zstd"](b"0" * (20 << 20)), {"Content-Encoding": "zstd"}, 413, None),
+        (b"not zstd", {"Content-Encoding": "zstd"}, 400, "server.body_undecodable"),
         (b"", {"Content-Encoding": "br"}, 415, "server.encoding_unsupported"),
     ],
 )
