@@ -34,6 +34,7 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _EPOCH = re.compile(r"\A[0-9a-f]{32}\Z")
 _DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
+_PART_NUMBER = re.compile(r"\A(?:0|[1-9][0-9]{0,2})\Z")
 _BOOT = re.compile(r"\A[!-~]{1,64}\Z")
 _HEADER_KEYS = frozenset(("v", "device", "epoch", "seq", "prev", "t", "parts"))
 _TIME_KEYS = frozenset(("wall_ms", "mono_ms", "boot", "tz_min"))
@@ -219,12 +220,9 @@ def parse_package_line(raw: bytes) -> Line:
     value = canonical.loads(raw)
     if not isinstance(value, dict) or not isinstance(value.get("b"), dict):
         raise LineMalformed("b", "must map part numbers to parts")
-    try:
-        parts = {int(number): part for number, part in value["b"].items()}
-    except ValueError as error:
-        raise LineMalformed("b", "part numbers are integers") from error
-    if {str(number) for number in parts} != set(value["b"]):
+    if not all(_PART_NUMBER.match(number) for number in value["b"]):
         raise LineMalformed("b", "part numbers are plain integers")
+    parts = {int(number): part for number, part in value["b"].items()}
     return _line(value, parts)
 
 

@@ -16,7 +16,7 @@ from .package import ChainName, journal_path
 from .verifier_claims import Book, first_line
 
 #: A hole of more lines than this is named by its ends.
-_NAMED_ONE_BY_ONE = 1000
+NAMED_ONE_BY_ONE = 1000
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _name_missing(
 
 def name_missing(book: Book, name: ChainName, start: int, end: int) -> None:
     """Name the lines from ``start`` up to, not including, ``end``."""
-    if end - start > _NAMED_ONE_BY_ONE:
+    if end - start > NAMED_ONE_BY_ONE:
         book.failed("journal.missing_range", **place_of(name, start), last=end - 1)
         return
     for seq in range(start, end):

@@ -99,8 +99,9 @@ def _check_heads(book: Book, chains: Mapping[ChainName, Chain], index: Optional[
             continue
         end = max(chain.lines, default=-1) + 1
         name_missing(book, name, end, head.next_seq)
-        for seq in range(head.next_seq, end):
-            book.failed("journal.beyond_index", **place_of(name, seq))
+        for seq in chain.lines:
+            if seq >= head.next_seq:
+                book.failed("journal.beyond_index", **place_of(name, seq))
         last = chain.lines.get(head.next_seq - 1)
         if last is not None and last.digest != head.head:
             book.failed("journal.other_head", **place_of(name, last.seq))

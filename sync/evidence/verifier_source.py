@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -55,16 +56,16 @@ class ZipSource:
     def __init__(self, path: str, layout: Layout) -> None:
         self.path = path
         self.faults: Tuple[Fault, ...] = layout.faults
-        self.foreign = layout.foreign and zipfile.is_zipfile(path)
+        # Opened once, since opening reads the whole directory; threads may share it.
+        self._archive = _open_foreign(path) if layout.foreign else None
+        self.foreign = self._archive is not None
         self._places = {
             member.name: (start, member.size, member.crc32)
             for member, start in zip(layout.members, layout.starts)
         }
         self.names: Tuple[str, ...] = tuple(dict.fromkeys(m.name for m in layout.members))
-        # Opened once, since opening reads the whole directory; threads may share it.
-        self._archive = zipfile.ZipFile(path) if self.foreign else None
         if self._archive:
-            listed = [info.filename for info in self._archive.infolist() if not info.is_dir()]
+            listed = [name for name in self._archive.namelist() if not name.endswith("/")]
             self.names = tuple(dict.fromkeys(listed))
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -82,17 +83,10 @@ class ZipSource:
                 with open(self.path, "rb") as file:
                     file.seek(start)
                     yield from _bounded(file, size)
-        # zipfile raises many kinds for a broken archive, none documented in full.
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            ValueError,
-            RuntimeError,
-        ) as error:
-            raise EntryUnreadable(str(error)) from error
-        except (KeyError, NotImplementedError) as error:
+        except EntryUnreadable:
+            raise
+        # zipfile and its decompressors raise many kinds for broken data, none documented in full.
+        except Exception as error:
             raise EntryUnreadable(str(error)) from error
 
     def crc32(self, name: str) -> Optional[int]:
@@ -120,12 +114,13 @@ class FolderSource:
         """The bytes of ``name``, in order.
 
         Raises:
-            EntryUnreadable: also for a link, which could lead anywhere.
+            EntryUnreadable: also for a link or a pipe.
         """
         full = os.path.join(self.path, *name.split("/"))
-        if os.path.islink(full):
-            raise EntryUnreadable("a link")
         try:
+            # Neither a link, which could lead anywhere, nor a pipe, which never ends.
+            if not stat.S_ISREG(os.lstat(full).st_mode):
+                raise EntryUnreadable("no regular file")
             with open(full, "rb") as file:
                 yield from iter(lambda: file.read(_CHUNK), b"")
         except OSError as error:
@@ -154,6 +149,14 @@ def open_source(path: str) -> Source:
     if layout is None:
         raise PackageUnusable("not a ZIP: " + path)
     return ZipSource(path, layout)
+
+
+def _open_foreign(path: str) -> Optional[zipfile.ZipFile]:
+    """The ZIP as Python's own module reads it; None where it cannot."""
+    try:
+        return zipfile.ZipFile(path)
+    except Exception:  # of many kinds, none documented in full
+        return None
 
 
 def read(source: Source, name: str, limit: int = MAX_RECORD_BYTES) -> bytes:

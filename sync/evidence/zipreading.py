@@ -146,6 +146,7 @@ def _from_central(file: BinaryIO, size: int) -> List[Member]:
     """The entries as the central directory tells, found through the end record."""
     place = _directory_start(file, size)
     members = []  # type: List[Member]
+    total = 0
     while place is not None and len(members) < _MAX_ENTRIES:
         head = _at(file, place, 46)
         if len(head) < 46 or not head.startswith(CENTRAL_SIGNATURE):
@@ -155,7 +156,8 @@ def _from_central(file: BinaryIO, size: int) -> List[Member]:
         extra = tail[name_length:]
         if length == _MAX_32 and len(extra) >= 12:
             length = struct.unpack("<Q", extra[4:12])[0]
-        if length > _MAX_SIZE:
+        total += length
+        if total > _MAX_SIZE:
             break
         members.append(_member(tail[:name_length], length, crc))
         place += 46 + name_length + extra_length + comment_length
@@ -178,9 +180,13 @@ def _directory_start(file: BinaryIO, size: int) -> Optional[int]:
 
 
 def _member(name: bytes, size: int, crc: int) -> Member:
-    return Member(name.decode("ascii", "backslashreplace"), size, crc)
+    # Spelling out foreign bytes makes a name longer than a header can say again.
+    return Member(name.decode("ascii", "backslashreplace")[:_MAX_16], size, crc)
 
 
 def _at(file: BinaryIO, place: int, length: int) -> bytes:
+    """The bytes at ``place``; none where a hostile header points beyond all files."""
+    if place > file.seek(0, os.SEEK_END):
+        return b""
     file.seek(place)
     return file.read(length)
