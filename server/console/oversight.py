@@ -1,11 +1,14 @@
 """Devices and enrolment codes, and the list of what waits for a decision (待核)."""
 
-from flask import render_template
+from http import HTTPStatus
+
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from server.console import session
 from server.console.blueprint import bp
 from server.db import reading, transaction
+from server.failures import Invalid
 from server.operations import oversight
 from server.operations.custody import Shown
 from server.services import services
@@ -39,7 +42,23 @@ def issue_code() -> ResponseReturnValue:
     return _devices_page(code)
 
 
-def _devices_page(code: str) -> str:
+@bp.post("/devices/<uuid:device_id>/revocation")
+def revoke_device(device_id: object) -> ResponseReturnValue:
+    try:
+        with transaction() as db_session:
+            oversight.revoke_device(
+                db_session,
+                session.current_actor(),
+                str(device_id),
+                reason=request.form.get("reason", ""),
+                now_ms=services().now_ms(),
+            )
+    except Invalid:
+        return _devices_page("", problem=str(device_id)), HTTPStatus.UNPROCESSABLE_ENTITY
+    return redirect(url_for("console.devices"), HTTPStatus.SEE_OTHER)
+
+
+def _devices_page(code: str, problem: str = "") -> str:
     parts = services()
     with reading() as db_session:
         rows = oversight.list_devices(db_session, session.current_actor())
@@ -49,6 +68,7 @@ def _devices_page(code: str) -> str:
         rows=rows,
         organization=organization,
         code=code,
+        problem=problem,
         code_until_ms=parts.now_ms() + parts.settings.enrolment_ttl_s * 1000,
         server=parts.settings.base_url,
     )

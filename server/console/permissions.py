@@ -45,6 +45,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.quarantine"): _READS_EVIDENCE,
     ("GET", "console.devices"): Rule(frozenset({LEADER, ADMINISTRATOR, SUPERVISOR})),
     ("POST", "console.issue_code"): Rule(frozenset({ADMINISTRATOR})),
+    ("POST", "console.revoke_device"): Rule(frozenset({ADMINISTRATOR})),
 }
 
 

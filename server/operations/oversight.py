@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from server.failures import Conflict, Invalid, NotFound
 from server.models.devices import ClockOffset, Device, DeviceKey
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalLine, LineOutcome, QuarantinedLine
 from server.models.people import Organization
 from server.models.uploads import QuarantinedMedia
-from server.operations import enrolment
+from server.operations import enrolment, ledger
 from server.operations.access import Actor, require
 from server.operations.cards import device_cards
 from sync.wire import Projection
 
 LIMIT = 500
+_MAX_REASON = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,49 @@ def issue_enrolment_code(session: Session, actor: Actor, *, now_ms: int, valid_m
         now_ms=now_ms,
         valid_ms=valid_ms,
     )
+
+
+def revoke_device(
+    session: Session, actor: Actor, device_id: str, *, reason: str, now_ms: int
+) -> None:
+    """Revoke a lost or returned device: from now on its lines are marked and it learns nothing.
+
+    Its lines are still taken, because a phone reported late must not lose any;
+    what comes in from now on is shown as received after the revocation.
+
+    Raises:
+        Forbidden: if the actor is no administrator.
+        NotFound: if the device is not the actor's organisation's.
+        Invalid: without a reason.
+        Conflict: if it is revoked already.
+    """
+    require(actor, "administrator")
+    device = session.get(Device, device_id)
+    if device is None or device.organization_id != actor.organization_id:
+        raise NotFound("device", device_id)
+    reason = reason.strip()
+    if not 0 < len(reason) <= _MAX_REASON:
+        raise Invalid("reason", f"between 1 and {_MAX_REASON} characters")
+    # The first lock: a push under way is either before this or after it.
+    ledger.lock_head(session)
+    keys = session.scalars(
+        select(DeviceKey)
+        .where(DeviceKey.device_id == device_id, DeviceKey.revoked_at_ms.is_(None))
+        .execution_options(populate_existing=True)
+    ).all()
+    if not keys:
+        raise Conflict("the device is revoked already")
+    for key in keys:
+        ledger.append(
+            session,
+            "revoke",
+            actor=actor.for_ledger(),
+            subject={"device": device_id, "key_id": key.key_id},
+            snapshot={"reason": reason},
+            now_ms=now_ms,
+            about=(f"device:{device_id}",),
+        )
+        key.revoked_at_ms = now_ms
 
 
 def organization_name(session: Session, actor: Actor) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from server.console.permissions import RULES
 from server.db import transaction
+from server.models.devices import Device
 from server.models.people import ConsoleSession, User
 from server.operations import people
 from tests.support.console import (
@@ -42,6 +43,7 @@ def _address(app, case, method, endpoint):
         "inspection_id": case.inspection,
         "item_id": case.items["废水总排口"],
         "package_id": _NOBODY,
+        "device_id": _NOBODY,
         "filename": "console.css",
     }
     rule = next(r for r in app.url_map.iter_rules(endpoint) if method in r.methods)
@@ -105,6 +107,7 @@ def test_another_organisations_rows_do_not_exist_whatever_ones_roles_are(scene):
         ),
         ("POST", f"/items/{case.items['废水总排口']}/judgements"),
         ("POST", f"/inspections/{case.inspection}/packages"),
+        *(("POST", f"/devices/{row.id}/revocation") for row in world.rows(Device)),
     ]
 
     for method, address in addresses:
