@@ -164,7 +164,7 @@ def revoke_device(
             subject={"device": device_id, "key_id": key.key_id},
             snapshot={"reason": reason},
             now_ms=now_ms,
-            about=(f"device:{device_id}",),
+            about=(f"device:{device_id}", f"key:{key.key_id}"),
         )
         key.revoked_at_ms = now_ms
 

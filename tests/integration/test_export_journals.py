@@ -6,6 +6,9 @@ import zipfile
 
 import pytest
 
+from server.db import transaction
+from server.operations import oversight
+from server.operations.access import Actor
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
 from tests.support.casework import Exporting, add_officer
@@ -195,3 +198,26 @@ def test_a_package_verifies_as_an_unpacked_folder(exporting, tmp_path):
     result = verify_package(str(tmp_path / "unpacked"))
 
     assert result.verdict is Verdict.PASS
+
+
+def test_lines_that_came_after_a_revocation_are_named_as_doubtful(exporting):
+    world = exporting.world
+    device = world.on_patrol()
+    _push(world, device)
+    administrator = Actor(
+        user_id=new_id(),
+        person_id=world.persons[1],
+        name="示例",
+        organization_id=world.organization,
+        roles=frozenset({"administrator"}),
+    )
+    with world.app.app_context(), transaction() as session:
+        oversight.revoke_device(
+            session, administrator, device.id, reason="手机遗失", now_ms=world.now_ms
+        )
+    device.write("note.added", officer=world.officers[0], inspection=device.inspection, text="晚")
+    _push(world, device)
+
+    exporting.package(device.inspection)
+
+    assert "journal.after_revocation" in exporting.codes(Verdict.NOT_CHECKED)

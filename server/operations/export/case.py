@@ -104,6 +104,7 @@ def _events(
         *(f"officer:{officer.id}" for officer in officers),
         *(f"item:{item.id}" for item in items),
         *sorted({f"media:{item.sha256}" for item in items}),
+        *(f"key:{device.key_id}" for device in devices),
     ]
     if inspection.entity_id is not None:
         names.append(f"entity:{inspection.entity_id}")
