@@ -7,6 +7,7 @@ in the catalogue under ``errors.<code>``.
 from http import HTTPStatus
 
 from flask import Flask, Response, json, request
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from media import hashing, store, upload
@@ -134,6 +135,12 @@ def register(app: Flask) -> None:
             answer.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
         return answer
 
+    def unfit(error: Exception) -> Response:
+        # JSON nested so deeply that no parser follows, or text that the database cannot hold.
+        app.logger.warning("unfit_request path=%s kind=%s", request.path, type(error).__name__)
+        invalid = failures.Invalid
+        return problem(invalid.code, status_of(invalid("", "")), request_language())
+
     def unexpected(error: Exception) -> Response:
         app.logger.exception("unexpected_error path=%s", request.path, exc_info=error)
         return problem("server.error", 500, request_language())
@@ -141,4 +148,6 @@ def register(app: Flask) -> None:
     for kind in (ServerError, SyncError, MediaError):
         app.register_error_handler(kind, typed)
     app.register_error_handler(HTTPException, http)
+    for unfitting in (RecursionError, DataError):
+        app.register_error_handler(unfitting, unfit)
     app.register_error_handler(Exception, unexpected)

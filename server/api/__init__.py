@@ -3,11 +3,16 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask_smorest import Api
 
+from media.upload import BODY_TYPE
 from server.api import enrolment, feed, journal, ledger, uploads
 from server.api.schemas import ProblemSchema
+
+#: A thousand digests are 67 KiB; journals and uploads have limits of their own.
+JSON_LIMIT_BYTES = 128 << 10
+_OWN_LIMITS = frozenset({"journal.push_lines"})
 
 
 class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
@@ -27,6 +32,13 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
             )
 
 
+def bound_body() -> None:
+    """Let nobody fill the memory with JSON; a body that is streamed is bounded where it is read."""
+    streamed = request.endpoint in _OWN_LIMITS or request.content_type == BODY_TYPE
+    if request.path.startswith("/api/") and not streamed:
+        request.max_content_length = JSON_LIMIT_BYTES
+
+
 def register_api(app: Flask) -> None:
     """Register every blueprint of the API and the document that describes them."""
     app.config.update(
@@ -41,3 +53,4 @@ def register_api(app: Flask) -> None:
     api.spec.components.security_scheme("deviceToken", schemes)
     for module in (enrolment, journal, feed, ledger, uploads):
         api.register_blueprint(module.bp)
+    app.before_request(bound_body)

@@ -1,5 +1,6 @@
 """The shapes of the device API; the OpenAPI document is generated from these schemas."""
 
+import unicodedata
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
@@ -11,6 +12,16 @@ from sync.wire import Journal, Projection
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+
+
+class Text(fields.String):
+    """Text without control characters, of which PostgreSQL cannot keep U+0000 at all."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+            raise self.make_error("invalid")
+        return text
 
 
 class Base64Url(fields.String):
@@ -26,7 +37,10 @@ class Base64Url(fields.String):
 
 def digest_field(**kwargs: Any) -> fields.String:
     """A SHA-256 in lowercase hex."""
-    return fields.String(validate=validate.Regexp(DIGEST_PATTERN), **kwargs)
+    # The length too: "$" lets a newline pass.
+    return fields.String(
+        validate=[validate.Length(equal=64), validate.Regexp(DIGEST_PATTERN)], **kwargs
+    )
 
 
 class Body(Schema):
@@ -58,16 +72,18 @@ class HelloSchema(Schema):
 
 
 class DeviceSchema(Body):
-    id = fields.String(required=True, validate=validate.Regexp(UUID_PATTERN))
+    id = fields.String(
+        required=True, validate=[validate.Length(equal=36), validate.Regexp(UUID_PATTERN)]
+    )
     kind = fields.String(
         required=True, validate=validate.OneOf(("phone", "dock", "body_recorder", "computer"))
     )
-    serial = fields.String(required=True, validate=validate.Length(1, 200))
-    name = fields.String(required=True, validate=validate.Length(1, 200))
+    serial = Text(required=True, validate=validate.Length(1, 200))
+    name = Text(required=True, validate=validate.Length(1, 200))
 
 
 class EnrolmentSchema(Body):
-    code = fields.String(required=True, validate=validate.Length(1, 100))
+    code = Text(required=True, validate=validate.Length(1, 100))
     device = fields.Nested(DeviceSchema, required=True)
     spki = Base64Url(required=True, validate=validate.Length(1, 200))
     signature = Base64Url(required=True, validate=validate.Length(64, 64))
@@ -115,7 +131,7 @@ class NonceSchema(Schema):
 
 class TokenRequestSchema(Body):
     key_id = digest_field(required=True)
-    nonce = fields.String(required=True, validate=validate.Length(1, 64))
+    nonce = Text(required=True, validate=validate.Length(1, 64))
     signature = Base64Url(required=True, validate=validate.Length(64, 64))
 
 

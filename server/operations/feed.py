@@ -102,8 +102,9 @@ def _read_cursor(cursor: str) -> tuple[int, int] | None:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         version, generation, index = text.split(".")
-        if version != "1":
+        place = int(generation), int(index)
+        if version != "1" or max(place) > canonical.MAX_INTEGER:
             raise ValueError(version)
-        return int(generation), int(index)
+        return place
     except (binascii.Error, ValueError) as error:
         raise Invalid("cursor", "not a cursor of this feed") from error
