@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zlib
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -188,7 +189,7 @@ def store(world, data):
             MediaObject(
                 sha256=sha256,
                 size=len(data),
-                crc32=0,
+                crc32=zlib.crc32(data),
                 key=key,
                 status="stored",
                 stored_at_ms=world.now_ms,
