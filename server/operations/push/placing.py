@@ -55,6 +55,8 @@ def place_lines(
     """
     plan = Plan(dict(heads))
     branches = dict(known)
+    # A device that forks without end must not make each of its lines dearer than the last.
+    tips = {(head.next_seq, head.digest): head.branch for head in heads.values()}
     for line in lines:
         if isinstance(line, Refused):
             plan.refused = line
@@ -62,7 +64,7 @@ def place_lines(
         if line.digest in branches:
             plan.placed.append(Placed(line, branches[line.digest], Journal.ALREADY))
             continue
-        head = _head_before(line, plan.heads)
+        head = _head_before(line, plan.heads, tips)
         if head is None:
             plan.gap = line
             break
@@ -70,19 +72,23 @@ def place_lines(
             # One key for each epoch: another key may not continue its chain.
             plan.refused = Refused(line.to_bytes(), BadSignature.code)
             break
-        plan.heads[head.branch] = _advance(head, line)
+        tips.pop((head.next_seq, head.digest), None)
+        advanced = plan.heads[head.branch] = _advance(head, line)
+        tips[advanced.next_seq, advanced.digest] = advanced.branch
         branches[line.digest] = head.branch
         journal = Journal.ACCEPTED if head.branch == MAIN else Journal.FORKED
         plan.placed.append(Placed(line, head.branch, journal))
     return plan
 
 
-def _head_before(line: Line, heads: Mapping[str, ChainHead]) -> ChainHead | None:
+def _head_before(
+    line: Line, heads: Mapping[str, ChainHead], tips: Mapping[tuple[int, str], str]
+) -> ChainHead | None:
     """The chain that ``line`` continues; a new branch if it diverges; None after a gap."""
     seq, prev = line.header.seq, line.header.prev
-    for head in heads.values():
-        if (head.next_seq, head.digest) == (seq, prev):
-            return head
+    branch = tips.get((seq, prev))
+    if branch is not None:
+        return heads[branch]
     main = heads.get(MAIN)
     if main is None:
         begins = seq == 0 and prev == GENESIS
