@@ -5,12 +5,13 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from media.errors import MediaError
 from server.console import permissions, session, show
 from server.errors import problem, request_language, status_of
-from server.failures import Forbidden, LoginRequired, ServerError
+from server.failures import Forbidden, Invalid, LoginRequired, ServerError
 from server.services import services
 from sync import catalogue
 from sync.errors import SyncError
@@ -111,6 +112,13 @@ def ask_for_login(_error: LoginRequired) -> ResponseReturnValue:
 @bp.errorhandler(MediaError)
 def typed_error(error: Exception) -> ResponseReturnValue:
     return error_page(getattr(error, "code", "server.error"), status_of(error))
+
+
+@bp.errorhandler(DataError)
+def unfit(_error: DataError) -> ResponseReturnValue:
+    """Something typed that the database cannot hold, such as U+0000."""
+    current_app.logger.warning("unfit_request path=%s", request.path)
+    return error_page(Invalid.code, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 @bp.errorhandler(HTTPException)

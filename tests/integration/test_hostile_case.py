@@ -55,3 +55,18 @@ def test_a_case_with_hostile_lines_is_shown_exported_and_verified(console):
 
     assert {path: status for path, status in shown.items() if status != 200} == {}
     assert (row.state, row.verdict, row.failure) == ("ready", "PASS", None)
+
+
+def test_what_the_database_cannot_hold_is_refused_at_the_console(console):
+    stranger = visitor(console)
+    reviewer = visitor(console, "reviewer")
+
+    answers = [
+        stranger.log_in("a\0b"),
+        reviewer.get("/?q=%00"),
+        reviewer.get("/?q=%ED%A0%80"),
+        *(reviewer.get(f"/?after={after}") for after in ("9" * 30, "0.%00", f"{9**60}.x")),
+        reviewer.get("/items/%00"),
+    ]
+
+    assert [answer.status_code for answer in answers if answer.status_code >= 500] == []
