@@ -20,6 +20,7 @@ from sync.evidence import note, package
 from sync.evidence.line import pre_authentication_encoding
 from sync.evidence.package import PackageFile
 from sync.evidence.standalone import build as build_verifier
+from sync.evidence.texts import load_texts
 from sync.evidence.verifier import Options, verify_package
 from sync.evidence.verifier_claims import Verdict
 
@@ -39,7 +40,7 @@ def verify(archive: Path, ledger_key: str) -> str:
     )
     for claim in result.claims:
         if claim.verdict is Verdict.FAIL:
-            raise PackageRejected(f"{claim.code} {dict(claim.values)}")
+            raise PackageRejected(f"{claim.code}: {claim.text(load_texts(), 'zh')}")
     return result.verdict.value
 
 
