@@ -14,7 +14,7 @@ from .package import (
     original_digest,
 )
 from .record_reading import parse_index
-from .records import ENCLOSED, CaseIndex, IndexItem
+from .records import ENCLOSED, WITHHELD, CaseIndex, IndexItem
 from .verifier_bag import Files
 from .verifier_chain import Chain, KeptLine, disclosed, listed, whole
 from .verifier_claims import Book, first_line
@@ -53,9 +53,8 @@ def check_case(
     book.conclude(mark, "case.originals", count=len(enclosed))
     absent = [item for item in index.items if item.disposition != ENCLOSED]
     for item in absent:
-        book.not_checked(
-            "case.not_enclosed", item=item.item, sha256=item.sha256, reason=item.reason
-        )
+        code = "case.withheld" if item.disposition == WITHHELD else "case.missing"
+        book.not_checked(code, item=item.item, sha256=item.sha256, reason=item.reason)
     _check_findings(book, source, index)
 
 
@@ -154,14 +153,23 @@ def _check_peer(
     heads: Mapping[Tuple[str, str, int], str],
     chains: "set[Tuple[str, str]]",
 ) -> None:
-    """What one device noted of another's journal must stand in that journal."""
+    """What one device noted of another's journal is held against that journal.
+
+    A difference is reported and fails nothing: both lines are signed, and which of
+    them errs (a mistyped note, a journal continued elsewhere, lines that have not
+    arrived) no verifier can tell. If it failed, one wrong note would keep every
+    other item of the case from court.
+    """
     if not isinstance(head, dict):
         return
     device, epoch, seq = str(head.get("device")), str(head.get("epoch")), whole(head.get("seq"))
+    places = {**chain.place(line.seq), "peer": device}
     if (device, epoch) not in chains:
-        book.not_checked("case.peer_absent", **chain.place(line.seq), peer=device)
-    elif heads.get((device, epoch, seq)) != head.get("head"):
-        book.failed("case.peer_differs", **chain.place(line.seq), peer=device, peer_seq=seq)
+        book.not_checked("case.peer_absent", **places)
+    elif (device, epoch, seq) not in heads:
+        book.not_checked("case.peer_beyond", **places, peer_seq=seq)
+    elif heads[device, epoch, seq] != head.get("head"):
+        book.not_checked("case.peer_differs", **places, peer_seq=seq)
 
 
 def _check_original(book: Book, files: Files, item: IndexItem) -> None:

@@ -134,8 +134,9 @@ def _report(
         "failed": result.count(Verdict.FAIL),
         "unchecked": result.count(Verdict.NOT_CHECKED),
     }
-    outcome = "cli.verdict_fail" if result.verdict is Verdict.FAIL else "cli.verdict_pass"
-    return [*rows, "", say(outcome, **counts), say("cli.limits")]
+    if result.verdict is Verdict.FAIL:
+        return [*rows, "", say("cli.verdict_fail", **counts), say("cli.limits_fail")]
+    return [*rows, "", say("cli.verdict_pass", **counts), say("cli.limits")]
 
 
 def _of_step(result: Result, step: str) -> List[Claim]:

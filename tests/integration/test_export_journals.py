@@ -135,6 +135,20 @@ def test_a_journal_goes_as_far_as_a_fellow_officers_device_has_seen(exporting):
     assert _journal(data, second)[-1]["e"]["seq"] == last.header.seq
 
 
+@pytest.mark.parametrize("noted", [0, 99], ids=["mistyped", "not received"])
+def test_a_wrong_note_of_a_fellow_officers_journal_keeps_no_case_from_export(exporting, noted):
+    world = exporting.world
+    first = world.on_patrol()
+    second = world.on_patrol(first.inspection)
+    _push(world, second)
+    first.write("peer.head", device=second.id, epoch=second.epoch, seq=noted, head="0" * 64)
+    _push(world, first)
+
+    data = exporting.package(first.inspection)
+
+    assert _journal(data, second)
+
+
 def test_another_cases_line_that_names_our_item_changes_nothing(exporting):
     world = exporting.world
     device = world.on_patrol()

@@ -96,6 +96,9 @@ def test_it_fails_a_changed_package_and_names_the_file(folder, small):
     assert (done.returncode, report["verdict"]) == (1, "FAIL")
     named = {claim.get("file") for claim in report["claims"] if claim["verdict"] == "FAIL"}
     assert small.index.items[0].file in named
+    said = run(folder, "case.zip", "--lang", "en").stdout.decode()
+    assert "unaltered since" not in said
+    assert "does not prove that nothing was altered" in said
 
 
 def test_it_says_in_one_sentence_that_there_is_nothing_to_verify(folder):
