@@ -62,7 +62,7 @@ def thumbnail(item_id: object) -> ResponseReturnValue:
     with reading() as db_session:
         item = owned_item(db_session, session.current_actor(), str(item_id))
         drawn = db_session.get(Derivative, (item.sha256, THUMBNAIL))
-        if drawn is None:
+        if drawn is None or stored_media(db_session, item) is None:
             raise NotFound("thumbnail", item.id)
         key, length, shown = drawn.key, drawn.size, _shown(item, THUMBNAIL)
     session.leave_leaf(shown)
@@ -125,7 +125,7 @@ def _stored(item_id: str, page: str) -> tuple[str, int, str, str, Shown]:
     """Key, length, claimed type and name of an item's bytes, and the leaf that they need."""
     with reading() as db_session:
         item = owned_item(db_session, session.current_actor(), item_id)
-        media = stored_media(db_session, item.sha256)
+        media = stored_media(db_session, item)
         if media is None:
             raise NotFound("original", item.id)
         return media.key, media.size, item.media_type, item.name, _shown(item, page)

@@ -28,6 +28,7 @@ from server.operations.cards import (
     person_names,
 )
 from server.operations.doubts import Doubt, doubts_of, newest_checks
+from server.operations.holding import held
 from server.operations.line_view import LineView, read_line
 from server.operations.review import stands_elsewhere
 from sync.evidence import canonical
@@ -151,10 +152,15 @@ def owned_item(session: Session, actor: Actor, item_id: str) -> EvidenceItem:
     return row
 
 
-def stored_media(session: Session, sha256: str) -> MediaObject | None:
-    """The object with that digest once its bytes are in the store."""
-    media = session.get(MediaObject, sha256)
-    return media if media is not None and media.status == "stored" else None
+def stored_media(session: Session, item: EvidenceItem) -> MediaObject | None:
+    """The bytes of an item once its own organisation has sent them."""
+    return session.scalars(
+        select(MediaObject).where(
+            MediaObject.sha256 == item.sha256,
+            MediaObject.status == "stored",
+            held(MediaObject.sha256, item.organization_id),
+        )
+    ).one_or_none()
 
 
 def read_evidence(
@@ -177,7 +183,7 @@ def read_evidence(
     )
     officer = officer_cards(session, [item.officer_id]).get(item.officer_id)
     check = newest_checks(session, [item.id]).get(item.id)
-    media = stored_media(session, item.sha256)
+    media = stored_media(session, item)
     before, after = _neighbours(session, item)
     return EvidencePage(
         id=item.id,
@@ -196,7 +202,8 @@ def read_evidence(
         sha256=item.sha256,
         size=item.size,
         received=_received(media),
-        has_thumbnail=session.get(Derivative, (item.sha256, "thumbnail")) is not None,
+        has_thumbnail=media is not None
+        and session.get(Derivative, (item.sha256, "thumbnail")) is not None,
         place=_place(item),
         officer=officer,
         certificate_valid=officer is not None and officer.valid_at(item.captured_at_ms),

@@ -21,6 +21,7 @@ from server.models.people import Organization
 from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
 from server.operations.doubts import Doubt, doubts_of, newest_checks
+from server.operations.holding import held
 from server.operations.record_view import Record, read_labels, read_records
 from sync.evidence import canonical
 from sync.evidence.line import parse_header
@@ -166,7 +167,7 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
         task=_task(session, row.task_id),
         entity=_entity(session, row.entity_id),
         officers=tuple(officer_cards(session, listed).values()),
-        items=_items(session, row.id),
+        items=_items(session, row),
         records=records,
         labels=read_labels(session, {record.template_id for record in records}),
         lines=_lines(session, row.id),
@@ -194,7 +195,7 @@ def _entity(session: Session, entity_id: str | None) -> EntityCard | None:
     return None if row is None else EntityCard(name=row.name, uscc=row.uscc, address=row.address)
 
 
-def _items(session: Session, inspection_id: str) -> tuple[ItemRow, ...]:
+def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
     found = session.execute(
         select(EvidenceItem, JournalLine.received_at_ms)
         .join(
@@ -204,7 +205,7 @@ def _items(session: Session, inspection_id: str) -> tuple[ItemRow, ...]:
             & (JournalLine.branch == EvidenceItem.branch)
             & (JournalLine.seq == EvidenceItem.seq),
         )
-        .where(EvidenceItem.inspection_id == inspection_id)
+        .where(EvidenceItem.inspection_id == inspection.id)
         .order_by(EvidenceItem.captured_at_ms, EvidenceItem.id)
         .limit(ITEM_LIMIT)
     ).all()
@@ -218,6 +219,7 @@ def _items(session: Session, inspection_id: str) -> tuple[ItemRow, ...]:
             select(Derivative.source_sha256).where(
                 Derivative.source_sha256.in_({item.sha256 for item in items}),
                 Derivative.purpose == "thumbnail",
+                held(Derivative.source_sha256, inspection.organization_id),
             )
         )
     )

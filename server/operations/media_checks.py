@@ -29,6 +29,7 @@ from server.models.inspections import (
 )
 from server.models.uploads import MediaObject, QuarantinedMedia
 from server.operations import ledger
+from server.operations.holding import held
 from server.operations.media_context import THUMBNAIL, Work, gather
 from server.services import Services
 from sync.evidence.encoding import sha256_hex
@@ -56,14 +57,11 @@ class _Result:
 
 def item_bytes_arrived(session: Session, sha256: str) -> None:
     """Mark the items whose bytes are in the store now; called as the bytes are committed."""
-    session.execute(
-        update(EvidenceItem)
-        .where(EvidenceItem.sha256 == sha256, EvidenceItem.state == "captured")
-        .values(state="stored")
+    theirs = update(EvidenceItem).where(
+        EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
     )
-    session.execute(
-        update(EvidenceItem).where(EvidenceItem.sha256 == sha256).values(check_wanted=True)
-    )
+    session.execute(theirs.where(EvidenceItem.state == "captured").values(state="stored"))
+    session.execute(theirs.values(check_wanted=True))
 
 
 def item_bytes_differed(session: Session, announced: str, found: str) -> None:
@@ -146,7 +144,11 @@ def _waiting(session: Session) -> Sequence[EvidenceItem]:
         session.execute(
             select(EvidenceItem)
             .join(MediaObject, MediaObject.sha256 == EvidenceItem.sha256)
-            .where(EvidenceItem.check_wanted, MediaObject.status == "stored")
+            .where(
+                EvidenceItem.check_wanted,
+                MediaObject.status == "stored",
+                held(EvidenceItem.sha256, EvidenceItem.organization_id),
+            )
             .order_by(EvidenceItem.captured_at_ms, EvidenceItem.id)
             .limit(_BATCH)
         )

@@ -6,8 +6,11 @@ import hashlib
 import pytest
 
 from server.models.inspections import EvidenceItem, Finding
+from server.models.people import Organization
 from server.models.uploads import QuarantinedMedia
-from tests.support.casework import Case
+from tests.support.casework import Case, add_officer
+from tests.support.console import add_stranger, console_world, visitor
+from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
 
@@ -17,7 +20,7 @@ def case(database_url, tmp_path):
     return Case(make_world(database_url, tmp_path / "var", store=MemoryStore()))
 
 
-def _send(case, announced, data):
+def _send(case, announced, data, length=None):
     tus = {**case.second.headers, "Tus-Resumable": "1.0.0"}
     sha256 = hashlib.sha256(announced).hexdigest()
     return case.world.client.post(
@@ -26,7 +29,7 @@ def _send(case, announced, data):
         headers={
             **tus,
             "Content-Type": "application/offset+octet-stream",
-            "Upload-Length": str(len(data)),
+            "Upload-Length": str(len(data) if length is None else length),
             "Upload-Metadata": "sha256 " + base64.b64encode(sha256.encode()).decode(),
         },
     )
@@ -44,3 +47,63 @@ def test_rubbish_under_a_digest_casts_doubt_only_on_an_item_that_lacks_its_bytes
 
     assert doubted == {case.items["unsent"]}
     assert case.world.rows(EvidenceItem, id=case.items["outfall"])[0].state == "stored"
+
+
+def test_knowing_a_digest_opens_no_other_organisations_evidence(database_url, tmp_path):
+    """A package lists the digests of withheld items; a neighbour's device announces one."""
+    world = console_world(database_url, tmp_path / "var")
+    case = Case(world, checked=True)
+    secret = case.media["outfall"]
+    sha256 = hashlib.sha256(secret).hexdigest()
+    add_stranger(world)
+    neighbour = _neighbour(world)
+    theirs = neighbour.write(
+        "media.captured",
+        officer=neighbour.officer,
+        inspection=neighbour.inspection,
+        item=new_id(),
+        sha256=sha256,
+        size=len(secret),
+        media_type="image/jpeg",
+        **{"class": "A"},
+    ).act["item"]
+    assert world.push(neighbour).json["results"][-1]["projection"] == "applied"
+    case.second = neighbour
+    stranger = visitor(world, "stranger")
+
+    lacking = world.client.post(
+        "/api/v1/media/lacking", json={"digests": [sha256]}, headers=neighbour.headers
+    )
+    begun = _send(case, secret, b"", length=len(secret))
+    pages = [stranger.get(f"/items/{theirs}/{what}") for what in ("thumbnail", "original")]
+    row = case.build(case.request(neighbour.inspection))
+
+    assert lacking.json["lacking"] == [sha256]
+    assert begun.headers["Upload-Offset"] == "0"
+    assert [page.status_code for page in pages] == [404, 404]
+    assert stranger.get(f"/items/{theirs}").status_code == 200
+    assert secret not in case.bytes_of(row)
+    assert world.rows(EvidenceItem, id=theirs)[0].state == "captured"
+
+    assert _send(case, secret, secret).headers["Upload-Offset"] == str(len(secret))
+    assert world.rows(EvidenceItem, id=theirs)[0].state == "stored"
+    assert stranger.get(f"/items/{theirs}/original").data == secret
+
+
+def _neighbour(world):
+    """A device of the stranger's organisation with an inspection of its own."""
+    (other,) = [o.id for o in world.rows(Organization) if o.id != world.organization]
+    ours, world.organization = world.organization, other
+    device = world.enrol()
+    device.officer = add_officer(world, "邻区检查员", "邻001")
+    world.organization = ours
+    device.inspection = new_id()
+    device.open_epoch()
+    device.open_session(device.officer)
+    device.write(
+        "inspection.opened",
+        officer=device.officer,
+        inspection=device.inspection,
+        officers=[device.officer],
+    )
+    return device

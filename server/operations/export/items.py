@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.findings import model
-from server.models.inspections import Finding, ItemCheck, Judgement, MediaFacts
+from server.models.inspections import Finding, Inspection, ItemCheck, Judgement, MediaFacts
 from server.models.journal import MAIN, JournalLine
 from server.models.ledger import LedgerEvent
 from server.models.people import Person
@@ -17,6 +17,7 @@ from server.models.uploads import MediaObject
 from server.operations.export.chains import Act, Chain, Placed, Stamps, acting, announcements
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import events_named, kinds_of, pages_of
+from server.operations.holding import held
 from sync.evidence import acts, canonical, records
 from sync.evidence.interval import Interval
 from sync.evidence.package import original_path
@@ -147,7 +148,8 @@ def read_items(
     }
     # One that took effect counts before one that waits for a decision.
     discards.update({str(act["item"]): line for line, act in acting(chains, acts.MEDIA_DISCARDED)})
-    sources = _sources(session, moment, digests)
+    case = session.get_one(Inspection, inspection_id)
+    sources = _sources(session, moment, case.organization_id, digests)
     words = _by(_words(session, moment, inspection_id), "item_id")
     checks = _checks(session, moment, list(announced))
     facts = _by(_facts(session, moment, digests), "sha256")
@@ -172,7 +174,7 @@ def read_items(
             source=sources.get(sha256),
             words=tuple(_word(session, moment, word) for word in words.get(item_id, ())),
             checks=tuple(checks.get(item_id, ())),
-            facts=tuple(facts.get(sha256, ())),
+            facts=tuple(facts.get(sha256, ()) if sha256 in sources else ()),
         )
         yield item
 
@@ -185,8 +187,10 @@ def _is_head(
     return row is not None and row.digest == digest and row.ledger_index < moment.size
 
 
-def _sources(session: Session, moment: Moment, digests: set[str]) -> dict[str, Source]:
-    """Where the bytes are that had arrived by the moment."""
+def _sources(
+    session: Session, moment: Moment, organization_id: str, digests: set[str]
+) -> dict[str, Source]:
+    """Where the bytes are that had arrived by the moment, sent by this organisation."""
     names = {f"media:{digest}": digest for digest in sorted(digests)}
     named = list(events_named(session, moment, list(names)))
     kinds = kinds_of(session, moment, (index for _, index in named))
@@ -194,7 +198,11 @@ def _sources(session: Session, moment: Moment, digests: set[str]) -> dict[str, S
     found: dict[str, Source] = {}
     for page in pages_of(arrived):
         rows = session.execute(
-            select(MediaObject).where(MediaObject.sha256.in_(page), MediaObject.status == "stored")
+            select(MediaObject).where(
+                MediaObject.sha256.in_(page),
+                MediaObject.status == "stored",
+                held(MediaObject.sha256, organization_id),
+            )
         ).scalars()
         found.update(
             (row.sha256, Source(key=row.key, size=row.size, crc32=row.crc32)) for row in rows

@@ -28,6 +28,7 @@ from server.models.journal import MAIN, JournalLine, JournalPart, LineOutcome
 from server.models.people import Officer
 from server.models.uploads import MediaObject
 from server.operations.enrolment import DeviceIdentity
+from server.operations.holding import held
 from server.operations.projection.act import (
     Act,
     NotShown,
@@ -347,8 +348,7 @@ class Projector:
             raise NotShown("projection.malformed_act")
         if self._session.get(EvidenceItem, item_id) is not None:
             raise NotShown("projection.repeated_id")
-        media = self._session.get(MediaObject, sha256)
-        stored = media is not None and media.status == "stored"
+        stored = self._is_here(sha256)
         self.wants_check |= stored
         pos = act.body.get("pos")
         pos = pos if isinstance(pos, dict) else {}
@@ -387,6 +387,17 @@ class Projector:
         if inspection is not None:
             self._opened.add(inspection.id)
         return inspection.id if inspection else None
+
+    def _is_here(self, sha256: str) -> bool:
+        """Whether the organisation has sent the bytes of that digest before their line."""
+        found = self._session.execute(
+            select(MediaObject.sha256).where(
+                MediaObject.sha256 == sha256,
+                MediaObject.status == "stored",
+                held(MediaObject.sha256, self._device.organization_id),
+            )
+        )
+        return found.first() is not None
 
     def _discard_item(self, act: Act) -> str:
         """Mark an item as discarded; its line, its digest and the reason stay."""

@@ -20,6 +20,7 @@ from media.store import MultipartGone, ObjectMissing, StoreUnavailable
 from media.upload import DEAD_AFTER_MS, in_one_piece
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
+from server.operations.holding import SENT
 from server.operations.uploads.desk import (
     Desk,
     Fenced,
@@ -238,9 +239,24 @@ def _settle_object(session: Session, state: UploadState, *, crc32: int, now_ms: 
     if not first and session.get(MediaObject, state.sha256, populate_existing=True) is None:
         _add_object(session, state, crc32=crc32, stored_at_ms=now_ms)
         first = True
-    if first:
+    # Bytes that are here since earlier are news to an organisation that sends its first copy.
+    if first or not _sent_before(session, state):
         for hook in after_stored:
             hook(session, state.sha256)
+
+
+def _sent_before(session: Session, state: UploadState) -> bool:
+    """Whether the same organisation has sent the same bytes in another upload."""
+    found = session.execute(
+        select(Upload.id).where(
+            Upload.id != state.id,
+            Upload.organization_id == state.organization_id,
+            Upload.sha256 == state.sha256,
+            Upload.found_sha256 == state.sha256,
+            Upload.status.in_(SENT),
+        )
+    )
+    return found.first() is not None
 
 
 def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:

@@ -16,6 +16,7 @@ from media.upload import Metadata, TooLarge, UploadBusy, UploadGone, check_open,
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
+from server.operations.holding import held
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import Desk, UploadState, changed_rows, database_now_ms, load
 from server.operations.uploads.writing import NoBody, receive
@@ -52,7 +53,7 @@ def begin(
     upload_id = str(uuid4())
     with desk.write() as session:
         known = bool(announced(session, organization_id, [metadata.sha256]))
-        stored = known and bool(_stored(session, [metadata.sha256], size=length))
+        stored = known and bool(_stored(session, organization_id, [metadata.sha256], size=length))
         session.add(
             Upload(
                 id=upload_id,
@@ -172,7 +173,7 @@ def collect_leftovers(desk: Desk) -> list[str]:
 def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -> Lacking:
     """Sort ``digests`` by whether their bytes must still be sent, in the order given."""
     known = announced(session, organization_id, digests)
-    here = _stored(session, known)
+    here = _stored(session, organization_id, known)
     return Lacking(
         lacking=tuple(d for d in digests if d in known and d not in here),
         unannounced=tuple(d for d in digests if d not in known),
@@ -191,9 +192,14 @@ def announced(session: Session, organization_id: str, digests: Iterable[str]) ->
     )
 
 
-def _stored(session: Session, digests: Iterable[str], *, size: int | None = None) -> set[str]:
+def _stored(
+    session: Session, organization_id: str, digests: Iterable[str], *, size: int | None = None
+) -> set[str]:
+    """Those of ``digests`` whose bytes are here because this organisation sent them."""
     query = select(MediaObject.sha256).where(
-        _among(session, MediaObject.sha256, digests), MediaObject.status == "stored"
+        _among(session, MediaObject.sha256, digests),
+        MediaObject.status == "stored",
+        held(MediaObject.sha256, organization_id),
     )
     if size is not None:
         query = query.where(MediaObject.size == size)
