@@ -148,7 +148,7 @@ def _tell_sync(console: Console, report: SyncReport) -> None:
 
 def _tell_status(console: Console, state: Status) -> None:
     console.dump({**asdict(state), "clear": state.clear})
-    console.say("client.status", **asdict(state))
+    console.say("client.status", **asdict(state), last_seq=state.next_seq - 1)
     if state.offset_ms is not None:
         console.say(
             "client.clock_compared", offset=f"{state.offset_ms:+}", error=state.offset_error_ms

@@ -350,7 +350,10 @@ class LineStuck(LinkError):
 def sentence(error: SyncError, lang: str = DEFAULT_LANGUAGE) -> str:
     """One sentence about ``error`` for a person, in ``lang``."""
     area, _, name = error.code.partition(".")
+    values = dict(vars(error))
+    if isinstance(error, UnknownDocument) and has(f"client.document.{error.kind}"):
+        values["kind"] = text(f"client.document.{error.kind}", lang)
     for key in (f"client.error.{name}" if area == "client" else "", f"errors.{error.code}"):
         if key and has(key):
-            return text(key, lang, **vars(error))
+            return text(key, lang, **values)
     return f"{error.code}: {error}"

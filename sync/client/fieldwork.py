@@ -26,6 +26,7 @@ from sync.client.mediatype import media_type_of
 from sync.client.outbox import Outbox
 from sync.client.results import (
     Captured,
+    Kept,
     Opened,
     Place,
     Position,
@@ -37,6 +38,7 @@ from sync.client.results import (
 from sync.client.sessions import Method, Sessions
 from sync.evidence import acts
 from sync.evidence.errors import LineTooLong
+from sync.evidence.line import parse_line
 
 MIN_OFFICERS = 2
 
@@ -83,9 +85,10 @@ class Fieldwork:
         people = {self._documents.officer(wanted).id: wanted for wanted in officers}
         if len(people) < MIN_OFFICERS:
             raise TooFewOfficers(len(people))
-        for kind, identifier in (("task", task), ("entity", entity)):
-            if identifier is not None:
-                self._documents.body(kind, identifier)
+        if entity is not None:
+            self._documents.body("entity", entity)
+        if task is not None:
+            title = title or self._documents.body("task", task).get("title", "")
         confirmed = {}
         for officer, named in people.items():
             session = self._sessions.find(officer)
@@ -223,6 +226,26 @@ class Fieldwork:
             raise AlreadyDiscarded(item)
         more = {"item": item, "reason": reason}
         return self._say(acts.MEDIA_DISCARDED, row[0], officer, more)
+
+    def items(self, inspection: str) -> list[Kept]:
+        """What this device took in for ``inspection``, oldest first.
+
+        Raises:
+            UnknownInspection: if it was not opened here.
+        """
+        self._officers(inspection)
+        rows = self._outbox.db.execute(
+            "SELECT item.id, raw, sha256, discarded, medium.state = 'safe'"
+            " FROM item JOIN medium USING (sha256) JOIN line ON line.digest = item.line"
+            " WHERE inspection = ? ORDER BY item.rowid",
+            (inspection,),
+        )
+        found = []
+        for item, raw, sha256, discarded, safe in rows:
+            act = parse_line(raw).act or {}
+            title, name = str(act.get("title", "")), str(act.get("name", ""))
+            found.append(Kept(item, title, name, sha256, bool(discarded), bool(safe)))
+        return found
 
     def note(self, inspection: str, text: str, *, officer: str | None = None) -> Place:
         """Add a remark; after the seal it is an addendum."""

@@ -50,6 +50,18 @@ class Captured:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """An item of this device as it stands: ``safe`` once the server has its bytes."""
+
+    item: str
+    title: str
+    name: str
+    sha256: str
+    discarded: bool
+    safe: bool
+
+
+@dataclass(frozen=True)
 class Saved:
     """A revision of a record: ``changed`` are the ids of the fields that it carries."""
 

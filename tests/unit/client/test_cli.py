@@ -110,6 +110,49 @@ def test_status_is_exit_code_3_while_something_is_only_here(liuhen, inspection):
     assert state["clear"] is False
 
 
+def test_a_colleague_runs_the_line_that_status_shows(liuhen, kit):
+    [line] = [row for row in liuhen("status").stdout.splitlines() if "liuhen peer-head" in row]
+
+    said = liuhen(*line.partition("liuhen ")[2].split())
+
+    assert said.exit_code == 0
+    with kit.open() as device:
+        *_, last, noted = acts_of(device)
+        assert last["type"] == "epoch.opened"
+        assert noted["seq"] == 0
+
+
+def test_list_names_all_that_other_commands_ask_for(liuhen):
+    said = liuhen("list").stdout
+
+    for wanted in ("示例001", "task-1　日常检查", "entity-1", f"{TEMPLATE}　笔录", "outlets"):
+        assert wanted in said
+    assert json.loads(liuhen("list", as_json=True).stdout)["task"][0]["id"] == "task-1"
+
+
+def test_the_items_of_an_inspection_can_be_listed(liuhen, inspection, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        liuhen("capture", write(tmp_path / name, name.encode()), "--inspection", inspection)
+    first = json.loads(liuhen("list", "--inspection", inspection, as_json=True).stdout)["items"][0]
+    liuhen("discard", first["item"], "--reason", "误拍")
+
+    said = liuhen("list", "--inspection", inspection).stdout.splitlines()
+
+    assert [("a.jpg" in row, "已作废" in row) for row in said] == [(True, True), (False, False)]
+
+
+def test_an_inspection_of_a_task_bears_its_title(liuhen):
+    liuhen("open", "--officer", OFFICERS[0], "--officer", OFFICERS[1], "--task", "task-1")
+
+    assert "日常检查：进行中" in liuhen("status").stdout
+
+
+def test_what_is_unknown_here_is_named_in_the_readers_language(liuhen):
+    said = liuhen("open", "--officer", "x", "--officer", "y")
+
+    assert "执法人员：x" in said.stderr
+
+
 def test_status_can_be_read_while_another_process_works(liuhen, kit):
     with kit.open():
         assert liuhen("status").exit_code == 3
