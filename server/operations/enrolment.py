@@ -94,6 +94,8 @@ def enrol_device(session: Session, new: NewDevice, *, code: str, now_ms: int) ->
     proof = wire.enrolment_proof(code=typed, device=new.device_id, key_id=key_id)
     if not verifier(new.spki)(proof, new.signature):
         raise KeyInvalid("the proof of possession does not verify")
+    # The first lock: of two enrolments at once the second sees what the first has done.
+    ledger.lock_head(session)
     issued = session.get(EnrolmentCode, _hash(typed))
     if issued is None or issued.used_at_ms is not None or issued.expires_at_ms <= now_ms:
         raise EnrolmentCodeUnknown

@@ -2,8 +2,10 @@
 
 import pytest
 
+from server.db import transaction
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalPart
+from server.models.people import Officer, Organization, Person
 from sync.evidence.chain import advance
 from tests.support.hostile import CLOCKS, HOSTILE, media, opened, record, sealed
 from tests.support.simdevice import new_id
@@ -67,3 +69,43 @@ def test_an_address_that_is_no_epoch_is_refused(world, epoch):
     for ask in (world.client.get, world.client.post):
         answer = ask(f"/api/v1/journal/{device.id}/{epoch}", headers=device.headers, data=b"x\n")
         assert (answer.status_code, answer.json["code"]) == (422, "server.invalid")
+
+
+def test_a_line_of_another_bureau_waits_for_nothing_here(world):
+    device = world.on_patrol()
+    other, person, officer = new_id(), new_id(), new_id()
+    with world.app.app_context(), transaction() as session:
+        session.add(Organization(id=other, name="邻区分局", kind="dispatched", division_code="1"))
+        session.add(Person(id=person, name="示例丙"))
+        session.flush()
+        session.add(
+            Officer(
+                id=officer,
+                person_id=person,
+                organization_id=other,
+                certificate_no="1",
+                issuer="",
+                valid_from="2024-01-01",
+                valid_to="2030-12-31",
+            )
+        )
+    spy = world.enrol(organization=other)
+    spy.inspection = device.inspection
+    spy.open_epoch()
+    spy.open_session(officer)
+    spy.write(
+        "media.captured",
+        officer=officer,
+        inspection=device.inspection,
+        item=new_id(),
+        sha256="ab" * 32,
+        size=1,
+        media_type="image/jpeg",
+        **{"class": "A"},
+    )
+    early = world.push(spy)
+
+    world.push(device)
+
+    assert early.json["results"][-1]["code"] == "projection.unknown_inspection"
+    assert world.rows(EvidenceItem) == []

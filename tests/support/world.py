@@ -106,21 +106,22 @@ class World:
         session.flush()
         session.add_all(TaskOfficer(task_id=self.task, officer_id=o) for o in self.officers)
 
-    def code(self, valid_ms=60_000):
+    def code(self, valid_ms=60_000, organization=None):
         """A fresh enrolment code."""
         with self.app.app_context(), transaction() as session:
             return enrolment.issue_code(
                 session,
-                organization_id=self.organization,
+                organization_id=organization or self.organization,
                 issued_by=self.persons[0],
                 now_ms=self.now_ms,
                 valid_ms=valid_ms,
             )
 
-    def enrol(self, device=None):
+    def enrol(self, device=None, organization=None):
         """An enrolled device whose bearer header is in ``device.headers``."""
         device = device or SimDevice()
-        answer = self.client.post("/api/v1/enrolments", json=device.enrolment(self.code()))
+        code = self.code(organization=organization)
+        answer = self.client.post("/api/v1/enrolments", json=device.enrolment(code))
         assert answer.status_code == 201, answer.text
         device.enrolled = answer.json
         device.headers = {"Authorization": f"Bearer {self.token(device)}"}

@@ -13,13 +13,12 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from server.models.base import table_of
-from server.models.devices import ClockOffset
+from server.models.devices import ClockOffset, Device
 from server.models.inspections import (
     CaseSide,
     EvidenceItem,
     Inspection,
     InspectionOfficer,
-    OfficerSession,
     RecordRevision,
     RegulatedEntity,
     Task,
@@ -37,6 +36,7 @@ from server.operations.projection.act import (
     within,
 )
 from server.operations.projection.sealing import mark_outside, seals_line, touched_by
+from server.operations.projection.sessions import OfficerSessions
 from sync.evidence import acts, canonical
 from sync.evidence.encoding import from_hex
 from sync.evidence.errors import BadEncoding
@@ -77,15 +77,15 @@ class Projector:
         self._opened: set[str] = set()
         self._chains: set[tuple[str, str]] = set()
         self._inspections: dict[str, Inspection] = {}
-        self._sessions: dict[tuple[str, str], list[OfficerSession]] = {}
+        self._sessions = OfficerSessions(session, device.organization_id)
         # A patrol is mostly revisions: they are inserted together, when something asks for them.
         self._revisions: list[dict[str, object]] = []
         #: Whether anything came that makes the worker check media again.
         self.wants_check = False
         self._rules: dict[str, Callable[[Act], str | None]] = {
             acts.EPOCH_OPENED: self._nothing,
-            acts.SESSION_OPENED: self._open_session,
-            acts.SESSION_CLOSED: self._close_session,
+            acts.SESSION_OPENED: self._sessions.open,
+            acts.SESSION_CLOSED: self._sessions.close,
             acts.INSPECTION_OPENED: self._open_inspection,
             acts.INSPECTION_SEALED: self._seal_inspection,
             acts.RECORD_SAVED: self._save_record,
@@ -130,9 +130,15 @@ class Projector:
         self._chains.clear()
 
     def _retry_where(self, *which: ColumnElement[bool]) -> None:
+        # Only the bureau's own: whoever has learnt an id elsewhere waits for nothing here.
+        own = select(Device.id).where(Device.organization_id == self._device.organization_id)
         waiting = self._session.scalars(
             select(LineOutcome)
-            .where(LineOutcome.projection == Projection.QUARANTINED.value, *which)
+            .where(
+                LineOutcome.projection == Projection.QUARANTINED.value,
+                LineOutcome.device_id.in_(own),
+                *which,
+            )
             .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.seq)
         )
         for row in waiting.all():
@@ -166,37 +172,13 @@ class Projector:
                 raise NotShown("projection.unknown_act")
             if acts.missing_fields(act.body):
                 raise NotShown("projection.incomplete_act")
-            self._need_session(act)
+            officer = act.body.get("officer")
+            if officer is not None and act.body["type"] != acts.SESSION_OPENED:
+                self._sessions.need(act, officer)
             rule = self._rules.get(act.body["type"], self._keep)
             return Outcome(Projection.APPLIED, "", rule(act) or inspection_id)
         except NotShown as reason:
             return Outcome(Projection.QUARANTINED, reason.code, inspection_id)
-
-    def _need_session(self, act: Act) -> None:
-        officer = act.body.get("officer")
-        if officer is None or act.body["type"] == acts.SESSION_OPENED:
-            return
-        seq = act.header.seq
-        if not any(
-            session.officer_id == officer
-            and session.opened_seq < seq
-            and (session.closed_seq is None or session.closed_seq >= seq)
-            for session in self._sessions_of(act)
-        ):
-            raise NotShown("projection.no_officer_session")
-
-    def _sessions_of(self, act: Act) -> list[OfficerSession]:
-        """All officer sessions of the act's epoch, read once."""
-        place = (act.header.device, act.header.epoch)
-        if place not in self._sessions:
-            self._sessions[place] = list(
-                self._session.scalars(
-                    select(OfficerSession).where(
-                        OfficerSession.device_id == place[0], OfficerSession.epoch == place[1]
-                    )
-                )
-            )
-        return self._sessions[place]
 
     def _nothing(self, _act: Act) -> None:
         return None
@@ -205,31 +187,6 @@ class Projector:
         """Acts that the chain keeps and the inspection's journal shows as they are."""
         if "inspection" in act.body:
             self._inspection(act)
-
-    def _open_session(self, act: Act) -> None:
-        officer = self._session.get(Officer, act.uuid("officer"))
-        if officer is None or officer.organization_id != self._device.organization_id:
-            raise NotShown("projection.unknown_officer")
-        if self._session.get(OfficerSession, act.uuid("session")) is not None:
-            raise NotShown("projection.repeated_id")
-        opened = OfficerSession(
-            id=act.uuid("session"),
-            device_id=act.header.device,
-            epoch=act.header.epoch,
-            officer_id=officer.id,
-            method=act.text("method", 32),
-            opened_seq=act.header.seq,
-        )
-        self._sessions_of(act).append(opened)
-        self._session.add(opened)
-        self._session.flush()
-
-    def _close_session(self, act: Act) -> None:
-        session = self._session.get(OfficerSession, act.uuid("session"))
-        place = (act.header.device, act.header.epoch, act.uuid("officer"))
-        if session is None or (session.device_id, session.epoch, session.officer_id) != place:
-            raise NotShown("projection.no_officer_session")
-        session.closed_seq = act.header.seq
 
     def _open_inspection(self, act: Act) -> str:
         """Open a visit, or join the one that a fellow officer's device opened."""
