@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 import zstandard
 
-from server.db import db
+from server.db import db, transaction
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
 from server.models.journal import IngestReceipt, JournalLine, JournalPart, QuarantinedLine
 from server.models.ledger import LedgerEvent, LedgerLeaf
+from server.models.people import Officer, Person
 from sync.evidence import canonical, note
 from sync.evidence.line import GENESIS
 from sync.evidence.receipt import parse_receipt
@@ -422,6 +423,42 @@ def test_an_act_that_cannot_be_shown_is_quarantined_alone(world, changes, code):
     bad, good = answer.json["results"][-2:]
     assert (bad["journal"], bad["projection"], bad["code"]) == ("accepted", "quarantined", code)
     assert good["projection"] == "applied"
+
+
+def test_lines_of_an_officer_whom_the_bureau_enters_late_are_shown_with_the_next_push(world):
+    late, person = new_id(), new_id()
+    device = world.enrol()
+    device.open_epoch()
+    device.inspection = new_id()
+    device.open_session(late)
+    device.write("inspection.opened", officer=late, inspection=device.inspection, officers=[late])
+    _photo(device, world, officer=late)
+    early = world.push(device)
+    with world.app.app_context(), transaction() as session:
+        session.add(Person(id=person, name="示例晚"))
+        session.flush()
+        session.add(
+            Officer(
+                id=late,
+                person_id=person,
+                organization_id=world.organization,
+                certificate_no="示例-9",
+                issuer="",
+                valid_from="2024-01-01",
+                valid_to="2030-12-31",
+            )
+        )
+
+    device.write("future.act")
+    world.push(device, device.body(4))
+
+    assert [r["code"] for r in early.json["results"][1:]] == [
+        "projection.unknown_officer",
+        "projection.no_officer_session",
+        "projection.no_officer_session",
+    ]
+    assert [item.officer_id for item in world.rows(EvidenceItem)] == [late]
+    assert [row.id for row in world.rows(Inspection)] == [device.inspection]
 
 
 def test_an_officer_whose_session_is_closed_signs_nothing_more(world):

@@ -5,7 +5,7 @@ or at all is quarantined (待核) with its reason, never dropped, and never cost
 another line its place (docs/protocol.md §4.2).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,6 +45,16 @@ from sync.wire import Projection
 
 #: Reasons that a later line can remove; their lines are tried again when it comes.
 _WAITING = frozenset({"projection.unknown_inspection", "projection.unknown_item"})
+
+#: Reasons that an entry in the bureau's directory can remove: tried again at the next push.
+_UNKNOWN = frozenset(
+    {
+        "projection.unknown_officer",
+        "projection.unknown_task",
+        "projection.unknown_entity",
+        "projection.no_officer_session",
+    }
+)
 
 #: The reason of a line that would change what is sealed or judged.
 _TOO_LATE = "projection.too_late"
@@ -108,6 +118,7 @@ class Projector:
 
     def finish(self) -> None:
         """Write what was gathered, and try again the lines that waited for what has come."""
+        self._retry_chains(_UNKNOWN)
         # A line that falls into place may be what another one waited for.
         while self._opened:
             opened, self._opened = sorted(self._opened), set()
@@ -116,18 +127,22 @@ class Projector:
                     LineOutcome.inspection_id == inspection_id, LineOutcome.code.in_(_WAITING)
                 )
         # So may the journal head up to which a seal reaches.
-        for device, epoch in sorted(self._chains):
-            self._retry_where(
-                LineOutcome.device_id == device,
-                LineOutcome.epoch == epoch,
-                LineOutcome.code == _TOO_LATE,
-            )
+        self._retry_chains({_TOO_LATE})
         self._write_revisions()
         # What came after a seal, or with the head that the seal names, is judged once it is here.
         for device, epoch in sorted(self._chains):
             for inspection in touched_by(self._session, device, epoch):
                 mark_outside(self._session, inspection)
         self._chains.clear()
+
+    def _retry_chains(self, codes: Collection[str]) -> None:
+        """Try again the lines of this push's own epochs that wait for one of ``codes``."""
+        for device, epoch in sorted(self._chains):
+            self._retry_where(
+                LineOutcome.device_id == device,
+                LineOutcome.epoch == epoch,
+                LineOutcome.code.in_(codes),
+            )
 
     def _retry_where(self, *which: ColumnElement[bool]) -> None:
         # Only the bureau's own: whoever has learnt an id elsewhere waits for nothing here.
