@@ -92,6 +92,14 @@ def worker(threads: int) -> None:
     jobs.queue_of(app).create_consumer(workers=threads, max_delay=1.0).run()
 
 
+@cli.command()
+def ledger_key() -> None:
+    """总账公钥，请另行公布，供 liuhen-verify --key 使用 / The ledger's public key, to publish."""
+    settings = Settings.from_env(os.environ)
+    with create_app(settings).app_context():
+        click.echo(services().ledger_signer.verifier_key)
+
+
 cli.add_command(export_package)
 cli.add_command(enter_directory)
 

@@ -11,6 +11,7 @@ from server.console.strip import inspection_strip
 from server.db import reading
 from server.operations.custody import Shown
 from server.operations.inspection_view import read_inspection
+from server.services import services
 
 
 @bp.get("/inspections/<uuid:inspection_id>")
@@ -25,4 +26,9 @@ def inspection_page(inspection_id: str, *, problem: str = "") -> dict[str, Any]:
     session.leave_leaf(
         Shown(page="inspection", items=[item.id for item in page.items], inspections=[page.id])
     )
-    return {"page": page, "strip": inspection_strip(page), "problem": problem}
+    return {
+        "page": page,
+        "strip": inspection_strip(page),
+        "problem": problem,
+        "ledger_key": services().ledger_signer.verifier_key,
+    }

@@ -21,7 +21,7 @@ class Revision:
     device: str
     seq: int
     ledger_index: int
-    fields: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str | bool], ...]
     outside_seal: bool
 
 
@@ -111,8 +111,8 @@ def _revision(
     )
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _plain(value: object) -> str | bool:
+    return value if isinstance(value, str | bool) else json.dumps(value, ensure_ascii=False)
 
 
 def read_labels(session: Session, template_ids: set[str]) -> dict[str, dict[str, dict[str, str]]]:

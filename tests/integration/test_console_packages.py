@@ -38,6 +38,21 @@ def test_an_administrator_asks_with_a_reason_and_sees_how_far_it_is(scene):
     page = browser.get(f"/inspections/{case.inspection}?lang=zh").text
     assert "移送公安" in page
     assert "排队中" in page
+    assert world.services.ledger_signer.verifier_key in page
+
+
+def test_a_package_that_failed_says_why_in_the_language_of_the_page(scene):
+    world, case = scene
+    browser = visitor(world, "administrator")
+    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    with world.app.app_context(), transaction() as session:
+        row = session.query(EvidencePackage).one()
+        row.state, row.failure = "failed", "package.source_missing: item x"
+
+    page = browser.get(f"/inspections/{case.inspection}?lang=zh").text
+
+    assert "存储中找不到一件原件" in page
+    assert "item x" in page
 
 
 def test_without_a_reason_there_is_no_package_and_the_page_says_so(scene):

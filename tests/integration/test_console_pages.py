@@ -69,6 +69,7 @@ def test_the_inspection_shows_revisions_that_disagree_and_lines_in_quarantine(sc
     assert "内容不一致" in page
     assert "废水清澈" in page
     assert "废水呈乳白色" in page
+    assert "<dd>是</dd>" in page
     assert "projection.no_officer_session" in page
 
 
@@ -127,6 +128,12 @@ def test_the_language_is_chinese_until_another_is_asked_for_and_then_kept(scene)
     assert '<html lang="en">' in browser.get("/login?lang=en").text
     assert '<html lang="en">' in browser.get("/login").text
     assert '<html lang="en">' in browser.get("/login?lang=xx").text
+
+
+def test_a_failed_login_can_be_read_in_the_other_language(scene):
+    page = visitor(scene[0]).log_in("nobody")
+
+    assert 'href="/login?lang=en"' in page.text
 
 
 def test_an_error_is_one_sentence_in_the_language_of_the_page(scene, reviewer):

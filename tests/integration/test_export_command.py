@@ -29,9 +29,9 @@ def command(world, s3, tmp_path):
     """Runs the command as the administrator of the machine would."""
     env = environment(world.settings.data_dir, s3, LIUHEN_DATABASE_URL=world.settings.database_url)
 
-    def run(*arguments):
+    def run(*arguments, command="export-package"):
         return subprocess.run(
-            [sys.executable, "-m", "server.cli", "export-package", *arguments],
+            [sys.executable, "-m", "server.cli", command, *arguments],
             cwd=_ROOT,
             env=env,
             capture_output=True,
@@ -77,6 +77,12 @@ def test_every_inspection_is_exported_with_its_sidecar(world, command, tmp_path)
         assert "outside.sidecar" in {c.code for c in result.claims if c.verdict is Verdict.PASS}
     names = sorted(path.suffix for path in (tmp_path / "out").iterdir())
     assert names == [".sig", ".sig", ".zip", ".zip"], "nothing half-written is left"
+
+
+def test_the_key_to_publish_is_printed(world, command):
+    assert command(command="ledger-key").stdout.strip() == (
+        world.services.ledger_signer.verifier_key
+    )
 
 
 def test_an_unknown_inspection_is_told_in_one_sentence(world, command, tmp_path):

@@ -155,7 +155,7 @@ def make_case(world, pictures=None, recording=None, checked=True):
             inspection=device.inspection,
             record=case.inspection,
             template={"id": "site_inspection", "version": 1},
-            fields={"findings": value, "weather": "晴"},
+            fields={"findings": value, "weather": "晴", "certificates_shown": True},
             base=base,
         )
     device.write(
