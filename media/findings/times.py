@@ -153,6 +153,8 @@ def time_absent(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
             reason = "timeless" if claim.timeless else "absent"
             if claim.unreadable_tag:
                 reason = "unreadable"
+            elif not claim.type:
+                reason = "unknown_format"
             evidence = {
                 "tag": claim.unreadable_tag or "type",
                 "raw": claim.unreadable_raw if claim.unreadable_tag else claim.type,

@@ -60,8 +60,9 @@ def span(lo_ms: int, hi_ms: int) -> str:
 
 def difference(difference_ms: int) -> str:
     """A signed difference: ``+0.4 s``, ``−2 min 03 s``, ``+8 h 00 min``."""
-    sign = "+" if difference_ms >= 0 else "−"
     size = abs(difference_ms)
+    # What rounds to nothing has no direction.
+    sign = "−" if difference_ms < 0 and size >= 50 else "+"
     if size < 10_000:
         return f"{sign}{size / 1000:.1f} s"
     seconds = size // 1000

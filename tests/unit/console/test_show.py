@@ -23,6 +23,7 @@ def test_an_interval_of_one_second_is_one_time():
     ("difference_ms", "shown"),
     [
         (400, "+0.4 s"),
+        (-49, "+0.0 s"),
         (-123_000, "−2 min 03 s"),
         (8 * 3_600_000, "+8 h 00 min"),
         (-2 * 86_400_000 - 3_600_000, "−2 d 1 h"),

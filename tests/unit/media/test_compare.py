@@ -148,6 +148,13 @@ def test_a_picture_without_a_usable_time_is_absent_and_keeps_the_raw_text(taken)
         assert found["TIME_ABSENT"].evidence["raw"] == taken
 
 
+@pytest.mark.parametrize("content", [b"", b"this is not a picture"], ids=["empty", "text"])
+def test_a_file_of_no_known_format_is_said_to_be_one(content):
+    found = judged(content)["TIME_ABSENT"]
+
+    assert (found.severity, found.evidence["expected"]["reason"]) == ("warn", "unknown_format")
+
+
 def test_a_format_that_holds_no_time_is_only_noted():
     assert severity(judged(b"#!AMR\n" + bytes(50)), "TIME_ABSENT") == "info"
 
@@ -290,7 +297,7 @@ def every_kind_of_finding() -> list[Finding]:
         ).to_dict()
         for i, (zone, fix, taken) in enumerate(zones)
     ]
-    files.append(read_facts(MemorySource(b"#!AMR\n")).to_dict())
+    files += [read_facts(MemorySource(content)).to_dict() for content in (b"#!AMR\n", b"text")]
     files.append(read_facts(MemorySource(zoned(lat_lon=mapped_place()))).to_dict())
     seconds = [
         SecondReading("exifread", failed="timeout"),
