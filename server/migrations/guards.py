@@ -4,10 +4,10 @@ On SQLite a BEFORE INSERT guard stands beside them, because INSERT OR REPLACE
 deletes a row without an ordinary delete (docs/evidence.md §5).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-#: Tables that take neither UPDATE nor DELETE, with their primary keys.
-EVIDENCE: dict[str, Sequence[str]] = {
+#: Tables that take neither UPDATE nor DELETE, with their primary keys: those of the first schema.
+FIRST: dict[str, Sequence[str]] = {
     "journal_line": ("device_id", "epoch", "branch", "seq"),
     "ingest_receipt": ("device_id", "epoch", "branch", "first_seq"),
     "quarantined_line": ("id",),
@@ -23,6 +23,18 @@ EVIDENCE: dict[str, Sequence[str]] = {
     "erasure": ("target",),
 }
 
+#: Those that came with the second.
+SECOND: dict[str, Sequence[str]] = {
+    "template_version": ("organization_id", "template_id", "version"),
+    "addendum": ("line_digest",),
+    "quarantine_decision": ("id",),
+    "peer_head": ("line_digest",),
+    "known_checkpoint": ("origin", "size", "root"),
+    "backup": ("id",),
+}
+
+EVIDENCE = {**FIRST, **SECOND}
+
 #: Tables whose rows can only be erased, and only where ``erasure`` holds the lawful basis.
 ERASABLE: dict[str, Sequence[str]] = {
     "ledger_event": ("generation", "leaf_index"),
@@ -33,76 +45,82 @@ ERASABLE: dict[str, Sequence[str]] = {
 _STORED = "OLD.status = 'stored'"
 
 
-def statements(dialect: str) -> Iterator[str]:
-    """The DDL for ``dialect``, ``sqlite`` or ``postgresql``."""
-    if dialect == "sqlite":
-        yield from _sqlite()
-    else:
-        yield from _postgresql()
-
-
-def _target(table: str, columns: Sequence[str]) -> str:
-    parts = " || ':' || ".join(f"OLD.{column}" for column in columns)
-    return f"'{table}:' || {parts}"
-
-
-def _sqlite() -> Iterator[str]:
-    for table, key in {**EVIDENCE, **ERASABLE}.items():
-        refuse = f"SELECT RAISE(ABORT, '{table} is append-only');"
-        same = " AND ".join(f"{column} = NEW.{column}" for column in key)
-        yield f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN {refuse} END"
-        condition = ""
-        if table in ERASABLE:
-            condition = (
-                f"WHEN NOT EXISTS (SELECT 1 FROM erasure WHERE target = {_target(table, key)}) "
-            )
+def first_statements(dialect: str) -> Iterator[str]:
+    """The DDL of the first schema for ``dialect``, ``sqlite`` or ``postgresql``."""
+    if dialect == "postgresql":
         yield (
-            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {condition}"
-            f"BEGIN {refuse} END"
+            "CREATE FUNCTION liuhen_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
+            "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
         )
-        yield (
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN {refuse} END"
-        )
-    refuse = "SELECT RAISE(ABORT, 'media_object is append-only');"
-    for act in ("UPDATE", "DELETE"):
-        yield (
-            f"CREATE TRIGGER media_object_no_{act.lower()} BEFORE {act} ON media_object "
-            f"WHEN {_STORED} BEGIN {refuse} END"
-        )
-
-
-def _postgresql() -> Iterator[str]:
-    yield (
-        "CREATE FUNCTION liuhen_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
-        "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
-    )
-    for table in {**EVIDENCE, **ERASABLE}:
-        yield (
-            f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION liuhen_append_only()"
-        )
-        yield (
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION liuhen_append_only()"
-        )
-    for table in EVIDENCE:
-        yield (
-            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION liuhen_append_only()"
-        )
-    for act in ("UPDATE", "DELETE"):
-        yield (
-            f"CREATE TRIGGER media_object_no_{act.lower()} BEFORE {act} ON media_object "
-            f"FOR EACH ROW WHEN ({_STORED}) EXECUTE FUNCTION liuhen_append_only()"
-        )
+    yield from append_only(dialect, FIRST)
     for table, key in ERASABLE.items():
-        yield (
-            f"CREATE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF NOT EXISTS (SELECT 1 FROM erasure WHERE target = {_target(table, key)}) "
-            f"THEN RAISE EXCEPTION '{table} is append-only'; END IF; RETURN OLD; END $$"
-        )
-        yield (
-            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {table}_guard()"
-        )
+        yield from _erasable(dialect, table, key)
+    yield from _stored(dialect)
+
+
+def append_only(dialect: str, tables: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The triggers by which ``tables`` (with their primary keys) refuse UPDATE and DELETE."""
+    for table, key in tables.items():
+        if dialect == "sqlite":
+            yield _sqlite(table, "no_update", "UPDATE")
+            yield _sqlite(table, "no_delete", "DELETE")
+            yield _sqlite(table, "no_replace", "INSERT", _present(table, key))
+        else:
+            yield _postgresql(table, "no_update", "UPDATE")
+            yield _postgresql(table, "no_truncate", "TRUNCATE", each="STATEMENT")
+            yield _postgresql(table, "no_delete", "DELETE")
+
+
+def _erasable(dialect: str, table: str, key: Sequence[str]) -> Iterator[str]:
+    columns = " || ':' || ".join(f"OLD.{column}" for column in key)
+    lawful = f"EXISTS (SELECT 1 FROM erasure WHERE target = '{table}:' || {columns})"
+    if dialect == "sqlite":
+        yield _sqlite(table, "no_update", "UPDATE")
+        yield _sqlite(table, "no_delete", "DELETE", f"NOT {lawful}")
+        yield _sqlite(table, "no_replace", "INSERT", _present(table, key))
+        return
+    yield _postgresql(table, "no_update", "UPDATE")
+    yield _postgresql(table, "no_truncate", "TRUNCATE", each="STATEMENT")
+    yield (
+        f"CREATE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT {lawful} "
+        f"THEN RAISE EXCEPTION '{table} is append-only'; END IF; RETURN OLD; END $$"
+    )
+    yield _postgresql(table, "no_delete", "DELETE", function=f"{table}_guard")
+
+
+def _stored(dialect: str) -> Iterator[str]:
+    for act in ("UPDATE", "DELETE"):
+        name = f"no_{act.lower()}"
+        if dialect == "sqlite":
+            yield _sqlite("media_object", name, act, _STORED)
+        else:
+            yield _postgresql("media_object", name, act, when=f"WHEN ({_STORED}) ")
+
+
+def _present(table: str, key: Sequence[str]) -> str:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    return f"EXISTS (SELECT 1 FROM {table} WHERE {same})"
+
+
+def _sqlite(table: str, name: str, act: str, when: str = "") -> str:
+    condition = f"WHEN {when} " if when else ""
+    return (
+        f"CREATE TRIGGER {table}_{name} BEFORE {act} ON {table} {condition}"
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    )
+
+
+def _postgresql(
+    table: str,
+    name: str,
+    act: str,
+    *,
+    each: str = "ROW",
+    when: str = "",
+    function: str = "liuhen_append_only",
+) -> str:
+    return (
+        f"CREATE TRIGGER {table}_{name} BEFORE {act} ON {table} "
+        f"FOR EACH {each} {when}EXECUTE FUNCTION {function}()"
+    )

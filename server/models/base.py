@@ -30,6 +30,20 @@ class Base(DeclarativeBase):
     )
 
 
+#: A ledger of one generation is far shorter than this; a position stays below 2^53.
+_GENERATION_SPAN = 2**40
+
+
+def position_of(generation: int, index: int) -> int:
+    """A place in the ledger as one number that grows over generations too."""
+    return generation * _GENERATION_SPAN + index
+
+
+def place_of(position: int) -> tuple[int, int]:
+    """Generation and ledger index of a position."""
+    return divmod(position, _GENERATION_SPAN)
+
+
 def table_of(model: type[Base]) -> Table:
     """The table behind ``model``, for inserting many rows without the ORM's bookkeeping.
 

@@ -40,6 +40,43 @@ class RegulatedEntity(Base):
     lat_e7: Mapped[int | None]
     lon_e7: Mapped[int | None]
     radius_cm: Mapped[int | None]
+    #: JSON: names in other systems, such as ``pollution_source`` or ``permit``.
+    external_ids: Mapped[Body] = mapped_column(default="{}")
+    grid_cell_id: Mapped[Uuid | None] = mapped_column(ForeignKey("grid_cell.id"))
+    #: JSON: what the dossier (一厂一档) holds beside the columns.
+    dossier: Mapped[Body] = mapped_column(default="{}")
+
+
+class GridCell(Base):
+    """A cell of the grid management (网格); the boundary is JSON, WGS-84 in 1e-7 degrees."""
+
+    __tablename__ = "grid_cell"
+
+    id: Mapped[Uuid] = mapped_column(primary_key=True)
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), index=True)
+    code: Mapped[str] = mapped_column(String(32))
+    name: Mapped[Name]
+    boundary: Mapped[Body]
+
+
+class TemplateVersion(Base):
+    """A published version of a form; never changed, since records name it for good.
+
+    ``in_force_from`` and ``in_force_to`` are dates, ``YYYY-MM-DD``, both inclusive.
+    """
+
+    __tablename__ = "template_version"
+
+    organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    id: Mapped[str] = mapped_column("template_id", String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    in_force_from: Mapped[str] = mapped_column(String(10))
+    in_force_to: Mapped[str | None] = mapped_column(String(10))
+    body: Mapped[Body]
+    published_by: Mapped[Uuid | None] = mapped_column(ForeignKey("person.id"))
+    published_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
 
 
 class Task(Base):
@@ -57,6 +94,7 @@ class Task(Base):
     approved_by: Mapped[Uuid | None] = mapped_column(ForeignKey("person.id"))
     state: Mapped[str] = mapped_column(String(16))
     due_at_ms: Mapped[Millis | None]
+    external_ids: Mapped[Body] = mapped_column(default="{}")
 
 
 class TaskOfficer(Base):
@@ -82,6 +120,7 @@ class Inspection(Base):
     opened_line: Mapped[Digest]
     sealed_at_ms: Mapped[Millis | None]
     sealed_line: Mapped[Digest | None]
+    external_ids: Mapped[Body] = mapped_column(default="{}")
 
 
 class InspectionOfficer(Base):
@@ -128,7 +167,10 @@ class RecordRevision(Base):
     """One saved revision of a record: the changed fields, and the revisions its author saw."""
 
     __tablename__ = "record_revision"
-    __table_args__ = (Index("ix_record_revision_place", "device_id", "epoch"),)
+    __table_args__ = (
+        Index("ix_record_revision_place", "device_id", "epoch"),
+        Index("ix_record_revision_feed", "inspection_id", "position"),
+    )
 
     line_digest: Mapped[Digest] = mapped_column(primary_key=True)
     inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)
@@ -141,9 +183,32 @@ class RecordRevision(Base):
     device_id: Mapped[Uuid]
     epoch: Mapped[str] = mapped_column(String(32))
     seq: Mapped[Big]
-    ledger_index: Mapped[Big]
+    #: Where the line stands in the ledger (docs/protocol.md §4.4).
+    position: Mapped[Big]
     saved_at_ms: Mapped[Millis]
     outside_seal: Mapped[bool]
+
+
+class Addendum(Base):
+    """A later word on an inspection (补充说明); it settles a conflict where it names one.
+
+    ``chosen`` is the line digest of the revision whose value of ``field`` stands.
+    """
+
+    __tablename__ = "addendum"
+
+    line_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)
+    record_id: Mapped[Uuid | None] = mapped_column(index=True)
+    field: Mapped[str | None] = mapped_column(String(64))
+    chosen: Mapped[Digest | None]
+    text: Mapped[Body]
+    officer_id: Mapped[Uuid]
+    device_id: Mapped[Uuid]
+    epoch: Mapped[str] = mapped_column(String(32))
+    seq: Mapped[Big]
+    position: Mapped[Big]
+    saved_at_ms: Mapped[Millis]
 
 
 class EvidenceItem(Base):
@@ -270,17 +335,48 @@ class Judgement(Base):
 
 
 class Document(Base):
-    """The newest version of a document that flows down to devices (docs/protocol.md §4.4)."""
+    """The newest version of a document that flows down to devices (docs/protocol.md §4.4).
+
+    A tombstone keeps its place until every cursor must have passed it. ``digest``
+    is what two sides compare to find silent divergence.
+    """
 
     __tablename__ = "document"
-    __table_args__ = (Index("ix_document_feed", "scope", "generation", "ledger_index"),)
+    __table_args__ = (
+        Index("ix_document_feed", "scope", "position"),
+        CheckConstraint("op IN ('put', 'tombstone')", name="op_known"),
+    )
 
     scope: Mapped[str] = mapped_column(String(80), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    op: Mapped[str] = mapped_column(String(9), default="put")
     body: Mapped[Body]
-    generation: Mapped[int]
-    ledger_index: Mapped[Big]
+    digest: Mapped[str] = mapped_column(String(16))
+    position: Mapped[Big]
+    changed_at_ms: Mapped[Millis]
+
+
+class ScopeGrant(Base):
+    """Since when a device is sent a scope, and until when, as places in the ledger."""
+
+    __tablename__ = "scope_grant"
+    __table_args__ = (Index("ix_scope_grant_scope", "scope"),)
+
+    device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
+    granted: Mapped[Big]
+    lost: Mapped[Big | None]
+    lost_at_ms: Mapped[Millis | None]
+
+
+class FeedFloor(Base):
+    """One row: a cursor before ``position`` may have missed a tombstone and begins again."""
+
+    __tablename__ = "feed_floor"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[Big]
 
 
 class EvidencePackage(Base):

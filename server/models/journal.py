@@ -4,7 +4,7 @@
 line stand apart, because they alone may be lawfully erased.
 """
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Base, Big, Body, Digest, Millis, Uuid
@@ -64,7 +64,10 @@ class LineOutcome(Base):
     """What became of a line on the screens: the projection's side of a push's answer."""
 
     __tablename__ = "line_outcome"
-    __table_args__ = (Index("ix_line_outcome_projection", "projection"),)
+    __table_args__ = (
+        Index("ix_line_outcome_projection", "projection"),
+        Index("ix_line_outcome_changed", "device_id", "changed"),
+    )
 
     device_id: Mapped[Uuid] = mapped_column(primary_key=True)
     epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -73,6 +76,53 @@ class LineOutcome(Base):
     projection: Mapped[str] = mapped_column(String(16))
     code: Mapped[str] = mapped_column(String(64))
     inspection_id: Mapped[Uuid | None] = mapped_column(index=True)
+    #: The place in the ledger since when this differs from what the push answered.
+    changed: Mapped[Big | None]
+    #: Whether a reviewer has let the line through in spite of its reason.
+    released: Mapped[bool] = mapped_column(default=False)
+
+
+class QuarantineDecision(Base):
+    """A reviewer's word on something in quarantine (待核); a later one stands beside it."""
+
+    __tablename__ = "quarantine_decision"
+    __table_args__ = (
+        Index("ix_quarantine_decision_subject", "kind", "subject"),
+        CheckConstraint("kind IN ('line', 'bytes', 'media')", name="kind_known"),
+        CheckConstraint("decision IN ('released', 'kept')", name="decision_known"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    #: The line's digest, the number of the refused bytes, or the upload's id.
+    subject: Mapped[str] = mapped_column(String(64))
+    decision: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[Body]
+    person_id: Mapped[Uuid] = mapped_column(ForeignKey("person.id"))
+    decided_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class PeerHead(Base):
+    """What one device noted of another's journal (docs/protocol.md §4.1, ``peer.head``).
+
+    Where a short code was typed, ``code`` holds it and what it does not say is absent.
+    """
+
+    __tablename__ = "peer_head"
+    __table_args__ = (Index("ix_peer_head_seen", "device_id", "epoch", "seq"),)
+
+    line_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    observer_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"), index=True)
+    inspection_id: Mapped[Uuid | None] = mapped_column(index=True)
+    device_id: Mapped[Uuid | None]
+    epoch: Mapped[str | None] = mapped_column(String(32))
+    seq: Mapped[Big]
+    head: Mapped[Digest | None]
+    code: Mapped[str | None] = mapped_column(String(20))
+    position: Mapped[Big]
+    noted_at_ms: Mapped[Millis]
 
 
 class QuarantinedLine(Base):

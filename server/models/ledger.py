@@ -92,6 +92,31 @@ class Checkpoint(Base):
     note: Mapped[Body]
 
 
+class KnownCheckpoint(Base):
+    """A checkpoint of ours that is known outside and larger than our ledger: a rollback."""
+
+    __tablename__ = "known_checkpoint"
+
+    origin: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[Big] = mapped_column(primary_key=True)
+    root: Mapped[Digest] = mapped_column(primary_key=True)
+    note: Mapped[Body]
+    #: Who showed it: ``device:…`` or ``file``.
+    shown_by: Mapped[str] = mapped_column(String(80))
+    shown_at_ms: Mapped[Millis]
+
+
+class Backup(Base):
+    """A backup that was made or reported: it holds the ledger up to ``size``."""
+
+    __tablename__ = "backup"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    generation: Mapped[int]
+    size: Mapped[Big]
+    made_at_ms: Mapped[Millis]
+
+
 class Erasure(Base):
     """The lawful basis on which one erasable body may be deleted."""
 

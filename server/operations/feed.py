@@ -13,9 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import Invalid
+from server.models.base import position_of
 from server.models.inspections import Document
 from server.operations import ledger
 from sync.evidence import canonical
+from sync.evidence.encoding import sha256_hex
 
 PAGE = 500
 
@@ -54,9 +56,11 @@ def put_document(
             scope=scope,
             kind=kind,
             id=identifier,
+            op="put",
             body=text,
-            generation=generation,
-            ledger_index=index,
+            digest=sha256_hex(text.encode())[:16],
+            position=position_of(generation, index),
+            changed_at_ms=now_ms,
         )
     )
 
@@ -70,23 +74,23 @@ def read_page(session: Session, *, scope: str, cursor: str, limit: int = PAGE) -
     generation = ledger.current_generation(session).number
     place = _read_cursor(cursor)
     reset = place is not None and place[0] != generation
-    after = -1 if place is None or reset else place[1]
+    after = -1 if place is None or reset else position_of(*place)
     rows = list(
         session.execute(
             select(Document)
-            .where(Document.scope == scope, Document.ledger_index > after)
-            .order_by(Document.ledger_index)
+            .where(Document.scope == scope, Document.position > after)
+            .order_by(Document.position)
             .limit(limit + 1)
         ).scalars()
     )
     shown = rows[:limit]
-    last = shown[-1].ledger_index if shown else after
+    last = shown[-1].position if shown else after
     return Page(
         documents=tuple(
             {"op": "put", "kind": row.kind, "id": row.id, "body": json.loads(row.body)}
             for row in shown
         ),
-        cursor=_write_cursor(generation, last),
+        cursor=_write_cursor(generation, max(0, last - position_of(generation, 0))),
         more=len(rows) > limit,
         reset=reset,
     )

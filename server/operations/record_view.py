@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from server.models.base import place_of
 from server.models.inspections import Document, RecordRevision
 from server.operations.cards import DeviceCard, OfficerCard, device_cards, officer_cards
 
@@ -40,7 +41,7 @@ def read_records(session: Session, inspection_id: str) -> tuple[Record, ...]:
     rows = session.scalars(
         select(RecordRevision)
         .where(RecordRevision.inspection_id == inspection_id)
-        .order_by(RecordRevision.ledger_index)
+        .order_by(RecordRevision.position)
     ).all()
     officers = officer_cards(session, (row.officer_id for row in rows))
     devices = device_cards(session, (row.device_id for row in rows))
@@ -105,7 +106,7 @@ def _revision(
         officer=officer.name if officer else row.officer_id,
         device=device.name if device else row.device_id,
         seq=row.seq,
-        ledger_index=row.ledger_index,
+        ledger_index=place_of(row.position)[1],
         fields=tuple((name, _plain(value)) for name, value in json.loads(row.fields).items()),
         outside_seal=row.outside_seal,
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server.migrations.guards import statements
+from server.migrations.guards import first_statements
 
 revision = "0001"
 down_revision = None
@@ -802,5 +802,5 @@ def upgrade() -> None:
     with op.batch_alter_table("finding", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_finding_check_id"), ["check_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_finding_item_id"), ["item_id"], unique=False)
-    for statement in statements(op.get_bind().dialect.name):
+    for statement in first_statements(op.get_bind().dialect.name):
         op.execute(statement)

@@ -30,7 +30,8 @@ class Act:
     header: Header
     digest: str
     branch: str
-    ledger_index: int
+    #: Its place in the ledger (``server.models.base.position_of``).
+    position: int
     body: dict[str, Any]
 
     def text(self, name: str, limit: int = _MAX_NAME) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
-from server.models.base import table_of
+from server.models.base import position_of, table_of
 from server.models.devices import ClockOffset, Device
 from server.models.inspections import (
     CaseSide,
@@ -105,13 +105,13 @@ class Projector:
             acts.CLOCK_COMPARED: self._compare_clock,
         }
 
-    def apply(self, line: Line, *, branch: str, ledger_index: int) -> Outcome:
+    def apply(self, line: Line, *, branch: str, position: int) -> Outcome:
         """Project one line that is in the journal."""
         act = Act(
             header=line.header,
             digest=line.digest,
             branch=branch,
-            ledger_index=ledger_index,
+            position=position,
             body=line.act or {},
         )
         return self._outcome(act)
@@ -170,7 +170,7 @@ class Projector:
                 header=header_of(stored),
                 digest=stored.digest,
                 branch=stored.branch,
-                ledger_index=stored.ledger_index,
+                position=position_of(stored.generation, stored.ledger_index),
                 body=canonical.loads(body.body),
             )
         )
@@ -294,7 +294,7 @@ class Projector:
                 "device_id": act.header.device,
                 "epoch": act.header.epoch,
                 "seq": act.header.seq,
-                "ledger_index": act.ledger_index,
+                "position": act.position,
                 "saved_at_ms": act.header.t.wall_ms,
                 "outside_seal": inspection.sealed_line is not None,
             }

@@ -7,7 +7,7 @@ from itertools import groupby
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from server.models.base import table_of
+from server.models.base import position_of, table_of
 from server.models.journal import (
     MAIN,
     IngestReceipt,
@@ -249,7 +249,11 @@ def _project(
 ) -> dict[str, Outcome]:
     shown, rows = {}, []
     for index, placed in enumerate(fresh, start=first_index):
-        outcome = projector.apply(placed.line, branch=placed.branch, ledger_index=index)
+        outcome = projector.apply(
+            placed.line,
+            branch=placed.branch,
+            position=position_of(push.generation.number, index),
+        )
         shown[placed.line.digest] = outcome
         rows.append(
             {
