@@ -9,13 +9,11 @@ from flask_smorest import Blueprint
 from server import jobs
 from server.api.auth import BEARER, require_device, require_own_journal
 from server.api.bodies import read_body
-from server.api.schemas import JournalHeadSchema, PushAnswerSchema
+from server.api.schemas import JournalHeadSchema, JournalQuerySchema, PushAnswerSchema
 from server.db import reading, transaction
 from server.failures import BodyTooLarge, Invalid
-from server.models.journal import MAIN, JournalHead
-from server.operations import ledger, push
+from server.operations import ledger, outcomes, push
 from server.services import services
-from sync.evidence.line import GENESIS
 
 bp = Blueprint("journal", __name__, url_prefix="/api/v1/journal", description="取证日志")
 
@@ -74,16 +72,14 @@ def push_lines(device_id: str, epoch: str) -> dict[str, Any]:
 @bp.get("/<device_id>/<epoch>")
 @bp.doc(**BEARER)
 @require_device
+@bp.arguments(JournalQuerySchema, location="query")
 @bp.response(200, JournalHeadSchema)
-def journal_head(device_id: str, epoch: str) -> dict[str, Any]:
-    """Where the main chain of an epoch stands, so that a device knows what to send."""
+def journal_head(query: dict[str, int | None], device_id: str, epoch: str) -> outcomes.Standing:
+    """Where an epoch's main chain stands; with ``since`` also what a lost answer had told."""
     device = require_own_journal(device_id)
     _need_epoch(epoch)
     with reading() as session:
-        head = session.get(JournalHead, (device.id, epoch, MAIN))
-        if head is None:
-            return {"next_seq": 0, "head": GENESIS}
-        return {"next_seq": head.next_seq, "head": head.digest}
+        return outcomes.read_standing(session, device.id, epoch, since=query["since"])
 
 
 def _need_epoch(epoch: str) -> None:

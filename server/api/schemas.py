@@ -156,9 +156,40 @@ class PushAnswerSchema(Schema):
     checkpoint = fields.String()
 
 
+class JournalQuerySchema(Body):
+    since = fields.Integer(load_default=None, validate=validate.Range(0, 2**53))
+
+
 class JournalHeadSchema(Schema):
+    """``receipts``, ``results`` and ``next_since`` are filled only where ``since`` was asked."""
+
     next_seq = fields.Integer()
     head = fields.String()
+    receipts = fields.List(fields.String())
+    results = fields.List(fields.Nested(LineResultSchema))
+    next_since = fields.Integer(allow_none=True)
+
+
+class OutcomesQuerySchema(Body):
+    since = fields.String(load_default="", validate=validate.Length(max=200))
+    limit = fields.Integer(load_default=500, validate=validate.Range(1, 500))
+
+
+class ChangeSchema(Schema):
+    epoch = fields.String()
+    branch = fields.String()
+    seq = fields.Integer()
+    digest = fields.String()
+    projection = fields.Enum(Projection, by_value=True)
+    code = fields.String()
+    decision = fields.String(validate=validate.OneOf(("", "released", "kept")))
+    reason = fields.String(metadata={"description": "a reviewer's word; empty without a decision"})
+
+
+class ChangesSchema(Schema):
+    outcomes = fields.List(fields.Nested(ChangeSchema))
+    cursor = fields.String()
+    more = fields.Boolean()
 
 
 class FeedQuerySchema(Body):

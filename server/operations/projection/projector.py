@@ -28,6 +28,7 @@ from server.models.people import Officer
 from server.models.uploads import MediaObject
 from server.operations.enrolment import DeviceIdentity
 from server.operations.holding import held
+from server.operations.outcomes import mark_changed
 from server.operations.projection.act import (
     Act,
     NotShown,
@@ -174,7 +175,9 @@ class Projector:
                 body=canonical.loads(body.body),
             )
         )
-        row.projection, row.code = outcome.projection.value, outcome.code
+        if (row.projection, row.code) != (outcome.projection.value, outcome.code):
+            row.projection, row.code = outcome.projection.value, outcome.code
+            mark_changed(self._session, row)
 
     def _outcome(self, act: Act) -> Outcome:
         self._chains.add((act.header.device, act.header.epoch))
