@@ -260,6 +260,7 @@ class MediaFacts(Base):
     facts: Mapped[Body]
     second: Mapped[Body]
     read_at_ms: Mapped[Millis]
+    generation: Mapped[int]
     ledger_index: Mapped[Big]
 
 
@@ -276,6 +277,7 @@ class Finding(Base):
     rule_version: Mapped[str] = mapped_column(String(16))
     evidence: Mapped[Body]
     found_at_ms: Mapped[Millis]
+    generation: Mapped[int]
     ledger_index: Mapped[Big]
 
 
@@ -290,6 +292,7 @@ class ItemCheck(Base):
     verdict: Mapped[str] = mapped_column(String(16))
     claims: Mapped[Body]
     checked_at_ms: Mapped[Millis]
+    generation: Mapped[int]
     ledger_index: Mapped[Big]
 
 
@@ -331,6 +334,7 @@ class Judgement(Base):
     verdict: Mapped[str] = mapped_column(String(16))
     reason: Mapped[Body]
     judged_at_ms: Mapped[Millis]
+    generation: Mapped[int]
     ledger_index: Mapped[Big]
 
 
@@ -390,6 +394,7 @@ class EvidencePackage(Base):
     requested_at_ms: Mapped[Millis]
     reason: Mapped[Body]
     state: Mapped[str] = mapped_column(String(16))
+    generation: Mapped[int]
     ledger_size: Mapped[Big]
     sha256: Mapped[Digest | None]
     size: Mapped[Big | None]

@@ -93,7 +93,10 @@ class Checkpoint(Base):
 
 
 class KnownCheckpoint(Base):
-    """A checkpoint of ours that is known outside and larger than our ledger: a rollback."""
+    """A checkpoint of ours that is known outside and that our ledger does not contain: a rollback.
+
+    ``generation`` was the present one when it was shown; the next one settles it.
+    """
 
     __tablename__ = "known_checkpoint"
 
@@ -101,6 +104,7 @@ class KnownCheckpoint(Base):
     size: Mapped[Big] = mapped_column(primary_key=True)
     root: Mapped[Digest] = mapped_column(primary_key=True)
     note: Mapped[Body]
+    generation: Mapped[int]
     #: Who showed it: ``device:…`` or ``file``.
     shown_by: Mapped[str] = mapped_column(String(80))
     shown_at_ms: Mapped[Millis]

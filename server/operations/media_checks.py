@@ -254,6 +254,7 @@ def _keep(
                 facts=result.facts,
                 second=result.second,
                 read_at_ms=now_ms,
+                generation=ledger.current_generation(session).number,
                 ledger_index=index,
             )
         )
@@ -307,12 +308,14 @@ def _keep_check(
         about=about,
         now_ms=now_ms,
     )
+    generation = ledger.current_generation(session).number
     check = ItemCheck(
         item_id=item.id,
         rule_version=rules.RULE_VERSION,
         verdict=verdict,
         claims=claims,
         checked_at_ms=now_ms,
+        generation=generation,
         ledger_index=index,
     )
     session.add(check)
@@ -328,6 +331,7 @@ def _keep_check(
                 finding.evidence, sort_keys=True, separators=(",", ":"), ensure_ascii=False
             ),
             found_at_ms=now_ms,
+            generation=generation,
             ledger_index=index,
         )
         for finding in found

@@ -48,7 +48,7 @@ def judge(session: Session, actor: Actor, item_id: str, word: Word, *, now_ms: i
     if len(reason) > _MAX_REASON:
         raise Invalid("reason", "too long")
     # Pushes and judgements queue at the ledger's head, so nothing below can change under us.
-    ledger.lock_head(session)
+    head = ledger.lock_head(session)
     item = session.get(EvidenceItem, item_id, populate_existing=True)
     if item is None or item.organization_id != actor.organization_id:
         raise NotFound("item", item_id)
@@ -78,6 +78,7 @@ def judge(session: Session, actor: Actor, item_id: str, word: Word, *, now_ms: i
             verdict=word.verdict,
             reason=reason,
             judged_at_ms=now_ms,
+            generation=head.generation,
             ledger_index=index,
         )
     )

@@ -126,6 +126,7 @@ def test_the_database_itself_refuses_a_judgement_from_another_side(scene):
                 verdict="accepted",
                 reason="",
                 judged_at_ms=1,
+                generation=1,
                 ledger_index=1,
             )
         )

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("root", sa.String(length=64), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("shown_by", sa.String(length=80), nullable=False),
         sa.Column("shown_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("origin", "size", "root", name=op.f("pk_known_checkpoint")),
@@ -217,6 +218,11 @@ def upgrade() -> None:
         "regulated_entity", sa.Column("dossier", sa.Text(), nullable=False, server_default="{}")
     )
     op.add_column("task", sa.Column("external_ids", sa.Text(), nullable=False, server_default="{}"))
+    # Before this there was one generation of the ledger.
+    for table in ("media_facts", "finding", "item_check", "judgement", "evidence_package"):
+        op.add_column(
+            table, sa.Column("generation", sa.Integer(), nullable=False, server_default="1")
+        )
 
     with op.batch_alter_table("regulated_entity") as batch:
         batch.add_column(sa.Column("grid_cell_id", sa.String(36), nullable=True))

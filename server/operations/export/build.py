@@ -138,12 +138,7 @@ def _begin(package_id: str) -> Order | None:
         if row.state not in (QUEUED, BUILDING):
             return None
         row.state = BUILDING
-        checkpoint = session.execute(
-            select(Checkpoint)
-            .where(Checkpoint.size == row.ledger_size)
-            .order_by(Checkpoint.generation.desc())
-            .limit(1)
-        ).scalar_one()
+        checkpoint = session.get_one(Checkpoint, (row.generation, row.ledger_size))
         return Order(
             package_id=row.id,
             inspection_id=row.inspection_id,

@@ -55,6 +55,7 @@ def request_package(
             requested_at_ms=now_ms,
             reason=reason,
             state=QUEUED,
+            generation=checkpoint.generation,
             ledger_size=checkpoint.size,
         )
     )
