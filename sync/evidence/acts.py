@@ -30,6 +30,7 @@ SHEET_PRINTED = "sheet.printed"
 OBSTRUCTION_FLAGGED = "obstruction.flagged"
 NOTE_ADDED = "note.added"
 ADDENDUM_ADDED = "addendum.added"
+DEVICE_WIPED = "device.wiped"
 
 #: Acts that announce a file by digest: each opens one evidence item.
 MEDIA_ACTS = frozenset((MEDIA_CAPTURED, MEDIA_IMPORTED))
@@ -81,10 +82,15 @@ _REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {
     IMPORT_LISTED: {"officer": _STR, "listing": _STR, "page": _INT, "pages": _INT, "files": _LIST},
     CLOCK_COMPARED: {"server_ms": _INT, "offset_ms": _INT, "error_ms": _INT},
     ANCHOR_SEEN: {"checkpoint": _STR},
-    PEER_HEAD: {"device": _STR, "epoch": _STR, "seq": _INT, "head": _STR},
+    PEER_HEAD: {"seq": _INT},
     NOTE_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
     ADDENDUM_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
+    DEVICE_WIPED: {"lines": _INT, "media": _INT},
 }
+
+#: A head that was scanned names its place and digest; one that was typed has a short ``code``.
+_SCANNED_HEAD = {"device": _STR, "epoch": _STR, "head": _STR}  # type: Dict[str, Tuple[type, ...]]
+_TYPED_HEAD = {"code": _STR}  # type: Dict[str, Tuple[type, ...]]
 
 KNOWN = frozenset(_REQUIRED) | frozenset(
     (
@@ -102,6 +108,8 @@ KNOWN = frozenset(_REQUIRED) | frozenset(
 def missing_fields(act: Mapping[str, Any]) -> List[str]:
     """Name the fields that a known act lacks or holds in another type; empty if it is whole."""
     required = _REQUIRED.get(act["type"], {})
+    if act["type"] == PEER_HEAD:
+        required = dict(required, **(_TYPED_HEAD if "code" in act else _SCANNED_HEAD))
     return [
         name
         for name, kinds in sorted(required.items())

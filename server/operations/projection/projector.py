@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from server.models.base import position_of, table_of
-from server.models.devices import ClockOffset, Device
+from server.models.devices import Device
 from server.models.inspections import (
     CaseSide,
     EvidenceItem,
@@ -36,6 +36,7 @@ from server.operations.projection.act import (
     is_uuid,
     within,
 )
+from server.operations.projection.contacts import compare_clock, note_peer, note_wiped
 from server.operations.projection.sealing import mark_outside, seals_line, touched_by
 from server.operations.projection.sessions import OfficerSessions
 from sync.evidence import acts, canonical
@@ -103,7 +104,9 @@ class Projector:
             acts.MEDIA_CAPTURED: self._announce_item,
             acts.MEDIA_IMPORTED: self._announce_item,
             acts.MEDIA_DISCARDED: self._discard_item,
-            acts.CLOCK_COMPARED: self._compare_clock,
+            acts.CLOCK_COMPARED: lambda act: compare_clock(session, act),
+            acts.PEER_HEAD: lambda act: note_peer(session, act, now_ms),
+            acts.DEVICE_WIPED: lambda act: note_wiped(session, act, now_ms),
         }
 
     def apply(self, line: Line, *, branch: str, position: int) -> Outcome:
@@ -385,19 +388,6 @@ class Projector:
         item.state = "discarded"
         item.discard_reason = act.text("reason", 4000)
         return inspection.id
-
-    def _compare_clock(self, act: Act) -> None:
-        offset, error = act.body["offset_ms"], act.body["error_ms"]
-        if error < 0:
-            raise NotShown("projection.malformed_act")
-        self._session.add(
-            ClockOffset(
-                device_id=act.header.device,
-                server_ms=act.body["server_ms"],
-                offset_ms=offset,
-                error_ms=error,
-            )
-        )
 
     def _inspection(self, act: Act) -> Inspection:
         inspection_id = act.uuid("inspection")
