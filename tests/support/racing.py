@@ -87,7 +87,7 @@ class _Racer(World):
         return device
 
 
-def _write(plan, code, said, start):
+def _write(plan, code, said, start, _over):
     """One writer: pushes and publishes in turn once all have enrolled."""
     racer = _Racer(plan)
     device = racer.enrol_with(code)
@@ -137,10 +137,11 @@ def _publish(racer):
     return identifier
 
 
-def _read(plan, code, said, over):
+def _read(plan, code, said, start, over):
     """The reader: polls without rest and never goes back."""
     racer = _Racer(plan)
     headers = racer.enrol_with(code).headers
+    start.wait(_END_S)
     cursor, seen, polls = "", [], 0
     while True:
         last = over.is_set()
@@ -154,9 +155,10 @@ def _read(plan, code, said, over):
     said.put({"seen": seen, "polls": polls})
 
 
-def _sequence(plan, _code, said, over):
+def _sequence(plan, _code, said, start, over):
     """The sequencer beside them: signs a checkpoint whenever there is something to sign."""
     racer = _Racer(plan)
+    start.wait(_END_S)
     signed = 0
     while not over.is_set():
         with racer.app.app_context(), transaction() as session:
@@ -197,53 +199,38 @@ def _count_by_sequence():
     ledger.lock_head = lambda session: session.execute(select(LedgerHead)).scalar_one()
 
 
-def _run(role, plan, code, said, sign):
+def _run(role, *arguments):
+    said = arguments[2]
     try:
-        role(plan, code, said, sign)
+        role(*arguments)
     except BaseException as error:
-        said.put({"error": f"{role.__name__}: {type(error).__name__}: {error}"[:2000]})
+        said.put({"errors": [f"{role.__name__}: {type(error).__name__}: {error}"[:2000]]})
 
 
 def _main():
     plan = json.load(sys.stdin)
     # The parent has opened no connection that a child could inherit.
     context = multiprocessing.get_context("fork")
-    said, over = context.Queue(), context.Event()
-    *codes, readers = plan["codes"]
-    beside = {_read: readers} if plan["counter"] == "sequence" else {_read: readers, _sequence: ""}
-    start = context.Barrier(len(codes))
-    others = [
-        context.Process(target=_run, args=(role, plan, code, said, over), daemon=True)
-        for role, code in beside.items()
-    ]
-    racers = [
-        context.Process(target=_run, args=(_write, plan, code, said, start), daemon=True)
-        for code in codes
-    ]
-    for process in [*others, *racers]:
-        process.start()
-    result = {
-        "acknowledged": [],
-        "published": [],
-        "seen": [],
-        "errors": [],
-        "polls": 0,
-        "signed": 0,
-    }
-    for _ in racers:
-        _gather(result, said.get(timeout=_END_S))
-    over.set()
-    for _ in others:
+    *codes, reader = plan["codes"]
+    roles = [(_write, code) for code in codes] + [(_read, reader)]
+    if plan["counter"] == "row":
+        roles.append((_sequence, ""))
+    said, over, start = context.Queue(), context.Event(), context.Barrier(len(roles))
+    for role, code in roles:
+        arguments = (role, plan, code, said, start, over)
+        context.Process(target=_run, args=arguments, daemon=True).start()
+    result = {name: [] for name in ("acknowledged", "published", "seen", "errors")}
+    result |= {"polls": 0, "signed": 0}
+    for number in range(len(roles)):
+        if number == len(codes):
+            over.set()
         _gather(result, said.get(timeout=_END_S))
     print(json.dumps(result))
 
 
 def _gather(result, part):
     for name, value in part.items():
-        if name == "error":
-            result["errors"].append(value)
-        else:
-            result[name] += value
+        result[name] += value
 
 
 if __name__ == "__main__":
