@@ -4,7 +4,9 @@ Codes are permanent and documented in docs/errors.md; the sentence of each stand
 in the catalogue under ``errors.<code>``.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from flask import Flask, Response, json, request
 from sqlalchemy.exc import DataError
@@ -35,6 +37,7 @@ STATUS: dict[type[Exception], int] = {
     failures.KeyUnknown: HTTPStatus.UNAUTHORIZED,
     failures.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
     failures.TokenMissing: HTTPStatus.UNAUTHORIZED,
+    failures.DeviceRevoked: HTTPStatus.FORBIDDEN,
     failures.DeviceMismatch: HTTPStatus.FORBIDDEN,
     failures.LoginFailed: HTTPStatus.UNAUTHORIZED,
     failures.LoginLocked: HTTPStatus.TOO_MANY_REQUESTS,
@@ -45,6 +48,7 @@ STATUS: dict[type[Exception], int] = {
     failures.CsrfFailed: HTTPStatus.FORBIDDEN,
     failures.PackageNotReady: HTTPStatus.CONFLICT,
     failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
+    failures.GenerationEnded: HTTPStatus.SERVICE_UNAVAILABLE,
     upload.HeaderInvalid: HTTPStatus.BAD_REQUEST,
     upload.VersionUnsupported: HTTPStatus.PRECONDITION_FAILED,
     upload.BodyTypeWrong: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -84,9 +88,16 @@ def status_of(error: Exception) -> int:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def problem(code: str, status: int, lang: str, detail: str = "") -> Response:
+def problem(
+    code: str,
+    status: int,
+    lang: str,
+    detail: str = "",
+    members: Mapping[str, object] = MappingProxyType({}),
+) -> Response:
     """An RFC 9457 answer: ``code`` is the permanent name, ``title`` its sentence."""
     body = {
+        **members,
         "type": f"/docs/errors#{code}",
         "title": catalogue.text(f"errors.{code}", lang),
         "status": int(status),
@@ -117,6 +128,7 @@ def register(app: Flask) -> None:
             status_of(error),
             request_language(),
             str(error),
+            getattr(error, "members", {}),
         )
         if isinstance(error, failures.LoginLocked):
             answer.headers["Retry-After"] = "60"

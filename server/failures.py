@@ -99,6 +99,17 @@ class TokenMissing(ServerError):
     code = "token.invalid"
 
 
+class DeviceRevoked(ServerError):
+    """The device's key is revoked: it may hand in what it holds, but learns nothing new."""
+
+    code = "token.revoked"
+
+    def __init__(self, standing: str) -> None:
+        super().__init__(standing)
+        #: What the problem document says besides (RFC 9457 §3.2).
+        self.members = {"standing": standing}
+
+
 class DeviceMismatch(ServerError):
     """A device asks for the journal of another one."""
 
@@ -158,6 +169,12 @@ class PackageNotReady(ServerError):
 
 
 class LedgerBehind(ServerError):
-    """The database is behind a checkpoint that it has signed: it refuses to append."""
+    """The database is behind a checkpoint that was signed with its key: it refuses to append."""
 
     code = "ledger.behind"
+
+
+class GenerationEnded(ServerError):
+    """This process speaks for a generation of the ledger that has ended: it must be restarted."""
+
+    code = "ledger.generation_ended"

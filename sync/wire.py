@@ -32,6 +32,14 @@ class Projection(StrEnum):
     NONE = "none"
 
 
+class Standing(StrEnum):
+    """How a device stands: a revoked one may only hand in, one told to wipe then empties itself."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+    WIPE = "wipe"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LineResult:
     """The two independent outcomes of one pushed line.

@@ -115,4 +115,8 @@ def token(request: dict[str, Any]) -> dict[str, Any]:
             now_ms=now_ms,
             valid_ms=valid_ms,
         )
-    return {"token": issued, "expires_at_ms": now_ms + valid_ms}
+    return {
+        "token": issued.token,
+        "expires_at_ms": now_ms + valid_ms,
+        "standing": issued.standing,
+    }

@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 from server.api.auth import BEARER, calling_device, require_device
 from server.api.schemas import FeedQuerySchema, FeedSchema
 from server.db import reading
-from server.failures import Forbidden
+from server.failures import DeviceRevoked
 from server.operations import feed
 
 bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents for devices")
@@ -23,7 +23,7 @@ def changes(query: dict[str, Any]) -> feed.Page:
     device = calling_device()
     if device.revoked:
         # A revoked device may still hand in what it holds, but learns nothing new.
-        raise Forbidden("the device's key is revoked")
+        raise DeviceRevoked(device.standing)
     with reading() as session:
         return feed.read_page(
             session,

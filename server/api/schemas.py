@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 from server.operations.enrolment import NewDevice
 from sync.evidence.encoding import from_b64url
 from sync.evidence.errors import BadEncoding
-from sync.wire import Journal, Projection
+from sync.wire import Journal, Projection, Standing
 
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
@@ -138,6 +138,7 @@ class TokenRequestSchema(Body):
 class TokenSchema(Schema):
     token = fields.String()
     expires_at_ms = fields.Integer()
+    standing = fields.Enum(Standing, by_value=True)
 
 
 class LineResultSchema(Schema):

@@ -22,6 +22,7 @@ from server.signatures import verifier
 from sync import wire
 from sync.evidence.encoding import to_b64url
 from sync.evidence.line import key_id_of
+from sync.wire import Standing
 
 #: Crockford's alphabet: no I, L, O, U, so a code survives being read aloud.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -42,12 +43,24 @@ class NewDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceIdentity:
-    """An authenticated device, and whether its key has been revoked (push only)."""
+    """An authenticated device and how it stands; a revoked one may only hand in."""
 
     id: str
     organization_id: str
     key_id: str
-    revoked: bool
+    standing: Standing = Standing.ACTIVE
+
+    @property
+    def revoked(self) -> bool:
+        return self.standing is not Standing.ACTIVE
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A fresh bearer token, and how its device stands."""
+
+    token: str
+    standing: Standing
 
 
 def issue_code(
@@ -168,7 +181,7 @@ def exchange_nonce(
     origin: str,
     now_ms: int,
     valid_ms: int,
-) -> str:
+) -> Issued:
     """Return a bearer token for a signed ``nonce``; the nonce works once.
 
     Raises:
@@ -207,7 +220,15 @@ def exchange_nonce(
             expires_at_ms=now_ms + valid_ms,
         )
     )
-    return token
+    return Issued(token, standing_of(session.get_one(Device, key.device_id), key))
+
+
+def standing_of(device: Device, key: DeviceKey) -> Standing:
+    """What the device may still do with ``key``."""
+    if key.revoked_at_ms is None:
+        return Standing.ACTIVE
+    wipe = device.wipe_wanted_at_ms is not None and device.wiped_at_ms is None
+    return Standing.WIPE if wipe else Standing.REVOKED
 
 
 def device_of_token(session: Session, token: str, *, now_ms: int) -> DeviceIdentity:
@@ -229,7 +250,7 @@ def device_of_token(session: Session, token: str, *, now_ms: int) -> DeviceIdent
         id=device.id,
         organization_id=device.organization_id,
         key_id=key.key_id,
-        revoked=key.revoked_at_ms is not None,
+        standing=standing_of(device, key),
     )
 
 

@@ -51,7 +51,8 @@ def test_a_revoked_device_learns_nothing_new(world):
 
     feed = world.client.get("/api/v1/feed", headers=device.headers)
 
-    assert (feed.status_code, feed.json["code"]) == (403, "access.forbidden")
+    assert (feed.status_code, feed.json["code"]) == (403, "token.revoked")
+    assert feed.json["standing"] == "revoked"
     assert world.token(device)
 
 
