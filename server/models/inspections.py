@@ -192,7 +192,8 @@ class RecordRevision(Base):
 class Addendum(Base):
     """A later word on an inspection (补充说明); it settles a conflict where it names one.
 
-    ``chosen`` is the line digest of the revision whose value of ``field`` stands.
+    ``chosen`` is the line digest of the revision whose value of ``field`` stands,
+    ``base`` what its author saw.
     """
 
     __tablename__ = "addendum"
@@ -202,6 +203,7 @@ class Addendum(Base):
     record_id: Mapped[Uuid | None] = mapped_column(index=True)
     field: Mapped[str | None] = mapped_column(String(64))
     chosen: Mapped[Digest | None]
+    base: Mapped[Body]
     text: Mapped[Body]
     officer_id: Mapped[Uuid]
     device_id: Mapped[Uuid]

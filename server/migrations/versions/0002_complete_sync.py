@@ -166,6 +166,7 @@ def upgrade() -> None:
         sa.Column("record_id", sa.String(length=36), nullable=True),
         sa.Column("field", sa.String(length=64), nullable=True),
         sa.Column("chosen", sa.String(length=64), nullable=True),
+        sa.Column("base", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("officer_id", sa.String(length=36), nullable=False),
         sa.Column("device_id", sa.String(length=36), nullable=False),
