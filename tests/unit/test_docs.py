@@ -45,6 +45,7 @@ _NOT_IMPORTED = re.compile(
 #: Errors that never answer a request, by module or code, with where they are told instead.
 _NOT_OVER_HTTP = {
     "sync.client": "told by the device client",
+    "sync.carrier": "told by the commands that write and take carriers",
     "sync.evidence.verif": "told by the verifier",
     "sync.evidence.bag": "told by the verifier",
     "sync.evidence.package": "told by the verifier",
