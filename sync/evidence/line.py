@@ -8,8 +8,9 @@ of each part (docs/protocol.md §4.1).
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import canonical
 from .encoding import from_b64url, from_hex, sha256_hex, to_b64url
@@ -20,6 +21,7 @@ from .errors import (
     LineTooLong,
     NotCanonical,
     PartMismatch,
+    SyncError,
 )
 
 #: Format and algorithm suite in one name, so that SM2/SM3 can join without a new format.
@@ -30,7 +32,9 @@ MAX_LINE_BYTES = 65_536
 MAX_PARTS = 64
 SALT_BYTES = 16
 
+_PAE_START = b"DSSEv1 %d %s " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode("ascii"))
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_P256_HALF = _P256_ORDER // 2
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _EPOCH = re.compile(r"\A[0-9a-f]{32}\Z")
 _DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
@@ -40,14 +44,36 @@ _HEADER_KEYS = frozenset(("v", "device", "epoch", "seq", "prev", "t", "parts"))
 _TIME_KEYS = frozenset(("wall_ms", "mono_ms", "boot", "tz_min"))
 _ANCHOR_KEYS = frozenset(("origin", "size", "root"))
 
+# Everything behind the parts as nearly every line has it: the header's members in
+# canonical order, with values that need no escape and could not be spelled otherwise.
+_USUAL_TAIL = re.compile(
+    rb"""
+    \],"e":(?P<header>\{
+        (?:"anchor":\{"origin":"(?P<origin>[ !#-\[\]-~]{1,255})",
+            "root":"(?P<root>[0-9a-f]{64})","size":(?P<size>0|[1-9][0-9]{0,14})\},)?
+        "device":"(?P<device>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+        "epoch":"(?P<epoch>[0-9a-f]{32})",
+        "parts":\["(?P<parts>[0-9a-f]{64}(?:","[0-9a-f]{64}){0,63})"\],
+        "prev":"(?P<prev>[0-9a-f]{64})",
+        "seq":(?P<seq>0|[1-9][0-9]{0,14}),
+        "t":\{"boot":"(?P<boot>[!#-\[\]-~]{1,64})",
+            "mono_ms":(?P<mono>0|[1-9][0-9]{0,14}),
+            "tz_min":(?P<zone>0|-?[1-9][0-9]{0,14}),
+            "wall_ms":(?P<wall>0|-?[1-9][0-9]{0,14})\},
+        "v":"1\.p256\.sha256"\}),
+    "k":"(?P<key_id>[0-9a-f]{64})",
+    "s":"(?P<signature>[0-9A-Za-z_-]{85}[AQgw])"\}\Z
+    """,
+    re.VERBOSE,
+)
+
 #: Checks ``signature`` (64 bytes, r‖s) over ``message``; returns whether it verifies.
 Verify = Callable[[bytes, bytes], bool]
 #: Signs ``message`` and returns 64 bytes r‖s; high S is brought low here.
 Sign = Callable[[bytes], bytes]
 
 
-@dataclass(frozen=True)
-class DeviceTime:
+class DeviceTime(NamedTuple):
     """What the device's clocks said; a claim, never an order (docs/protocol.md §4.2).
 
     ``wall_ms`` is UTC, ``mono_ms`` counts from ``boot``, ``tz_min`` is the zone
@@ -80,8 +106,7 @@ class Anchor:
         return {"origin": self.origin, "size": self.size, "root": self.root}
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The signed part of a line: its place, its predecessor, its time, its parts' digests."""
 
     device: str
@@ -153,12 +178,7 @@ def signed_bytes(header_bytes: bytes, key_id: str, signature: bytes) -> bytes:
 
 def pre_authentication_encoding(header_bytes: bytes) -> bytes:
     """The DSSE PAE of a header: binds the signature to its type (DSSE protocol.md)."""
-    return b"DSSEv1 %d %s %d %s" % (
-        len(PAYLOAD_TYPE),
-        PAYLOAD_TYPE.encode("ascii"),
-        len(header_bytes),
-        header_bytes,
-    )
+    return b"%s%d %s" % (_PAE_START, len(header_bytes), header_bytes)
 
 
 def build_line(
@@ -197,6 +217,56 @@ def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES) -> Line:
     """
     if len(raw) > limit:
         raise LineTooLong(size=len(raw), limit=limit)
+    return _parse_usual(raw) or parse_any_line(raw)
+
+
+def _parse_usual(raw: bytes) -> Optional[Line]:
+    """The line where its bytes show at once that all is right; None where they do not.
+
+    Pushing is mostly this. It refuses nothing: whatever it does not recognise,
+    :func:`parse_any_line` looks at, and says what is wrong.
+    """
+    end = raw.rfind(b'],"e":{')
+    tail = _USUAL_TAIL.match(raw, end) if end >= 6 and raw.startswith(b'{"b":[') else None
+    if tail is None:
+        return None
+    header, key_id, signature = _usual_header(tail)
+    if not _in_range(signature):
+        return None
+    try:
+        values = canonical.parse(raw[5 : end + 1], max_depth=canonical.MAX_DEPTH - 1)
+        parts = _bodies(dict(enumerate(values)), header)
+    except SyncError:
+        return None
+    # Both halves are canonical by themselves, and so is the line that they make.
+    if len(parts) != len(header.parts) or b",".join(parts.values()) != raw[6:end]:
+        return None
+    digest = sha256_hex(b"{" + raw[end + 2 :])
+    return Line(header, tail.group("header"), key_id, signature, parts, digest, values[0])
+
+
+def _usual_header(tail: "re.Match[bytes]") -> Tuple[Header, str, bytes]:
+    """Header, key id and signature from what :data:`_USUAL_TAIL` has found."""
+    _, origin, root, size, device, epoch, parts, prev, seq, *time, key_id, signature = tail.groups()
+    boot, mono, zone, wall = time
+    header = Header(
+        device=device.decode(),
+        epoch=epoch.decode(),
+        seq=int(seq),
+        prev=prev.decode(),
+        t=DeviceTime(int(wall), int(mono), boot.decode(), int(zone)),
+        parts=tuple(parts.decode().split('","')),
+        anchor=Anchor(origin.decode(), int(size), root.decode()) if origin else None,
+    )
+    return header, key_id.decode(), urlsafe_b64decode(signature + b"==")
+
+
+def parse_any_line(raw: bytes) -> Line:
+    """Like :func:`parse_line` for bytes of any form within the limit, one check after another.
+
+    Raises:
+        NotCanonical, LineMalformed, PartMismatch.
+    """
     value = canonical.parse(raw)
     if not isinstance(value, dict) or not isinstance(value.get("b"), list):
         canonical.loads(raw)
@@ -259,6 +329,13 @@ def _line(value: Dict[str, Any], parts: Mapping[int, Any]) -> Line:
     header = _header(value["e"])
     header_bytes = canonical.encode(value["e"])
     signature = _signature(value["s"])
+    bodies = _bodies(parts, header)
+    digest = sha256_hex(signed_bytes(header_bytes, key_id, signature))
+    return Line(header, header_bytes, key_id, signature, bodies, digest, parts.get(0))
+
+
+def _bodies(parts: Mapping[int, Any], header: Header) -> Dict[int, bytes]:
+    """The canonical bytes of each of ``parts``, which must be what the header names."""
     bodies = {}
     for number, part in parts.items():
         if not 0 <= number < len(header.parts):
@@ -268,8 +345,7 @@ def _line(value: Dict[str, Any], parts: Mapping[int, Any]) -> Line:
         if sha256_hex(body) != header.parts[number]:
             raise PartMismatch(part=number)
         bodies[number] = body
-    digest = sha256_hex(signed_bytes(header_bytes, key_id, signature))
-    return Line(header, header_bytes, key_id, signature, bodies, digest, parts.get(0))
+    return bodies
 
 
 def _check_part(number: int, part: Any) -> None:
@@ -350,15 +426,19 @@ def _signature(text: Any) -> bytes:
         raise LineMalformed("s", "unpadded base64url") from error
     if len(signature) != 64:
         raise LineMalformed("s", "64 bytes in base64url")
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    # Only the low of the two equivalent S values, so that nobody can respell a line.
-    if not 0 < r < _P256_ORDER or not 0 < s <= _P256_ORDER // 2:
+    if not _in_range(signature):
         raise LineMalformed("s", "r and s in range, s in the lower half")
     return signature
 
 
+def _in_range(signature: bytes) -> bool:
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    # Only the low of the two equivalent S values, so that nobody can respell a line.
+    return 0 < r < _P256_ORDER and 0 < s <= _P256_HALF
+
+
 def _low_s(signature: bytes) -> bytes:
     s = int.from_bytes(signature[32:], "big")
-    if s <= _P256_ORDER // 2:
+    if s <= _P256_HALF:
         return signature
     return signature[:32] + (_P256_ORDER - s).to_bytes(32, "big")

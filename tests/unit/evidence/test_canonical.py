@@ -1,6 +1,7 @@
 """The canonical JSON that every signature rests on."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -81,3 +82,66 @@ def test_a_copy_written_by_another_encoder_is_the_same_bytes():
     other = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     assert canonical.dumps(value) == other.encode()
+
+
+def _spelled_out(data):
+    """The profile's rules one after another, as the protocol lists them: what a parser may do."""
+
+    def unique(pairs):
+        assert len(dict(pairs)) == len(pairs), "a duplicate key"
+        assert all(key.isascii() for key, _ in pairs), "a key outside ASCII"
+        return dict(pairs)
+
+    def depth(value):
+        inner = value.values() if isinstance(value, dict) else value
+        return 1 + max(map(depth, inner), default=0) if isinstance(value, dict | list) else 0
+
+    def refuse(text):
+        raise ValueError(text)
+
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=unique, parse_float=refuse, parse_constant=refuse
+        )
+        assert depth(value) <= 32
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        numbers = re.findall(r"-?[0-9]+", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
+        assert all(abs(int(number)) < 2**53 for number in numbers)
+        assert "null" not in re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+        assert text.encode() == data
+    except (AssertionError, ValueError, RecursionError):
+        return None
+    return value
+
+
+_FOREIGN = st.recursive(
+    _VALUES | st.none() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=10,
+)
+_SPELLINGS = st.fixed_dictionaries(
+    {
+        "sort_keys": st.booleans(),
+        "ensure_ascii": st.booleans(),
+        "separators": st.sampled_from([(",", ":"), (", ", ":"), (",", ": ")]),
+    }
+)
+_CHANGES = st.lists(
+    st.tuples(st.integers(0, 200), st.binary(max_size=1), st.integers(0, 1)), max_size=2
+)
+
+
+@given(_VALUES | _FOREIGN, _SPELLINGS | st.just({"separators": (",", ":")}), _CHANGES)
+def test_the_fast_parser_takes_exactly_what_the_rules_allow(value, spelling, changes):
+    spelling = {"sort_keys": True, "ensure_ascii": False, **spelling}
+    data = json.dumps(value, **spelling).encode("utf-8", "surrogatepass")
+    for place, byte, gone in changes:
+        data = data[:place] + byte + data[place + gone :]
+
+    expected = _spelled_out(data)
+
+    if expected is None:
+        with pytest.raises(NotCanonical):
+            canonical.loads(data)
+    else:
+        assert canonical.loads(data) == expected
