@@ -27,6 +27,7 @@ class Hello:
     generation: int
     limits: Limits
     checkpoint: str
+    backed_up_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +46,34 @@ class Enrolled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JournalHead:
+class Standing:
+    """Where a chain stands at the server; ``next_since`` asks for more of what it answered."""
+
     next_seq: int
     head: str
+    receipts: list[str]
+    results: list[LineResult]
+    next_since: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What became of a line; ``decision`` and ``reason`` are a reviewer's, or empty."""
+
+    epoch: str
+    seq: int
+    digest: str
+    projection: Projection
+    code: str
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FatePage:
+    outcomes: list[Fate]
+    cursor: str
+    more: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +121,7 @@ class HelloSchema(_Answer):
     generation = fields.Integer(required=True, strict=True)
     limits = fields.Nested(_LimitsSchema, required=True)
     checkpoint = fields.String(required=True)
+    backed_up_size = fields.Integer(strict=True, validate=_NATURAL, load_default=0)
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Hello:
@@ -130,15 +157,6 @@ class TokenSchema(_Answer):
     token = fields.String(required=True)
 
 
-class JournalHeadSchema(_Answer):
-    next_seq = fields.Integer(required=True, strict=True, validate=_NATURAL)
-    head = fields.String(required=True, validate=_DIGEST)
-
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> JournalHead:
-        return JournalHead(**data)
-
-
 class _LineResultSchema(_Answer):
     seq = fields.Integer(required=True, strict=True)
     digest = fields.String(required=True)
@@ -160,6 +178,42 @@ class PushedSchema(_Answer):
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Pushed:
         return Pushed(**data)
+
+
+class StandingSchema(_Answer):
+    next_seq = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    head = fields.String(required=True, validate=_DIGEST)
+    receipts = fields.List(fields.String(), load_default=list)
+    results = fields.List(fields.Nested(_LineResultSchema), load_default=list)
+    next_since = fields.Integer(strict=True, validate=_NATURAL, load_default=None, allow_none=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Standing:
+        return Standing(**data)
+
+
+class _FateSchema(_Answer):
+    epoch = fields.String(required=True)
+    seq = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    digest = fields.String(required=True, validate=_DIGEST)
+    projection = fields.Enum(Projection, by_value=True, required=True)
+    code = fields.String(load_default="")
+    decision = fields.String(load_default="")
+    reason = fields.String(load_default="")
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Fate:
+        return Fate(**data)
+
+
+class FatePageSchema(_Answer):
+    outcomes = fields.List(fields.Nested(_FateSchema), required=True)
+    cursor = fields.String(required=True)
+    more = fields.Boolean(required=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> FatePage:
+        return FatePage(**data)
 
 
 class _DocumentSchema(_Answer):

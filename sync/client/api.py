@@ -1,8 +1,7 @@
 """The server's API as calls: each returns a checked value or raises a typed error."""
 
-import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,22 +9,25 @@ from sync.client.answers import (
     ConsistencySchema,
     Enrolled,
     EnrolledSchema,
+    FatePage,
+    FatePageSchema,
     FeedPage,
     FeedSchema,
     Hello,
     HelloSchema,
-    JournalHead,
-    JournalHeadSchema,
     Lacking,
     LackingSchema,
     NonceSchema,
     Pushed,
     PushedSchema,
+    Standing,
+    StandingSchema,
     TokenSchema,
 )
 from sync.client.errors import ServerRefused
 from sync.client.keys import DeviceKey
 from sync.client.link import TRIES, Answer, Link
+from sync.client.packing import ENCODING
 from sync.evidence.encoding import to_b64url
 from sync.wire import API, token_proof
 
@@ -54,23 +56,29 @@ class Api:
         enrolled: Enrolled = self.link.read(answer, EnrolledSchema, status=201)
         return enrolled
 
-    def journal_head(self, device: str, epoch: str) -> JournalHead:
-        answer = self.send("GET", f"{API}/journal/{device}/{epoch}")
-        head: JournalHead = self.link.read(answer, JournalHeadSchema)
-        return head
+    def standing(self, device: str, epoch: str, since: int) -> Standing:
+        """Where the server's chain of ``epoch`` stands, and what it answered from ``since`` on."""
+        answer = self.send("GET", f"{API}/journal/{device}/{epoch}?since={since}")
+        standing: Standing = self.link.read(answer, StandingSchema)
+        return standing
 
-    def push(self, device: str, epoch: str, lines: Iterable[bytes], *, tries: int = 1) -> Pushed:
-        """Push ``lines``; which may be repeated any number of times."""
-        body = gzip.compress(b"".join(line + b"\n" for line in lines), compresslevel=5, mtime=0)
+    def push(self, device: str, epoch: str, body: bytes) -> Pushed:
+        """Push packed lines, once; which may be repeated any number of times."""
         answer = self.send(
             "POST",
             f"{API}/journal/{device}/{epoch}",
             body=body,
-            headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
-            tries=tries,
+            headers={"Content-Type": "application/x-ndjson", "Content-Encoding": ENCODING},
+            tries=1,
         )
         pushed: Pushed = self.link.read(answer, PushedSchema)
         return pushed
+
+    def outcomes(self, cursor: str) -> FatePage:
+        """What became of this device's lines after the cursor, beyond what pushes answered."""
+        answer = self.send("GET", f"{API}/outcomes?since={quote(cursor, safe='')}")
+        page: FatePage = self.link.read(answer, FatePageSchema)
+        return page
 
     def feed(self, cursor: str) -> FeedPage:
         answer = self.send("GET", f"{API}/feed?cursor={quote(cursor, safe='')}")

@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sync.client import search
 from sync.client.errors import AmbiguousOfficer, UnknownDocument, UnknownField
 from sync.client.outbox import Outbox
+
+#: States of a document: ours; of before a reset, until the feed brings it again; not ours
+#: any more, kept while own work waits to be handed in.
+HELD, STALE, LEAVING = "held", "stale", "leaving"
 
 
 @dataclass(frozen=True)
@@ -104,19 +109,50 @@ class Documents:
         return Template(body["id"], int(body["version"]), fields)
 
     def apply(self, changes: list[dict[str, Any]]) -> None:
-        """Take over one page of the feed; inside the caller's transaction."""
-        for change in changes:
-            place = (change["kind"], change["id"])
-            if change["op"] == "put":
-                body = json.dumps(change["body"], ensure_ascii=False)
-                self._outbox.db.execute(
-                    "INSERT INTO document VALUES (?, ?, ?)"
-                    " ON CONFLICT DO UPDATE SET body = excluded.body",
-                    (*place, body),
-                )
-            else:
-                self._outbox.db.execute("DELETE FROM document WHERE kind = ? AND id = ?", place)
+        """Take over one page of the feed; inside the caller's transaction.
 
-    def forget(self) -> None:
-        """Start over, because the feed was reset; the outbox is not touched."""
-        self._outbox.db.execute("DELETE FROM document")
+        What was evicted stays, marked, until :meth:`let_go`: own work that was
+        not handed in yet may still need it (docs/protocol.md §4.4).
+        """
+        for change in changes:
+            kind, identifier = change["kind"], change["id"]
+            match change["op"]:
+                case "put":
+                    self._put(kind, identifier, change["body"])
+                case "evict":
+                    self._mark(LEAVING, "kind = ? AND id = ?", kind, identifier)
+                case _:
+                    self._drop("kind = ? AND id = ?", kind, identifier)
+
+    def begin_again(self) -> None:
+        """The feed was reset: what it does not bring anew will leave; the outbox is untouched."""
+        self._mark(STALE, "state = ?", HELD)
+
+    def came_whole(self) -> None:
+        """The feed has been read to its end: what a reset did not bring again leaves now."""
+        self._mark(LEAVING, "state = ?", STALE)
+
+    def let_go(self) -> None:
+        """Purge what this device may not hold any longer; only when its own work is handed in."""
+        self._drop("state = ?", LEAVING)
+
+    def _put(self, kind: str, identifier: str, body: dict[str, Any]) -> None:
+        row = self._outbox.db.execute(
+            "INSERT INTO document (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id)"
+            " DO UPDATE SET body = excluded.body, state = 'held' RETURNING number",
+            (kind, identifier, json.dumps(body, ensure_ascii=False)),
+        ).fetchone()
+        search.index(self._outbox.db, row[0], body)
+
+    def _mark(self, state: str, where: str, *values: str) -> None:
+        self._outbox.db.execute(
+            f"UPDATE document SET state = ? WHERE {where}",  # noqa: S608 - constants only
+            (state, *values),
+        )
+
+    def _drop(self, where: str, *values: str) -> None:
+        rows = self._outbox.db.execute(
+            f"DELETE FROM document WHERE {where} RETURNING number",  # noqa: S608 - constants only
+            values,
+        ).fetchall()
+        search.drop(self._outbox.db, [row[0] for row in rows])

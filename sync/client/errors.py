@@ -242,7 +242,7 @@ class Unreachable(LinkError):
     """No answer came from the server, after all tries."""
 
     code = "client.unreachable"
-    retry_after = ""
+    retry_after: float | None = None
 
     def __init__(self, server: str) -> None:
         super().__init__(server)
@@ -271,11 +271,11 @@ class CaptivePortal(LinkError):
 
 
 class ServerUnavailable(LinkError):
-    """The server answered that it cannot serve at present, after all tries."""
+    """The server answered that it cannot serve now, after all tries; it asked for a pause in s."""
 
     code = "client.server_unavailable"
 
-    def __init__(self, status: int, problem: str = "", retry_after: str = "") -> None:
+    def __init__(self, status: int, problem: str = "", retry_after: float | None = None) -> None:
         super().__init__(f"{status} {problem}".strip())
         self.status = status
         self.problem = problem

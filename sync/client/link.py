@@ -6,8 +6,10 @@ answer that is not of the server's form is an error (docs/protocol.md §4.2).
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ class Link:
 
     def __init__(self, server: str, clock: Clock, *, authority: Path | None = None) -> None:
         self.server = server.rstrip("/")
-        self._clock = clock
+        self.clock = clock
         self._verify: bool | str = True if authority is None else str(authority)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "liuhen"
@@ -90,20 +92,19 @@ class Link:
                 continue
             if answer.status not in _TRY_AGAIN:
                 return self._from_our_server(answer)
-            retry_after = answer.headers.get("retry-after", "")
+            retry_after = _seconds(answer)
             if tried >= tries:
                 code = str(_problem(answer).get("code", ""))
                 raise ServerUnavailable(answer.status, code, retry_after)
             self.wait(tried, retry_after)
 
-    def wait(self, failures: int, retry_after: str = "") -> None:
-        """Back off with full jitter, or as long as the server asked."""
-        asked = _seconds(retry_after)
-        if asked is not None:
-            self._clock.sleep(min(asked, _LONGEST_RETRY_AFTER_S))
+    def wait(self, failures: int, retry_after: float | None = None) -> None:
+        """Back off with full jitter, or as many seconds as the server asked."""
+        if retry_after is not None:
+            self.clock.sleep(min(retry_after, _LONGEST_RETRY_AFTER_S))
             return
         ceiling = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (failures - 1))
-        self._clock.sleep(random.uniform(0, ceiling))  # noqa: S311 - spreads load, guards nothing
+        self.clock.sleep(random.uniform(0, ceiling))  # noqa: S311 - spreads load, guards nothing
 
     def read(self, answer: Answer, schema: type[Schema], *, status: int = 200) -> Any:
         """The value that ``schema`` builds from ``answer``.
@@ -166,9 +167,15 @@ def _problem(answer: Answer) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _seconds(retry_after: str) -> float | None:
-    """Retry-After in seconds; a date would need a clock that both sides agree on, so None."""
+def _seconds(answer: Answer) -> float | None:
+    """The Retry-After of ``answer``; a date is read by the clock of whoever sent it."""
+    asked = answer.headers.get("retry-after", "")
+    if re.fullmatch(r"\d{1,9}", asked):
+        return float(asked)
     try:
-        return max(0.0, float(retry_after))
-    except ValueError:
+        then, now = (
+            parsedate_to_datetime(text) for text in (asked, answer.headers.get("date", ""))
+        )
+        return max(0.0, (then - now).total_seconds())
+    except (ValueError, TypeError):
         return None

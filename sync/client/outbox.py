@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sync.client import search
 from sync.client.errors import StorageFailed
 from sync.evidence.line import GENESIS, Anchor
 
@@ -28,7 +29,7 @@ KEPT, SAFE, REFUSED, STRANDED, RESTATED, LOST = (
 #: States of a medium: only here; the server has it but shows no item; the server has it; stuck.
 M_KEPT, M_UPLOADED, M_SAFE, M_FAILED = "kept", "uploaded", "safe", "failed"
 
-_SCHEMA = """
+_FIRST_SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE epoch (
     epoch TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE, reason TEXT NOT NULL
@@ -94,7 +95,24 @@ CREATE TABLE peer (
     PRIMARY KEY (device, epoch)
 ) STRICT;
 """
-_SCHEMA_VERSION = 1
+_COMPLETE_SYNC = """
+ALTER TABLE document RENAME TO earlier_document;
+CREATE TABLE document (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'held', UNIQUE (kind, id)
+) STRICT;
+INSERT INTO document (kind, id, body) SELECT kind, id, body FROM earlier_document;
+DROP TABLE earlier_document;
+ALTER TABLE line ADD COLUMN decision TEXT NOT NULL DEFAULT '';
+ALTER TABLE line ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE medium ADD COLUMN stored_before INTEGER;
+ALTER TABLE medium ADD COLUMN stored_generation INTEGER;
+ALTER TABLE medium ADD COLUMN freed_at_ms INTEGER;
+"""
+#: What brings a database from each version to the next; a new one goes through all of them.
+_VERSIONS = (_FIRST_SCHEMA, _COMPLETE_SYNC)
+#: The version from which documents can be searched.
+_SEARCHABLE = 2
 
 
 @dataclass(frozen=True)
@@ -285,6 +303,11 @@ class Outbox:
 
     def _migrate(self) -> None:
         version = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            script = f"BEGIN;{_SCHEMA}PRAGMA user_version={_SCHEMA_VERSION};COMMIT;"
-            self.db.executescript(script)
+        if version >= len(_VERSIONS):
+            return
+        # One transaction for all of it: a device that is killed here begins again.
+        self.db.executescript(f"BEGIN IMMEDIATE;{''.join(_VERSIONS[version:])}")
+        if version < _SEARCHABLE:
+            search.build(self.db)
+        self.db.execute(f"PRAGMA user_version={len(_VERSIONS)}")
+        self.db.execute("COMMIT")

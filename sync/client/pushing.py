@@ -1,10 +1,11 @@
 """Pushing the journal: lines in order, receipts checked, and going on past a refused line."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from sync.client.answers import Limits, Pushed
+from sync.client.answers import Limits, Pushed, Standing
 from sync.client.api import Api
 from sync.client.errors import ReceiptInvalid, ServerRefused, ServerUnavailable, Unreachable
 from sync.client.outbox import (
@@ -16,15 +17,15 @@ from sync.client.outbox import (
     KeptLine,
     Outbox,
 )
+from sync.client.pace import Pace
+from sync.client.packing import pack
 from sync.client.trust import Enrolment, read_receipt
 from sync.evidence.encoding import sha256_hex
+from sync.evidence.line import GENESIS
 from sync.evidence.receipt import Receipt
 from sync.wire import Journal, LineResult, Projection
 
-#: How many lines that were quarantined are asked about again in one sync.
-_ASKED_AGAIN = 200
-_FIRST_BATCH = 200
-_SMALLEST_BATCH = 10
+#: Cuts in a row that brought nothing forward, before this sync leaves it to the next one.
 _FAILURES = 5
 
 Progress = Callable[[str, int, int], None]
@@ -61,33 +62,48 @@ class Pusher:
         self._api = api
         self._enrolment = enrolment
         self._limits = limits
-        self._ceiling = limits.push_lines
-        self._size = min(_FIRST_BATCH, limits.push_lines)
+        self._pace = Pace(limits.push_bytes)
+        self._most_lines = limits.push_lines
         self.checkpoint = ""
 
     def push_epoch(self, epoch: str, progress: Progress | None = None) -> Ending:
         """Push one epoch's lines until each has a receipt or the server refuses one.
 
+        After a cut the server is asked where it stands and for what its lost answer
+        said, so that nothing that arrived is sent again.
+
         Raises:
             LinkError: if the server is gone, or answers what cannot be believed.
         """
-        seq = self._start(epoch)
+        seq = self._stand(epoch)
         total = self._outbox.head(epoch).next_seq
         failures = 0
         while seq < total:
             if progress is not None:
                 progress("push", seq, total)
-            batch = self._batch(epoch, seq)
+            batch, body = self._batch(epoch, seq)
             if not batch:
                 break
+            began = self._now_ms()
             try:
-                answer = self._api.push(self._enrolment.device, epoch, [x.raw for x in batch])
-            except (Unreachable, ServerUnavailable, ServerRefused) as error:
+                answer = self._api.push(self._enrolment.device, epoch, body)
+            except (Unreachable, ServerUnavailable) as error:
                 failures += 1
-                self._shrink(error, len(batch), failures)
+                if failures >= _FAILURES:
+                    raise
+                self._api.link.wait(failures, error.retry_after)
+                before, seq = seq, self._stand(epoch)
+                self._pace.failed(some_arrived=seq > before)
+                if seq > before:
+                    failures = 0
+                continue
+            except ServerRefused as error:
+                if error.status != 413 or len(batch) == 1:
+                    raise
+                self._most_lines = len(batch) // 2
                 continue
             failures = 0
-            self._size = min(self._size * 2, self._ceiling)
+            self._pace.went(len(body), self._now_ms() - began)
             ending, answered = self._take(epoch, batch, answer)
             if not isinstance(ending, Done):
                 return ending
@@ -101,28 +117,63 @@ class Pusher:
             progress("push", total, total)
         return Done()
 
-    def ask_again(self) -> None:
-        """Learn whether lines that were quarantined are shown by now: repeat and read."""
-        waiting = list(
-            self._outbox.lines(
-                "projection = ? AND state = ?",
-                (Projection.QUARANTINED.value, SAFE),
-                limit=_ASKED_AGAIN,
-            )
-        )
-        for run in _runs(waiting):
-            answer = self._api.push(self._enrolment.device, run[0].epoch, [x.raw for x in run])
-            self._take(run[0].epoch, run, answer)
+    def _now_ms(self) -> int:
+        return self._api.link.clock.read().mono_ms
 
-    def _start(self, epoch: str) -> int:
-        """The first line without receipt, or an earlier one if the server fell behind."""
-        head = self._api.journal_head(self._enrolment.device, epoch)
+    def _stand(self, epoch: str) -> int:
+        """The first line to send: without receipt, or lost by a server that fell behind.
+
+        What the server's chain holds of ours is taken in with its stored receipts.
+        """
         total = self._outbox.head(epoch).next_seq
-        own = self._outbox.digest_at(epoch, head.next_seq - 1) if head.next_seq else None
-        if head.next_seq < total and (head.next_seq == 0 or own == head.head):
-            self._doubt(epoch, head.next_seq)
+        first = self._outbox.first_unsafe(epoch)
+        since: int | None = total if first is None else first
+        doubted = False
+        while since is not None:
+            standing = self._api.standing(self._enrolment.device, epoch, since)
+            behind = standing.next_seq < total
+            own = self._outbox.digest_at(epoch, standing.next_seq - 1) or GENESIS
+            if behind and not doubted and own == standing.head:
+                self._doubt(epoch, standing.next_seq)
+                doubted = True
+            self._take_standing(epoch, standing)
+            since = standing.next_since
         first = self._outbox.first_unsafe(epoch)
         return total if first is None else first
+
+    def _take_standing(self, epoch: str, standing: Standing) -> None:
+        """Take in receipts whose answers were lost; what is not about our lines says nothing."""
+        told = {(result.seq, result.digest): result for result in standing.results}
+        with self._outbox.transaction() as db:
+            for note in standing.receipts:
+                receipt = read_receipt(note, self._enrolment)
+                on_chain = receipt.branch or receipt.last_seq < standing.next_seq
+                if not (on_chain and self._is_ours(epoch, receipt)):
+                    continue
+                self._keep_receipt(db, note, receipt)
+                waiting = list(
+                    self._outbox.lines(
+                        "line.epoch = ? AND seq BETWEEN ? AND ? AND state = ?",
+                        (epoch, receipt.first_seq, receipt.last_seq, KEPT),
+                    )
+                )
+                for line in waiting:
+                    plain = LineResult(
+                        seq=line.seq,
+                        digest=line.digest,
+                        journal=Journal.FORKED if receipt.branch else Journal.ACCEPTED,
+                        projection=Projection.APPLIED,
+                    )
+                    self._settle(line, told.get((line.seq, line.digest), plain))
+
+    def _is_ours(self, epoch: str, receipt: Receipt) -> bool:
+        """Whether ``receipt`` is about our lines of ``epoch``.
+
+        A receipt names its last line only. If that one is ours, the chain binds
+        those before it, whether or not they were sent together.
+        """
+        own = self._outbox.digest_at(epoch, receipt.last_seq)
+        return receipt.epoch == epoch and own == receipt.last_digest
 
     def _doubt(self, epoch: str, seq: int) -> None:
         """Count lines from ``seq`` on as unsent: a server restored from a backup lost them.
@@ -131,7 +182,8 @@ class Pusher:
         """
         with self._outbox.transaction() as db:
             db.execute(
-                "UPDATE medium SET state = ?, upload = '' WHERE state IN (?, ?) AND sha256 IN"
+                "UPDATE medium SET state = ?, upload = '', stored_before = NULL"
+                " WHERE state IN (?, ?) AND sha256 IN"
                 " (SELECT item.sha256 FROM item JOIN line ON line.digest = item.line"
                 "  WHERE line.epoch = ? AND line.seq >= ? AND line.state = ?)",
                 (M_KEPT, M_SAFE, M_UPLOADED, epoch, seq, SAFE),
@@ -141,66 +193,47 @@ class Pusher:
                 (KEPT, epoch, seq, SAFE),
             )
 
-    def _batch(self, epoch: str, seq: int) -> list[KeptLine]:
-        batch: list[KeptLine] = []
-        size = 0
-        lines = self._outbox.lines(
-            "line.epoch = ? AND seq >= ? AND seq < ? AND state IN (?, ?)",
-            (epoch, seq, seq + self._size, KEPT, SAFE),
+    def _batch(self, epoch: str, seq: int) -> tuple[list[KeptLine], bytes]:
+        """The lines to send next, and the same packed to what the link carries in a while."""
+        lines = list(
+            self._outbox.lines(
+                "line.epoch = ? AND seq >= ? AND seq < ? AND state IN (?, ?)",
+                (epoch, seq, seq + self._most_lines, KEPT, SAFE),
+            )
         )
-        for line in lines:
-            size += len(line.raw) + 1
-            if batch and size > self._limits.push_bytes:
-                break
-            batch.append(line)
-        return batch
-
-    def _shrink(
-        self, error: Unreachable | ServerUnavailable | ServerRefused, sent: int, failures: int
-    ) -> None:
-        """Send less at once over a bad link; give up after a while."""
-        too_large = isinstance(error, ServerRefused) and error.status == 413
-        if too_large and sent > 1:
-            self._ceiling = self._size = sent // 2
-            return
-        if isinstance(error, ServerRefused) or failures >= _FAILURES:
-            raise error
-        self._size = max(min(_SMALLEST_BATCH, self._size), self._size // 2)
-        self._api.link.wait(failures, error.retry_after)
+        packed = pack(
+            (line.raw for line in lines),
+            packed_bytes=self._pace.bytes,
+            plain_bytes=self._limits.push_bytes,
+            count=self._most_lines,
+        )
+        return lines[: packed.lines], packed.body
 
     def _take(self, epoch: str, batch: Sequence[KeptLine], answer: Pushed) -> tuple[Ending, int]:
         """Write down what became of ``batch``; how many of its lines have a place now."""
         self.checkpoint = answer.checkpoint or self.checkpoint
         receipts = [(note, read_receipt(note, self._enrolment)) for note in answer.receipts]
         placed, ending = _match(batch, answer.results)
-        confirmed = self._confirmed(epoch, [receipt for _, receipt in receipts])
+        confirmed: set[int] = set()
+        for _, receipt in receipts:
+            if not self._is_ours(epoch, receipt):
+                raise ReceiptInvalid(f"not about our line {receipt.last_seq}")
+            confirmed.update(range(receipt.first_seq, receipt.last_seq + 1))
         missing = [line.seq for line, _ in placed if line.seq not in confirmed]
         if missing:
             raise ReceiptInvalid(f"none for seq {missing[0]}")
         with self._outbox.transaction() as db:
             for note, receipt in receipts:
-                db.execute(
-                    "INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?, ?)",
-                    (note, epoch, receipt.branch, receipt.first_seq, receipt.last_seq),
-                )
+                self._keep_receipt(db, note, receipt)
             for line, result in placed:
                 self._settle(line, result)
         return ending, len(placed)
 
-    def _confirmed(self, epoch: str, receipts: Sequence[Receipt]) -> set[int]:
-        """The ``seq`` of lines that receipts vouch for.
-
-        A receipt names its last line only. If that one is ours, the chain binds
-        those before it, whether or not this batch held them.
-        """
-        confirmed: set[int] = set()
-        for receipt in receipts:
-            if receipt.epoch != epoch:
-                raise ReceiptInvalid("for another epoch")
-            if self._outbox.digest_at(epoch, receipt.last_seq) != receipt.last_digest:
-                raise ReceiptInvalid(f"not about our line {receipt.last_seq}")
-            confirmed.update(range(receipt.first_seq, receipt.last_seq + 1))
-        return confirmed
+    def _keep_receipt(self, db: sqlite3.Connection, note: str, receipt: Receipt) -> None:
+        db.execute(
+            "INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?, ?)",
+            (note, receipt.epoch, receipt.branch, receipt.first_seq, receipt.last_seq),
+        )
 
     def _settle(self, line: KeptLine, result: LineResult) -> None:
         # "already" says nothing about the branch: what was learnt before stays.
@@ -241,15 +274,3 @@ def _match(
     if not results:
         raise ReceiptInvalid("no line was answered for")
     return placed, Done()
-
-
-def _runs(lines: Sequence[KeptLine]) -> Iterator[list[KeptLine]]:
-    """``lines`` as runs of neighbours in one epoch."""
-    run: list[KeptLine] = []
-    for line in lines:
-        if run and (line.epoch, line.seq) != (run[-1].epoch, run[-1].seq + 1):
-            yield run
-            run = []
-        run.append(line)
-    if run:
-        yield run

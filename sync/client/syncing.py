@@ -1,4 +1,4 @@
-"""One sync, as numbered steps: contact, clock, feed, journal, ledger, media.
+"""One sync, as numbered steps: contact, clock, feed, journal, fates, ledger, media.
 
 Nothing local is ever freed. A step that fails says so in the report and costs
 the later ones only where they need it.
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from sync.client import fates
 from sync.client.answers import Hello
 from sync.client.api import Api
 from sync.client.clock import Clock
@@ -26,7 +27,7 @@ from sync.client.errors import (
 from sync.client.folder import DeviceFolder
 from sync.client.journal import Journal
 from sync.client.link import TRIES
-from sync.client.outbox import Outbox
+from sync.client.outbox import KEPT, M_KEPT, REFUSED, STRANDED, Outbox
 from sync.client.pushing import Done, Pusher, RefusedAt, Stuck
 from sync.client.recovery import Recovery
 from sync.client.sessions import Sessions
@@ -124,12 +125,14 @@ class Synchroniser:
         # 5. Lines go up.
         pusher = Pusher(self._outbox, self._api, self._enrolment, hello.limits)
         self._push(pusher, report, progress)
-        self._attempt(report, pusher.ask_again)
+        self._attempt(report, lambda: fates.learn(self._outbox, self._api))
         # 6. The checkpoint that came back covers more than the first.
         if pusher.checkpoint:
             self._see(report, pusher.checkpoint)
         # 7. Media of receipted lines follow.
         Uploader(self._folder.media, self._outbox, self._api).run(progress)
+        # 8. What is not ours any more goes, now that nothing here may need it.
+        self._let_go()
 
     def pull(self) -> int:
         """Pull documents alone; returns how many came.
@@ -171,12 +174,25 @@ class Synchroniser:
             page = self._api.feed(self._outbox.meta("cursor") or "")
             with self._outbox.transaction():
                 if page.reset:
-                    self._documents.forget()
+                    self._documents.begin_again()
                 self._documents.apply(page.documents)
+                if not page.more:
+                    self._documents.came_whole()
                 self._outbox.remember("cursor", page.cursor)
             report.documents += len(page.documents)
             if not page.more:
                 return
+
+    def _let_go(self) -> None:
+        """Purge evicted documents, unless work of this device still waits to be handed in."""
+        waiting = self._outbox.count(
+            "SELECT EXISTS (SELECT 1 FROM line WHERE state IN (?, ?, ?))"
+            " OR EXISTS (SELECT 1 FROM medium WHERE state = ?)",
+            *(KEPT, REFUSED, STRANDED, M_KEPT),
+        )
+        if not waiting:
+            with self._outbox.transaction():
+                self._documents.let_go()
 
     def _push(self, pusher: Pusher, report: SyncReport, progress: Progress | None) -> None:
         self._recovery.go_on()
