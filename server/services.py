@@ -10,9 +10,12 @@ from media.store import Store
 from server import clock
 from server.settings import Settings
 from server.signing import NoteSigner, load_signer
+from sync.carrier.keys import CarrierKey, load_key
+from sync.carrier.manifest import recipient_text
 
 LEDGER_KEY = "ledger.pem"
 RECEIPT_KEY = "receipt.pem"
+CARRIER_KEY = "carrier.key"
 _EXTENSION = "liuhen"
 
 
@@ -24,12 +27,17 @@ class Services:
     store: Store
     ledger_signer: NoteSigner
     receipt_signer: NoteSigner
+    carrier_key: CarrierKey
     now_ms: Callable[[], int] = clock.now_ms
     clock_state: Callable[[], str] = clock.synchronised
 
+    def carrier_note(self, origin: str) -> str:
+        """To whom carriers for the ledger ``origin`` are encrypted, signed by the receipt key."""
+        return self.receipt_signer.sign(recipient_text(origin, self.carrier_key.recipient))
+
 
 def open_services(settings: Settings, *, origin: str) -> Services:
-    """Open the store and the two signing keys, named after the ledger's ``origin``.
+    """Open the store, the carrier key and the two signing keys, named after the ledger's ``origin``.
 
     Raises:
         OSError, ValueError: if a key cannot be read.
@@ -45,6 +53,7 @@ def open_services(settings: Settings, *, origin: str) -> Services:
         ),
         ledger_signer=load_signer(settings.secrets_dir / LEDGER_KEY, origin),
         receipt_signer=load_signer(settings.secrets_dir / RECEIPT_KEY, receipt_name(origin)),
+        carrier_key=load_key(settings.secrets_dir / CARRIER_KEY),
     )
 
 

@@ -53,6 +53,7 @@ def hello() -> dict[str, Any]:
         },
         "journal_versions": [VERSION],
         "backed_up_size": 0,
+        "carrier": parts.carrier_note(generation.origin),
         "checkpoint": note,
     }
 
@@ -78,6 +79,7 @@ def enrol(request: tuple[str, NewDevice]) -> dict[str, Any]:
             "generation": generation.number,
             "receipt_key": parts.receipt_signer.verifier_key,
             "ledger_key": parts.ledger_signer.verifier_key,
+            "carrier": parts.carrier_note(generation.origin),
             "checkpoint": checkpoint.note,
             "enrolled_index": key.enrolled_index,
             "server_ms": now_ms,

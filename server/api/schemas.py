@@ -68,6 +68,7 @@ class HelloSchema(Schema):
     limits = fields.Nested(LimitsSchema)
     journal_versions = fields.List(fields.String())
     backed_up_size = fields.Integer(metadata={"description": "ledger size of the last backup"})
+    carrier = fields.String(metadata={"description": "signed note: to whom carriers go"})
     checkpoint = fields.String(metadata={"description": "newest signed checkpoint"})
 
 
@@ -114,6 +115,7 @@ class EnrolledSchema(Schema):
     generation = fields.Integer()
     receipt_key = fields.String(metadata={"description": "C2SP verifier key of receipts"})
     ledger_key = fields.String(metadata={"description": "C2SP verifier key of checkpoints"})
+    carrier = fields.String(metadata={"description": "signed note: to whom carriers go"})
     checkpoint = fields.String()
     enrolled_index = fields.Integer()
     server_ms = fields.Integer()
@@ -194,7 +196,7 @@ class ChangesSchema(Schema):
 
 
 class FeedQuerySchema(Body):
-    cursor = fields.String(load_default="", validate=validate.Length(max=200))
+    cursor = Text(load_default="", validate=validate.Length(max=400))
     limit = fields.Integer(load_default=500, validate=validate.Range(1, 500))
 
 
@@ -237,6 +239,34 @@ class InclusionSchema(Schema):
 
 class CheckpointSchema(Schema):
     checkpoint = fields.String()
+
+
+class CheckpointSeenSchema(Body):
+    checkpoint = fields.String(required=True, validate=validate.Length(1, 4096))
+
+
+class StandingSchema(Schema):
+    behind = fields.Boolean(metadata={"description": "whether the ledger takes no entries now"})
+
+
+class RestoreSchema(Schema):
+    event = fields.String(metadata={"description": "canonical JSON of the leaf of index 0"})
+    salt = fields.String()
+    size = fields.Integer()
+    path = fields.List(fields.String())
+
+
+class GenerationSchema(Schema):
+    generation = fields.Integer()
+    origin = fields.String()
+    ledger_key = fields.String()
+    receipt_key = fields.String()
+    checkpoint = fields.String(metadata={"description": "the generation's newest"})
+    restore = fields.Nested(RestoreSchema, allow_none=True)
+
+
+class LineageSchema(Schema):
+    generations = fields.List(fields.Nested(GenerationSchema))
 
 
 class ProblemSchema(Schema):

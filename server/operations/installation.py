@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from server.models.ledger import Generation
 from server.operations import ledger
-from server.services import LEDGER_KEY, RECEIPT_KEY, receipt_name
+from server.services import CARRIER_KEY, LEDGER_KEY, RECEIPT_KEY, receipt_name
 from server.settings import Settings
 from server.signing import load_signer, make_key
+from sync.carrier import keys as carrier_keys
 
 
 def origin_of(session: Session) -> str | None:
@@ -20,22 +21,35 @@ def origin_of(session: Session) -> str | None:
 
 
 def make_keys(settings: Settings) -> None:
-    """Make the ledger's and the receipts' key where they do not exist yet."""
+    """Make the ledger's, the receipts' and the carriers' key where they do not exist yet."""
     settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in (LEDGER_KEY, RECEIPT_KEY):
         path = settings.secrets_dir / name
         if not path.exists():
             make_key(path)
+    if not (settings.secrets_dir / CARRIER_KEY).exists():
+        carrier_keys.make_key(settings.secrets_dir / CARRIER_KEY)
 
 
 def open_first_generation(session: Session, settings: Settings, *, now_ms: int) -> str:
-    """Open generation 1 and publish both keys in it; returns the new origin.
-
-    The origin is the public name with random digits, so that two installations
-    never share one and a copy of the database cannot pass for the original.
-    """
-    origin = f"{settings.public_name or 'localhost'}/liuhen/{secrets.token_hex(4)}"
+    """Open generation 1 and publish both keys in it; returns the new origin."""
+    origin = new_origin(settings)
     ledger.open_generation(session, number=1, origin=origin, now_ms=now_ms)
+    publish_keys(session, settings, origin=origin, now_ms=now_ms)
+    return origin
+
+
+def new_origin(settings: Settings) -> str:
+    """A name for a ledger that no other has.
+
+    It is the public name with random digits, so that two installations never
+    share one and a copy of the database cannot pass for the original.
+    """
+    return f"{settings.public_name or 'localhost'}/liuhen/{secrets.token_hex(4)}"
+
+
+def publish_keys(session: Session, settings: Settings, *, origin: str, now_ms: int) -> None:
+    """Make the verifier keys of the ledger ``origin`` leaves of it."""
     for name, file in ((origin, LEDGER_KEY), (receipt_name(origin), RECEIPT_KEY)):
         signer = load_signer(settings.secrets_dir / file, name)
         ledger.append(
@@ -47,4 +61,3 @@ def open_first_generation(session: Session, settings: Settings, *, now_ms: int) 
             now_ms=now_ms,
             about=("server:keys",),
         )
-    return origin

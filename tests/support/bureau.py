@@ -64,6 +64,7 @@ def upload_app(settings: Settings, store: Store | None = None, now_ms=clock.now_
             store=store or parts.store,
             ledger_signer=parts.ledger_signer,
             receipt_signer=parts.receipt_signer,
+            carrier_key=parts.carrier_key,
             now_ms=now_ms,
         ),
     )

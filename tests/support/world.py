@@ -45,6 +45,7 @@ class World:
             store=self.store or parts.store,
             ledger_signer=parts.ledger_signer,
             receipt_signer=parts.receipt_signer,
+            carrier_key=parts.carrier_key,
             now_ms=lambda: self.now_ms,
             clock_state=lambda: "synchronised",
         )
