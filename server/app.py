@@ -9,6 +9,7 @@ from server.api import register_api
 from server.console import register_console
 from server.db import db
 from server.failures import ServerError
+from server.operations.generations import look_outside
 from server.operations.installation import origin_of
 from server.operations.media_checks import item_bytes_arrived, item_bytes_differed
 from server.operations.uploads import after_stored, on_mismatch
@@ -38,6 +39,9 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
             raise NotInstalled
         services = open_services(settings, origin=origin)
     install(app, services)
+    with app.app_context():
+        # Before the first entry: one appended after a rollback could never be undone.
+        look_outside(services)
     jobs.install(app, settings)
     after_stored[:] = [item_bytes_arrived]
     on_mismatch[:] = [item_bytes_differed]

@@ -18,6 +18,7 @@ _REQUIRED = (
 _OPTIONAL = frozenset(
     {
         "LIUHEN_DATA",
+        "LIUHEN_CHECKPOINT_DIR",
         "LIUHEN_DATABASE_URL",
         "LIUHEN_HUEY_URL",
         "LIUHEN_S3_BUCKET",
@@ -65,6 +66,8 @@ class Settings:
 
     data_dir: Path
     secrets_dir: Path
+    #: Where the newest checkpoint is kept beside the database, best on another disk.
+    checkpoint_dir: Path
     database_url: str
     #: Where huey keeps its wake-up calls: ``sqlite:///…`` or ``postgresql://…``.
     huey_url: str
@@ -131,6 +134,7 @@ class Settings:
         settings = cls(
             data_dir=data_dir,
             secrets_dir=data_dir / "secrets",
+            checkpoint_dir=_path(values, "LIUHEN_CHECKPOINT_DIR") or data_dir / "checkpoints",
             database_url=values.get("LIUHEN_DATABASE_URL", f"sqlite:///{data_dir}/liuhen.sqlite"),
             huey_url=values.get("LIUHEN_HUEY_URL", f"sqlite:///{data_dir}/jobs.sqlite"),
             secret_key=values["LIUHEN_SECRET_KEY"],

@@ -4,17 +4,21 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from server.api.auth import BEARER, require_device
+from server.api.auth import BEARER, calling_device, require_device
 from server.api.schemas import (
     CheckpointSchema,
+    CheckpointSeenSchema,
     ConsistencyQuerySchema,
     ConsistencySchema,
     InclusionQuerySchema,
     InclusionSchema,
+    LineageSchema,
+    StandingSchema,
 )
 from server.db import reading
 from server.failures import Invalid
-from server.operations import ledger
+from server.operations import generations, ledger
+from server.services import services
 
 bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存证总账")
 
@@ -28,6 +32,25 @@ def checkpoint() -> dict[str, str]:
     with reading() as session:
         newest = ledger.newest_checkpoint(session)
         return {"checkpoint": newest.note if newest else ""}
+
+
+@bp.post("/seen")
+@bp.doc(**BEARER)
+@require_device
+@bp.arguments(CheckpointSeenSchema)
+@bp.response(200, StandingSchema)
+def seen(shown: dict[str, str]) -> dict[str, bool]:
+    """Take a checkpoint that a device has verified: one that we lack shows that we went back."""
+    behind = generations.see(services(), shown["checkpoint"], device_id=calling_device().id)
+    return {"behind": behind}
+
+
+@bp.get("/generations")
+@bp.response(200, LineageSchema)
+def lineage() -> dict[str, Any]:
+    """Every generation of the ledger with its proof; no token, which would name the newest."""
+    with reading() as session:
+        return {"generations": generations.lineage(session, services())}
 
 
 @bp.get("/consistency")

@@ -1,6 +1,7 @@
 """``liuhen-admin``: what an administrator runs on the server's own machine."""
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,13 +16,23 @@ from server import db as database
 from server.app import create_app, create_database_app
 from server.cli.directory import enter_directory
 from server.cli.export import export_package
+from server.cli.ledger import ledger as ledger_commands
 from server.db import db, transaction
-from server.failures import ServerError
+from server.failures import GenerationEnded, LedgerBehind, ServerError
 from server.models.people import Organization
-from server.operations import directory, installation, ledger, people
+from server.operations import (
+    checkpoint_folder,
+    directory,
+    generations,
+    installation,
+    ledger,
+    people,
+)
 from server.services import open_services, services
 from server.settings import Settings
 from sync.errors import SyncError
+
+_log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -33,8 +44,8 @@ def cli() -> None:
 def init() -> None:
     """Bring the database up to date; on an empty one also make keys and a first login.
 
-    Prints one JSON object: ``created``, and on the first start ``username`` and
-    the one-time ``password``.
+    Prints one JSON object: ``created``, on the first start ``username`` and the
+    one-time ``password``, later ``behind``: whether the database was put back.
     """
     settings = Settings.from_env(os.environ)
     app = create_database_app(settings)
@@ -42,7 +53,11 @@ def init() -> None:
         with db.engine.begin() as connection:
             migrations.upgrade(connection)
         installation.make_keys(settings)
-        click.echo(json.dumps(_first_start(settings)))
+        answer = _first_start(settings)
+    if not answer["created"]:
+        with create_app(settings).app_context(), database.reading() as session:
+            answer["behind"] = generations.standing(session).behind
+    click.echo(json.dumps(answer))
 
 
 def _first_start(settings: Settings) -> dict[str, object]:
@@ -69,18 +84,29 @@ def sequencer() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with app.app_context():
+        kept = ""
         while not stopping.wait(settings.checkpoint_interval_ms / 1000):
-            _sign_if_grown()
+            try:
+                kept = _keep_checkpoints(kept)
+            except (LedgerBehind, GenerationEnded) as error:
+                # Reading goes on; an administrator is told by the pages and by liuhen-admin.
+                _log.warning("no_checkpoint code=%s reason=%s", error.code, error)
 
 
-def _sign_if_grown() -> None:
+def _keep_checkpoints(kept: str) -> str:
+    """Sign the ledger if it has grown, and keep what is newest outside the database, too."""
     parts = services()
+    generations.look_outside(parts)
     with database.reading() as session:
         newest = ledger.newest_checkpoint(session)
         grown = newest is None or ledger.size(session) > newest.size
+        note = newest.note if newest else ""
     if grown:
         with transaction() as session:
-            ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=parts.now_ms())
+            note = ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=parts.now_ms()).note
+    if note != kept:
+        checkpoint_folder.keep_newest(parts.settings.checkpoint_dir, note)
+    return note
 
 
 @cli.command()
@@ -102,6 +128,7 @@ def ledger_key() -> None:
 
 cli.add_command(export_package)
 cli.add_command(enter_directory)
+cli.add_command(ledger_commands)
 
 
 def main() -> None:

@@ -152,6 +152,8 @@ def _init(held: Installation, child_env: Mapping[str, str]) -> bool:
     if done.returncode != 0:
         raise InitFailed((done.stderr.strip().splitlines() or ["?"])[-1])
     answer = json.loads(done.stdout.strip().splitlines()[-1])
+    if answer.get("behind"):
+        herald.say("ledger.behind_now_what")
     if answer["created"]:
         installation.write_private(held.first_login_path, json.dumps(answer))
     return bool(answer["created"])

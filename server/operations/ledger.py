@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from server.failures import LedgerBehind, NotFound
+from server.failures import GenerationEnded, LedgerBehind, NotFound
 from server.models.base import Base, table_of
 from server.models.ledger import (
     Checkpoint,
     Generation,
+    KnownCheckpoint,
     LedgerEvent,
     LedgerHead,
     LedgerLeaf,
@@ -55,11 +56,13 @@ class Entry:
     event: bytes
 
 
-def open_generation(session: Session, *, number: int, origin: str, now_ms: int) -> None:
-    """Begin the ledger's life ``number`` under ``origin``."""
+def open_generation(
+    session: Session, *, number: int, origin: str, now_ms: int, last_at_ms: int = 0
+) -> None:
+    """Begin the ledger's life ``number`` under ``origin``; no entry is before ``last_at_ms``."""
     session.add(Generation(number=number, origin=origin, opened_at_ms=now_ms))
     session.flush()
-    session.add(LedgerHead(generation=number, size=0, last_at_ms=0, edge=""))
+    session.add(LedgerHead(generation=number, size=0, last_at_ms=last_at_ms, edge=""))
     session.flush()
 
 
@@ -138,25 +141,36 @@ def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> 
     return first
 
 
-def lock_head(session: Session) -> LedgerHead:
-    """Lock the counter row until this transaction ends.
-
-    Raises:
-        LedgerBehind: if a signed checkpoint is larger than the ledger: the
-            database has been rolled back and must become a new generation.
-    """
-    head = session.execute(
+def hold_head(session: Session) -> LedgerHead:
+    """Lock the counter row until this transaction ends, also where nothing may be appended."""
+    return session.execute(
         select(LedgerHead)
         .order_by(LedgerHead.generation.desc())
         .limit(1)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).scalar_one()
+
+
+def lock_head(session: Session) -> LedgerHead:
+    """Lock the counter row until this transaction ends.
+
+    Raises:
+        LedgerBehind: if a signed checkpoint is larger than the ledger, or one is
+            known outside that it does not contain: the database has been rolled
+            back and must become a new generation.
+    """
+    head = hold_head(session)
     signed = session.scalar(
         select(func.max(Checkpoint.size)).where(Checkpoint.generation == head.generation)
     )
     if signed is not None and signed > head.size:
         raise LedgerBehind(f"checkpoint {signed}, ledger {head.size}")
+    known = session.scalar(
+        select(func.max(KnownCheckpoint.size)).where(KnownCheckpoint.generation == head.generation)
+    )
+    if known is not None:
+        raise LedgerBehind(f"known outside {known}, ledger {head.size}")
     return head
 
 
@@ -165,13 +179,18 @@ def sign_checkpoint(session: Session, signer: NoteSigner, *, now_ms: int) -> Che
 
     A ``stamp`` leaf with the server's own clock goes in first: it is what a
     device that embeds this checkpoint proves as "not before" (docs/evidence.md §6).
+
+    Raises:
+        GenerationEnded: if ``signer`` speaks for an earlier generation.
     """
     head = lock_head(session)
+    generation = current_generation(session)
+    if signer.name != generation.origin:
+        raise GenerationEnded(signer.name)
     newest = newest_checkpoint(session)
-    if newest is not None and newest.size == head.size:
+    if newest is not None and (newest.generation, newest.size) == (head.generation, head.size):
         return newest
     append(session, "stamp", actor={"server": "clock"}, subject={"clock": "server"}, now_ms=now_ms)
-    generation = current_generation(session)
     root = tree_root(session, generation.number, head.size)
     tree = TreeHead(origin=generation.origin, size=head.size, root=root)
     checkpoint = Checkpoint(

@@ -7,6 +7,7 @@ from itertools import groupby
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from server.failures import GenerationEnded
 from server.models.base import position_of, table_of
 from server.models.journal import (
     MAIN,
@@ -23,6 +24,7 @@ from server.operations.enrolment import DeviceIdentity
 from server.operations.projection import Outcome, Projector, about_line
 from server.operations.push.parsing import Refused
 from server.operations.push.placing import ChainHead, Placed, Plan, place_lines
+from server.services import receipt_name
 from server.signing import NoteSigner
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SequenceGap
@@ -80,6 +82,9 @@ def append_lines(
         generation=ledger.current_generation(session),
         now_ms=now_ms,
     )
+    if signer.name != receipt_name(push.generation.origin):
+        # A receipt of a generation that has ended would be kept, and never be believed.
+        raise GenerationEnded(signer.name)
     # 2. Decide every line's place.
     heads = _heads(push)
     plan = place_lines(lines, heads, _known(push, lines))
