@@ -1,19 +1,22 @@
 """Reading request bodies that may be cut, compressed or hostile, within a limit."""
 
+import socket
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, cast
 
 import zstandard
 from flask import Request
-from werkzeug.exceptions import ClientDisconnected
 
+from server.api.upload_body import body_of
 from server.failures import BodyTooLarge, BodyUndecodable, EncodingUnsupported
 
 #: Content encodings that a push may come in.
 ENCODINGS = ("identity", "gzip", "zstd")
 
 _STEP = 65_536
+_SILENCE_S = 30
 _GZIP_WINDOW = 31
 #: What a decoder may hold in memory, whatever a frame asks for (RFC 8878 §3.1.1.1.2).
 _ZSTD_WINDOW_BYTES = 8 << 20
@@ -28,7 +31,11 @@ def read_body(request: Request, limit: int) -> bytes:
         BodyUndecodable: if compressed data is corrupt.
     """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
-    source = _Arriving(request.stream)
+    with _patience(request):
+        return _expanded(_Arriving(request), encoding, limit)
+
+
+def _expanded(source: "_Arriving", encoding: str, limit: int) -> bytes:
     match encoding:
         case "identity":
             pieces = iter(source.read, b"")
@@ -47,16 +54,29 @@ def read_body(request: Request, limit: int) -> bytes:
 
 
 class _Arriving:
-    """A request's stream that simply ends where its sender vanished."""
+    """A request's body that simply ends where its sender vanished, or fell silent."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, request: Request) -> None:
+        self._body = body_of(request)
 
     def read(self, size: int = _STEP) -> bytes:
-        try:
-            return self._stream.read(min(size, _STEP))
-        except (ClientDisconnected, OSError):
-            return b""
+        piece = bytearray(min(size, _STEP))
+        return bytes(piece[: self._body.read_into(memoryview(piece))])
+
+
+@contextmanager
+def _patience(request: Request) -> Iterator[None]:
+    """For so long a sender may be silent: a thread is not kept for who is gone unseen."""
+    connection = request.environ.get("gunicorn.socket")
+    if not isinstance(connection, socket.socket):
+        yield
+        return
+    before = connection.gettimeout()
+    connection.settimeout(_SILENCE_S)
+    try:
+        yield
+    finally:
+        connection.settimeout(before)
 
 
 def _gunzip(source: _Arriving, limit: int) -> Iterator[bytes]:

@@ -31,8 +31,9 @@ def _die_with_parent():
 class WebServer:
     """One gunicorn with one worker process; ends with the block, or with the test process."""
 
-    def __init__(self, environment):
+    def __init__(self, environment, application="tests.support.webserver:app()"):
         self.environment = environment
+        self.application = application
         self.port = 0
 
     def __enter__(self):
@@ -48,7 +49,7 @@ class WebServer:
         command += ["--config=python:tests.support.webserver"]
         command += [f"--bind=127.0.0.1:{self.port}", "--log-level=warning", "--no-control-socket"]
         self.process = subprocess.Popen(
-            [*command, "--graceful-timeout=1", "tests.support.webserver:app()"],
+            [*command, "--graceful-timeout=1", self.application],
             cwd=_ROOT,
             env={**os.environ, **self.environment},
             start_new_session=True,
