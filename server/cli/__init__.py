@@ -14,6 +14,7 @@ from media.errors import MediaError
 from server import clock, jobs, migrations
 from server import db as database
 from server.app import create_app, create_database_app
+from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
 from server.cli.export import export_package
 from server.cli.ledger import ledger as ledger_commands
@@ -22,7 +23,7 @@ from server.failures import GenerationEnded, LedgerBehind, ServerError
 from server.models.people import Organization
 from server.operations import (
     checkpoint_folder,
-    directory,
+    forms,
     generations,
     installation,
     ledger,
@@ -55,8 +56,11 @@ def init() -> None:
         installation.make_keys(settings)
         answer = _first_start(settings)
     if not answer["created"]:
-        with create_app(settings).app_context(), database.reading() as session:
-            answer["behind"] = generations.standing(session).behind
+        with create_app(settings).app_context():
+            with database.reading() as session:
+                answer["behind"] = generations.standing(session).behind
+            if not answer["behind"]:
+                _publish_new_forms()
     click.echo(json.dumps(answer))
 
 
@@ -68,11 +72,18 @@ def _first_start(settings: Settings) -> dict[str, object]:
         origin = installation.open_first_generation(session, settings, now_ms=now_ms)
         parts = open_services(settings, origin=origin)
         password = people.bootstrap_administrator(session, now_ms=now_ms)
-        directory.publish_shipped_forms(
+        forms.publish_shipped(
             session, session.scalars(select(Organization.id)).one(), now_ms=now_ms
         )
         ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=now_ms)
     return {"created": True, "username": people.FIRST_USERNAME, "password": password}
+
+
+def _publish_new_forms() -> None:
+    """Versions of forms that a newer program brings along."""
+    with transaction() as session:
+        for organization_id in session.scalars(select(Organization.id)).all():
+            forms.publish_shipped(session, organization_id, now_ms=clock.now_ms())
 
 
 @cli.command()
@@ -129,6 +140,7 @@ def ledger_key() -> None:
 cli.add_command(export_package)
 cli.add_command(enter_directory)
 cli.add_command(ledger_commands)
+cli.add_command(carrier)
 
 
 def main() -> None:

@@ -1,11 +1,9 @@
-"""The bureau's own directory: inspected parties, tasks and forms, and sending them to devices."""
+"""The bureau's own directory: inspected parties and tasks, and sending them to devices."""
 
-import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,9 +11,6 @@ from sqlalchemy.orm import Session
 from server.failures import Invalid
 from server.models.inspections import RegulatedEntity, Task, TaskOfficer
 from server.operations import feed, ledger
-
-#: Forms that every installation has; more come with published versions.
-SHIPPED_FORMS = ("site_inspection_record.v1",)
 
 _MIN_OFFICERS = 2
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -45,14 +40,6 @@ class NewTask:
     entity_id: str | None
     officers: Sequence[str]
     due_at_ms: int | None
-
-
-def publish_shipped_forms(session: Session, organization_id: str, *, now_ms: int) -> None:
-    """Send the forms that come with the program to the organisation's devices."""
-    for name in SHIPPED_FORMS:
-        text = resources.files("server").joinpath(f"templates_data/{name}.json").read_text("utf-8")
-        form = json.loads(text)
-        _publish(session, organization_id, "template", form["id"], form, now_ms=now_ms)
 
 
 def create_entity(session: Session, organization_id: str, new: NewEntity, *, now_ms: int) -> str:

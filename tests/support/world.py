@@ -7,7 +7,7 @@ from server.app import create_app, create_database_app
 from server.db import reading, transaction
 from server.models.inspections import RegulatedEntity, Task, TaskOfficer
 from server.models.people import Officer, Organization, Person
-from server.operations import enrolment, installation, ledger
+from server.operations import enrolment, forms, installation, ledger
 from server.services import Services, open_services
 from server.settings import Settings
 from sync import wire
@@ -38,6 +38,7 @@ class World:
                     session, self.settings, now_ms=self.now_ms - 1000
                 )
                 self._settle(session)
+                forms.publish_shipped(session, self.organization, now_ms=self.now_ms - 1000)
                 parts = open_services(self.settings, origin=origin)
                 ledger.sign_checkpoint(session, parts.ledger_signer, now_ms=self.now_ms - 1000)
         self.services = Services(

@@ -1,6 +1,12 @@
 """From journal lines to what the screens show (docs/protocol.md §4.2)."""
 
-from server.operations.projection.act import about_line, act_of_digest, header_of, is_uuid
-from server.operations.projection.projector import Outcome, Projector
+from server.operations.projection.act import (
+    Outcome,
+    about_line,
+    act_of_digest,
+    header_of,
+    is_uuid,
+)
+from server.operations.projection.projector import Projector
 
 __all__ = ["Outcome", "Projector", "about_line", "act_of_digest", "header_of", "is_uuid"]

@@ -1,7 +1,8 @@
 """An act in its place, as the rules of the projection see it, and finding stored acts again."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from server.models.journal import JournalLine, JournalPart
 from sync.evidence import canonical
 from sync.evidence.line import Header, Line, parse_header
+from sync.wire import Projection
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MAX_NAME = 200
@@ -23,6 +25,15 @@ class NotShown(Exception):
         self.code = code
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one line on the screens."""
+
+    projection: Projection
+    code: str = ""
+    inspection_id: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Act:
     """An act in its place: all that a rule may look at."""
@@ -33,6 +44,10 @@ class Act:
     #: Its place in the ledger (``server.models.base.position_of``).
     position: int
     body: dict[str, Any]
+    #: The canonical bytes of the line's further parts, by number.
+    parts: Mapping[int, bytes] = field(default_factory=dict)
+    #: Whether a reviewer lets the line through in spite of what keeps it back.
+    released: bool = False
 
     def text(self, name: str, limit: int = _MAX_NAME) -> str:
         """A text for the screens; the signed line keeps it whole."""

@@ -10,14 +10,17 @@ from sync.evidence.line import Header
 from sync.evidence.seal import read_seal
 
 
-def mark_outside(session: Session, inspection: Inspection) -> None:
-    """Say of every item and revision of a sealed inspection whether the seal covers it."""
+def mark_outside(session: Session, inspection: Inspection) -> set[str]:
+    """Say of every item and revision of a sealed inspection whether the seal covers it.
+
+    Returns the records of which a revision is now marked otherwise.
+    """
     if inspection.sealed_line is None:
-        return
+        return set()
     act = act_of_digest(session, inspection.sealed_line)
     if act is None:
         # The seal's text was lawfully erased; what it covered was marked before.
-        return
+        return set()
     seal = read_seal(act)
     reach = seal.reach(lambda *head: is_head(session, *head))
     for item in session.scalars(
@@ -26,16 +29,23 @@ def mark_outside(session: Session, inspection: Inspection) -> None:
         item.outside_seal = not seal.covers(
             item.sha256, device=item.device_id, epoch=item.epoch, seq=item.seq, reach=reach
         )
+    records = set()
     for revision in session.scalars(
         select(RecordRevision).where(RecordRevision.inspection_id == inspection.id)
     ):
-        revision.outside_seal = not seal.covers(
+        outside = not seal.covers(
             revision.line_digest,
             device=revision.device_id,
             epoch=revision.epoch,
             seq=revision.seq,
             reach=reach,
         )
+        if revision.outside_seal != outside:
+            revision.outside_seal = outside
+            records.add(revision.record_id)
+    # What merges the records reads these marks by statements of its own.
+    session.flush()
+    return records
 
 
 def seals_line(session: Session, inspection: Inspection, header: Header) -> bool:

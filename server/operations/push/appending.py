@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import GenerationEnded
-from server.models.base import position_of, table_of
+from server.models.base import position_of
 from server.models.journal import (
     MAIN,
     IngestReceipt,
@@ -21,16 +21,25 @@ from server.models.journal import (
 from server.models.ledger import Generation
 from server.operations import ledger
 from server.operations.enrolment import DeviceIdentity
-from server.operations.projection import Outcome, Projector, about_line
+from server.operations.insert import insert_rows
+from server.operations.projection import Outcome, Projector, is_uuid
 from server.operations.push.parsing import Refused
 from server.operations.push.placing import ChainHead, Placed, Plan, place_lines
 from server.services import receipt_name
 from server.signing import NoteSigner
+from sync.evidence import canonical
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SequenceGap
 from sync.evidence.line import GENESIS, Line
 from sync.evidence.receipt import Receipt
 from sync.wire import Journal, LineResult, Projection
+
+_PLACE = ("device_id", "epoch", "branch", "seq")
+_KEPT = (
+    *("digest", "key_id", "header", "signature"),
+    *("received_at_ms", "generation", "ledger_index", "after_revocation"),
+)
+_SAID = ("projection", "code", "inspection_id", "released")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +106,7 @@ def append_lines(
     if refused is not None:
         _quarantine(push, refused, first_index + len(fresh))
     # 4. Show it, and confirm it.
-    projector = Projector(session, device, now_ms=now_ms)
+    projector = Projector(session, device.organization_id, now_ms=now_ms)
     shown = _project(push, projector, fresh, first_index)
     receipts = _sign_receipts(push, fresh, first_index, signer=signer, clock=clock)
     main = plan.heads.get(MAIN)
@@ -139,19 +148,13 @@ def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, str]:
 
 
 def _append_to_ledger(push: _Push, fresh: Sequence[Placed], refused: Refused | None) -> int:
-    actor = {"device": push.device.id, "key_id": push.device.key_id}
+    actor = canonical.dumps({"device": push.device.id, "key_id": push.device.key_id})
     events = [
         ledger.Event(
             kind="ingest" if placed.branch == MAIN else "branch",
             actor=actor,
-            subject={
-                "device": push.device.id,
-                "epoch": push.epoch,
-                "branch": placed.branch,
-                "seq": placed.line.header.seq,
-                "digest": placed.line.digest,
-            },
-            about=about_line(placed.line),
+            subject=_subject(push, placed),
+            about=_about(placed.line),
         )
         for placed in fresh
     ]
@@ -172,37 +175,31 @@ def _append_to_ledger(push: _Push, fresh: Sequence[Placed], refused: Refused | N
     return ledger.append_events(push.session, events, now_ms=push.now_ms) if events else 0
 
 
-def _place(push: _Push, placed: Placed) -> dict[str, object]:
-    return {
-        "device_id": push.device.id,
-        "epoch": push.epoch,
-        "branch": placed.branch,
-        "seq": placed.line.header.seq,
-    }
+def _subject(push: _Push, placed: Placed) -> bytes:
+    """A line's place in canonical JSON: digests, ids and numbers need no escape."""
+    place = f'"branch":"{placed.branch}","device":"{push.device.id}"'
+    digest, seq = placed.line.digest, placed.line.header.seq
+    return f'{{{place},"digest":"{digest}","epoch":"{push.epoch}","seq":{seq}}}'.encode("ascii")
+
+
+def _about(line: Line) -> tuple[str, ...]:
+    """The item that a line names; all else that it concerns is found from its own row."""
+    item = (line.act or {}).get("item")
+    return (f"item:{item}",) if is_uuid(item) else ()
 
 
 def _keep_lines(push: _Push, fresh: Sequence[Placed], first_index: int) -> None:
-    if not fresh:
-        return
-    lines, parts = [], []
+    device, epoch, generation = push.device.id, push.epoch, push.generation.number
+    lines: list[tuple[object, ...]] = []
+    parts: list[tuple[object, ...]] = []
     for index, placed in enumerate(fresh, start=first_index):
-        place, line = _place(push, placed), placed.line
-        lines.append(
-            {
-                **place,
-                "digest": line.digest,
-                "key_id": line.key_id,
-                "header": line.header_bytes,
-                "signature": line.signature,
-                "received_at_ms": push.now_ms,
-                "generation": push.generation.number,
-                "ledger_index": index,
-                "after_revocation": push.device.revoked,
-            }
-        )
-        parts += [{**place, "number": n, "body": body} for n, body in line.parts.items()]
-    push.session.execute(insert(table_of(JournalLine)), lines)
-    push.session.execute(insert(table_of(JournalPart)), parts)
+        line = placed.line
+        place = (device, epoch, placed.branch, line.header.seq)
+        kept = (line.digest, line.key_id, line.header_bytes, line.signature)
+        lines.append((*place, *kept, push.now_ms, generation, index, push.device.revoked))
+        parts += [(*place, number, body) for number, body in line.parts.items()]
+    insert_rows(push.session, JournalLine, (*_PLACE, *_KEPT), lines)
+    insert_rows(push.session, JournalPart, (*_PLACE, "number", "body"), parts)
 
 
 def _keep_heads(push: _Push, before: dict[str, ChainHead], plan: Plan) -> None:
@@ -252,24 +249,22 @@ def _quarantine(push: _Push, refused: Refused, index: int) -> None:
 def _project(
     push: _Push, projector: Projector, fresh: Sequence[Placed], first_index: int
 ) -> dict[str, Outcome]:
-    shown, rows = {}, []
-    for index, placed in enumerate(fresh, start=first_index):
-        outcome = projector.apply(
+    shown = {
+        placed.line.digest: projector.apply(
             placed.line,
             branch=placed.branch,
             position=position_of(push.generation.number, index),
         )
-        shown[placed.line.digest] = outcome
-        rows.append(
-            {
-                **_place(push, placed),
-                "projection": outcome.projection.value,
-                "code": outcome.code,
-                "inspection_id": outcome.inspection_id,
-            }
-        )
+        for index, placed in enumerate(fresh, start=first_index)
+    }
+    projector.judge(shown)
+    rows: list[tuple[object, ...]] = []
+    for placed, outcome in zip(fresh, shown.values(), strict=True):
+        place = (push.device.id, push.epoch, placed.branch, placed.line.header.seq)
+        said = (outcome.projection.value, outcome.code, outcome.inspection_id)
+        rows.append((*place, *said, False))
+    insert_rows(push.session, LineOutcome, (*_PLACE, *_SAID), rows)
     if rows:
-        push.session.execute(insert(table_of(LineOutcome)), rows)
         projector.finish()
     return shown
 

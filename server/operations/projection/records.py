@@ -1,0 +1,247 @@
+"""Revisions of records and addenda, and how each line stands to the others of its record.
+
+A patrol is mostly revisions. They are gathered, written together, and merged once
+for each push, so that no line costs a query of its own (docs/protocol.md §4.3).
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from server.models.base import table_of
+from server.models.inspections import Addendum, Inspection, RecordRevision
+from server.models.journal import JournalLine, LineOutcome
+from server.operations.outcomes import mark_changed
+from server.operations.projection.act import Act, NotShown, within
+from server.operations.projection.lookup import Lookup
+from sync.evidence import canonical
+from sync.merge import Choice, Revision, Standing, merge
+from sync.wire import Projection
+
+#: What a column of 32 bits holds; no template has had so many versions.
+_MAX_VERSION = 2**31 - 1
+_MAX_NAME = 64
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+#: What is told of a line that stands so.
+_OUTCOMES = {
+    Standing.APPLIED: (Projection.APPLIED, ""),
+    Standing.MERGED: (Projection.MERGED, "projection.merged"),
+    Standing.CONFLICT: (Projection.CONFLICT, "projection.conflict"),
+}
+
+
+class Records:
+    """Projects what saves and explains records, and judges it once all of a push is here."""
+
+    def __init__(self, session: Session, lookup: Lookup) -> None:
+        self._session = session
+        self._lookup = lookup
+        self._revisions: list[dict[str, Any]] = []
+        self._addenda: list[dict[str, Any]] = []
+        self._touched: dict[str, str] = {}
+        #: The fields of the revisions of this push, which need no reading again.
+        self._fields: dict[str, Mapping[str, Any]] = {}
+
+    def save(self, act: Act) -> str:
+        """Keep one revision; its sensitive fields stand in parts of their own."""
+        inspection = self._lookup.inspection(act)
+        template = act.body["template"]
+        template_id, version = template.get("id"), within(template.get("version"), _MAX_VERSION)
+        if not isinstance(template_id, str) or "\0" in template_id or version is None:
+            raise NotShown("projection.malformed_act")
+        record_id, fields = act.uuid("record"), _all_fields(act)
+        base = _base(act)
+        if not act.released:
+            self._lookup.need_template(template_id, version)
+        self._fields[act.digest] = fields
+        self._revisions.append(
+            {
+                **_place(act, inspection),
+                "record_id": record_id,
+                "template_id": template_id[:_MAX_NAME],
+                "template_version": version,
+                "fields": canonical.dumps(fields).decode(),
+                "base": base,
+                "outside_seal": inspection.sealed_line is not None,
+            }
+        )
+        self.touch(record_id, inspection.id)
+        return inspection.id
+
+    def add(self, act: Act) -> str:
+        """Keep an addendum; one that names a field settles it by a revision's value."""
+        inspection = self._lookup.inspection(act)
+        record_id, field, chosen = None, act.body.get("field"), act.body.get("chosen")
+        if field is not None or chosen is not None:
+            if not isinstance(field, str) or not 0 < len(field) <= _MAX_NAME or "\0" in field:
+                raise NotShown("projection.malformed_act")
+            if not isinstance(chosen, str) or not _DIGEST.fullmatch(chosen):
+                raise NotShown("projection.malformed_act")
+        if "record" in act.body or field is not None:
+            record_id = act.uuid("record") if "record" in act.body else None
+            if record_id is None:
+                raise NotShown("projection.malformed_act")
+            self.touch(record_id, inspection.id)
+        self._addenda.append(
+            {
+                **_place(act, inspection),
+                "record_id": record_id,
+                "field": field,
+                "chosen": chosen,
+                "base": _base(act),
+                "text": act.text("text", 4000),
+            }
+        )
+        return inspection.id
+
+    def touch(self, record_id: str, inspection_id: str) -> None:
+        """Judge the lines of that record again."""
+        self._touched[record_id] = inspection_id
+
+    @property
+    def touched(self) -> bool:
+        return bool(self._touched)
+
+    def write(self) -> None:
+        """Write what was gathered."""
+        for model, rows in ((RecordRevision, self._revisions), (Addendum, self._addenda)):
+            if rows:
+                self._session.execute(insert(table_of(model)), rows)
+                rows.clear()
+
+    def judge(self) -> dict[str, tuple[Projection, str]]:
+        """How the lines of every touched record stand, by line digest.
+
+        The stored outcomes of lines that stand otherwise than before are changed.
+        """
+        if not self._touched:
+            return {}
+        self.write()
+        inspections = set(self._touched.values())
+        standings = self._standings(sorted(self._touched))
+        self._touched.clear()
+        self._fields.clear()
+        outcomes = {digest: _OUTCOMES[standing] for digest, standing in standings.items()}
+        self._change_stored(outcomes, inspections)
+        return outcomes
+
+    def _standings(self, records: list[str]) -> dict[str, Standing]:
+        revisions: dict[str, list[Revision]] = defaultdict(list)
+        choices: dict[str, list[Choice]] = defaultdict(list)
+        for row in self._session.execute(
+            select(
+                RecordRevision.line_digest,
+                RecordRevision.inspection_id,
+                RecordRevision.record_id,
+                RecordRevision.base,
+                RecordRevision.fields,
+                RecordRevision.position,
+                RecordRevision.outside_seal,
+            ).where(RecordRevision.record_id.in_(records))
+        ):
+            fields = self._fields.get(row.line_digest)
+            # Two inspections that claim one record id have a record each.
+            revisions[row.inspection_id + row.record_id].append(
+                Revision(
+                    digest=row.line_digest,
+                    base=json.loads(row.base),
+                    fields=json.loads(row.fields) if fields is None else fields,
+                    position=row.position,
+                    outside_seal=row.outside_seal,
+                )
+            )
+        for addendum in self._session.execute(
+            select(
+                Addendum.line_digest,
+                Addendum.inspection_id,
+                Addendum.record_id,
+                Addendum.base,
+                Addendum.field,
+                Addendum.chosen,
+                Addendum.position,
+            ).where(Addendum.record_id.in_(records), Addendum.chosen.is_not(None))
+        ):
+            choices[addendum.inspection_id + addendum.record_id].append(
+                Choice(
+                    digest=addendum.line_digest,
+                    base=json.loads(addendum.base),
+                    field=addendum.field,
+                    chosen=addendum.chosen,
+                    position=addendum.position,
+                )
+            )
+        standings: dict[str, Standing] = {}
+        for name in revisions.keys() | choices.keys():
+            standings |= merge(revisions[name], choices[name]).standing
+        return standings
+
+    def _change_stored(
+        self, outcomes: Mapping[str, tuple[Projection, str]], inspections: Iterable[str]
+    ) -> None:
+        """Correct the stored outcomes; lines of this push that have none yet are left to it."""
+        standing = LineOutcome.projection.in_((Projection.MERGED.value, Projection.CONFLICT.value))
+        apart = [digest for digest, (how, _) in outcomes.items() if how is not Projection.APPLIED]
+        same_place = (
+            (JournalLine.device_id == LineOutcome.device_id)
+            & (JournalLine.epoch == LineOutcome.epoch)
+            & (JournalLine.branch == LineOutcome.branch)
+            & (JournalLine.seq == LineOutcome.seq)
+        )
+        rows = select(LineOutcome, JournalLine.digest).join(JournalLine, same_place)
+        changed: int | None = None
+        for which in (
+            standing & LineOutcome.inspection_id.in_(sorted(inspections)),
+            JournalLine.digest.in_(apart),
+        ):
+            for row, digest in self._session.execute(rows.where(which)).all():
+                projection, code = outcomes.get(digest, (Projection.QUARANTINED, ""))
+                if Projection.QUARANTINED in (projection, row.projection):
+                    continue
+                if row.projection == projection:
+                    continue
+                row.projection, row.code = projection.value, code
+                if changed is None:
+                    mark_changed(self._session, row)
+                    changed = row.changed
+                row.changed = changed
+
+
+def _all_fields(act: Act) -> dict[str, Any]:
+    """The open fields of a revision and those that stand in parts of their own."""
+    fields = dict(act.body["fields"])
+    for number in sorted(act.parts):
+        if number == 0:
+            continue
+        part = canonical.loads(act.parts[number])
+        if part.keys() != {"salt", "field", "value"} or not isinstance(part["field"], str):
+            raise NotShown("projection.malformed_act")
+        if part["field"] in fields:
+            raise NotShown("projection.malformed_act")
+        fields[part["field"]] = part["value"]
+    return fields
+
+
+def _base(act: Act) -> str:
+    base = act.body.get("base", [])
+    if not isinstance(base, list) or not all(isinstance(digest, str) for digest in base):
+        raise NotShown("projection.malformed_act")
+    return canonical.dumps(base).decode()
+
+
+def _place(act: Act, inspection: Inspection) -> dict[str, Any]:
+    return {
+        "line_digest": act.digest,
+        "inspection_id": inspection.id,
+        "officer_id": act.uuid("officer"),
+        "device_id": act.header.device,
+        "epoch": act.header.epoch,
+        "seq": act.header.seq,
+        "position": act.position,
+        "saved_at_ms": act.header.t.wall_ms,
+    }
