@@ -92,15 +92,22 @@ def _device(hints: Hints) -> Optional[TimeClaim]:
     if hints.declared is None:
         return None
     lo, hi = _corrected(hints.declared.wall_ms, hints.declared.wall_ms, hints)
+    basis = "device clock" if hints.clock is None else "device clock corrected"
+    assumed: Tuple[Assumed, ...] = ()
+    if hints.bounds is not None:
+        # Anybody can set a wall clock: what it said is a reading beside what is proven.
+        assumed = (Assumed(basis=basis, lo_ms=lo, hi_ms=hi),)
+        lo, hi, basis = hints.bounds.lo_ms, hints.bounds.hi_ms, "clock comparisons"
     return TimeClaim(
         source="device",
         role="capture" if hints.capture_class in (IN_APP, SYSTEM_CAMERA) else "import",
-        basis="device clock" if hints.clock is None else "device clock corrected",
+        basis=basis,
         lo_ms=lo,
         hi_ms=hi,
         tag="journal:t.wall_ms",
         raw=str(hints.declared.wall_ms),
         offset=-1,
+        assumed=assumed,
     )
 
 

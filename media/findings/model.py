@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple, Union
 
 #: Version of the rules in this package; a change of any outcome raises it.
-RULE_VERSION = "1"
+RULE_VERSION = "2"
 
 #: How far two clocks may differ before it is worth a finding (docs/protocol.md §10).
 TOLERANCE_MS = 120000
@@ -109,13 +109,27 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """Between which moments of the server's clock a line was written, whatever its device's
+    wall clock said (docs/evidence.md §6)."""
+
+    lo_ms: int
+    hi_ms: int
+
+
+@dataclass(frozen=True)
 class Hints:
-    """What is known beside the file when its values become claims."""
+    """What is known beside the file when its values become claims.
+
+    ``clock`` is the comparison of the device's clock that is nearest in time, ``bounds`` what
+    all comparisons prove of the line; None where none was made.
+    """
 
     capture_class: str = IMPORTED
     site_zone_min: Optional[int] = None
     declared: Optional[Declared] = None
     clock: Optional[ClockOffset] = None
+    bounds: Optional[Bounds] = None
 
 
 @dataclass(frozen=True)

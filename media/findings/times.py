@@ -56,7 +56,7 @@ def time_after_receipt(claims: Tuple[Claim, ...], context: Context) -> List[Find
         elif claim.lo_ms > received:
             severity, reason = WARN, "within_tolerance"
         elif claim.assumed and all(assumed.lo_ms > late for assumed in claim.assumed):
-            severity, reason = WARN, "assumed_zone"
+            severity, reason = WARN, _assumption(claim)
         else:
             continue
         found.append(
@@ -137,11 +137,23 @@ def _outside(
         return None
     if claim.assumed:
         if all(apart(assumed.lo_ms, assumed.hi_ms) for assumed in claim.assumed):
-            return WARN, "assumed_zone"
+            return WARN, _assumption(claim)
         return None
     if claim.basis == "local":
         return UNDECIDED, "zone_unknown"
     return WARN, "partly"
+
+
+def _assumption(claim: TimeClaim) -> str:
+    """On what the readings of ``claim`` rest: a zone, or a wall clock that nobody set."""
+    return "device_clock" if claim.source == "device" else "assumed_zone"
+
+
+def _clock_reading(claim: TimeClaim) -> Tuple[int, int]:
+    """What the device's wall clock said, corrected as measured; its interval may be wider."""
+    if claim.assumed:
+        return claim.assumed[0].lo_ms, claim.assumed[0].hi_ms
+    return claim.lo_ms, claim.hi_ms
 
 
 def time_absent(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -183,6 +195,7 @@ def clock_offset(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
                 },
             }
             found.append(Finding("CLOCK_OFFSET", WARN, evidence))
+    found.extend(_clock_set(claims, context))
     if hints.capture_class not in (IN_APP, SYSTEM_CAMERA):
         return found
     device = [claim for claim in captures(claims) if claim.source == "device"]
@@ -196,23 +209,35 @@ def clock_offset(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
                     outcome[0],
                     camera[0],
                     outcome[1],
-                    device_lo_ms=device[0].lo_ms,
-                    device_hi_ms=device[0].hi_ms,
+                    device_lo_ms=_clock_reading(device[0])[0],
+                    device_hi_ms=_clock_reading(device[0])[1],
                     tolerance_ms=context.tolerance_ms,
                 )
             )
     return found
 
 
+def _clock_set(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """The wall clock, corrected as last measured, lies outside what all comparisons prove."""
+    for claim in claims:
+        if isinstance(claim, TimeClaim) and claim.source == "device" and claim.assumed:
+            lo, hi = _clock_reading(claim)
+            if apart_ms(lo, hi, claim.lo_ms, claim.hi_ms) > context.tolerance_ms:
+                return [
+                    time_finding(
+                        "CLOCK_OFFSET", WARN, claim, "clock_set", device_lo_ms=lo, device_hi_ms=hi
+                    )
+                ]
+    return []
+
+
 def _two_clocks(
     camera: TimeClaim, device: TimeClaim, tolerance_ms: int
 ) -> Optional[Tuple[str, str]]:
-    if apart_ms(camera.lo_ms, camera.hi_ms, device.lo_ms, device.hi_ms) > tolerance_ms:
+    lo, hi = _clock_reading(device)
+    if apart_ms(camera.lo_ms, camera.hi_ms, lo, hi) > tolerance_ms:
         return WARN, "camera"
-    readings = [
-        apart_ms(assumed.lo_ms, assumed.hi_ms, device.lo_ms, device.hi_ms)
-        for assumed in camera.assumed
-    ]
+    readings = [apart_ms(assumed.lo_ms, assumed.hi_ms, lo, hi) for assumed in camera.assumed]
     if readings and min(readings) > tolerance_ms:
         return UNDECIDED, "camera_zone"
     return None
@@ -257,6 +282,7 @@ def _against_fix(
             return None
         signed = context.hints.capture_class in (IN_APP, SYSTEM_CAMERA) and any(
             claim.source == "device"
+            and claim.hi_ms - claim.lo_ms <= 2 * tolerance
             and apart_ms(claim.lo_ms, claim.hi_ms, fix.lo_ms, fix.hi_ms) <= tolerance
             for claim in captures(claims)
         )

@@ -46,7 +46,9 @@ class TimeRow:
 
     ``lo_ms``–``hi_ms`` is None where the source is silent. ``assumed`` names the
     assumption under which a local time was read. ``difference_ms`` is to the
-    device's corrected clock. ``own`` marks what this system wrote itself.
+    device's corrected clock. ``proven_lo_ms``–``proven_hi_ms`` is what comparisons of
+    clocks prove, whatever the device's wall clock said. ``own`` marks what this
+    system wrote itself.
     """
 
     source: str
@@ -56,6 +58,8 @@ class TimeRow:
     hi_ms: int | None = None
     assumed: str = ""
     corrected_by_ms: int | None = None
+    proven_lo_ms: int | None = None
+    proven_hi_ms: int | None = None
     difference_ms: int | None = None
     own: bool = False
 
@@ -236,8 +240,12 @@ def time_rows(
         source = "container" if claim["source"] in _CONTAINER else claim["source"]
         by_source.setdefault(source, claim)
     device = by_source.get("device")
-    lo, hi = (device["lo_ms"], device["hi_ms"]) if device else (wall_ms, wall_ms)
-    corrected = device is not None and device["basis"] == "device clock corrected"
+    # What the wall clock said is shown; what all comparisons prove of it stands beneath.
+    narrower = device.get("assumed", ()) if device else ()
+    reading = narrower[0] if narrower else device
+    lo, hi = (reading["lo_ms"], reading["hi_ms"]) if reading else (wall_ms, wall_ms)
+    corrected = reading is not None and reading["basis"] == "device clock corrected"
+    proven = device if narrower else None
     middle = (lo + hi) // 2
     rows = [
         TimeRow(
@@ -247,6 +255,8 @@ def time_rows(
             lo_ms=lo,
             hi_ms=hi,
             corrected_by_ms=middle - wall_ms if corrected else None,
+            proven_lo_ms=proven["lo_ms"] if proven else None,
+            proven_hi_ms=proven["hi_ms"] if proven else None,
         )
     ]
     rows += [_time_row(source, by_source.get(source), middle) for source in SOURCES[1:4]]

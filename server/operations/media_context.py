@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.facts import READER_VERSION
 from media.findings import model
-from server.models.devices import ClockOffset
 from server.models.inspections import (
     Derivative,
     EvidenceItem,
@@ -17,6 +16,7 @@ from server.models.inspections import (
 )
 from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
+from server.operations.clocks import LineClock, line_clock
 from server.operations.intervals import interval_of
 
 THUMBNAIL = "thumbnail"
@@ -46,12 +46,14 @@ def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
     """Everything that the rules compare with this item's file."""
     media = session.get_one(MediaObject, item.sha256)
     line = session.get_one(JournalLine, (item.device_id, item.epoch, item.branch, item.seq))
+    clock = line_clock(session, line)
     known = session.get(MediaFacts, (item.sha256, READER_VERSION))
     hints = model.Hints(
         capture_class=item.capture_class,
         site_zone_min=SITE_ZONE_MIN,
         declared=model.Declared(wall_ms=item.captured_at_ms, tz_min=item.tz_min),
-        clock=_clock(session, item.device_id, item.captured_at_ms),
+        clock=_clock(clock),
+        bounds=_bounds(clock),
     )
     context = model.Context(
         hints=hints,
@@ -77,21 +79,18 @@ def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
     )
 
 
-def _clock(session: Session, device_id: str, at_ms: int) -> model.ClockOffset | None:
-    """The comparison of the device's clock nearest to ``at_ms``.
-
-    Rows hold what must be added to the device's clock; the rules speak of how
-    far the device is ahead.
-    """
-    row = session.execute(
-        select(ClockOffset)
-        .where(ClockOffset.device_id == device_id)
-        .order_by(func.abs(ClockOffset.server_ms - at_ms), ClockOffset.id)
-        .limit(1)
-    ).scalar_one_or_none()
-    if row is None:
+def _clock(clock: LineClock) -> model.ClockOffset | None:
+    """Rows hold what must be added to the device's clock; the rules say how far it is ahead."""
+    if clock.offset_ms is None:
         return None
-    return model.ClockOffset(offset_ms=-row.offset_ms, error_ms=row.error_ms)
+    return model.ClockOffset(offset_ms=-clock.offset_ms, error_ms=clock.error_ms)
+
+
+def _bounds(clock: LineClock) -> model.Bounds | None:
+    lo_ms = clock.bounds.lo_ms
+    if not clock.compared or lo_ms is None:
+        return None
+    return model.Bounds(lo_ms=lo_ms, hi_ms=clock.bounds.hi_ms)
 
 
 def _window(session: Session, item: EvidenceItem) -> model.Window | None:
@@ -109,12 +108,16 @@ def _window(session: Session, item: EvidenceItem) -> model.Window | None:
 
 
 def _corrected(session: Session, line_digest: str, wall_ms: int) -> int:
-    """A device's wall time by the server's clock, as far as its offset was measured."""
-    device_id = session.execute(
-        select(JournalLine.device_id).where(JournalLine.digest == line_digest).limit(1)
-    ).scalar_one()
-    clock = _clock(session, device_id, wall_ms)
-    return wall_ms - clock.offset_ms if clock else wall_ms
+    """A device's wall time by the server's clock, as last measured and within what is proven."""
+    line = session.scalars(
+        select(JournalLine).where(JournalLine.digest == line_digest).limit(1)
+    ).one()
+    clock = line_clock(session, line)
+    if clock.offset_ms is None:
+        return wall_ms
+    bounds = clock.bounds
+    at_ms = min(wall_ms + clock.offset_ms, bounds.hi_ms)
+    return at_ms if bounds.lo_ms is None else max(at_ms, bounds.lo_ms)
 
 
 def _site(session: Session, item: EvidenceItem) -> model.Site | None:

@@ -11,6 +11,7 @@ from media.facts import read_facts
 from media.findings import Context, Finding, Hints, claims, compare, findings_from, to_json, verdict
 from media.findings.distance import from_gcj02
 from media.findings.model import (
+    Bounds,
     ClockOffset,
     Content,
     Declared,
@@ -183,6 +184,25 @@ def test_a_fast_device_clock_is_corrected_before_anything_is_compared():
     assert set(corrected) == {"CLOCK_OFFSET"}
 
 
+def test_a_clock_that_was_set_between_comparisons_fails_nothing_and_is_named():
+    known = {
+        "capture_class": "B",
+        "declared": Declared(NINE + 3 * DAY, 480),
+        "clock": ClockOffset(offset_ms=0, error_ms=50),
+        "received_at_ms": NINE + HOUR,
+        "window": VISIT,
+    }
+
+    found = judged(zoned(), bounds=Bounds(NINE - MINUTE, NINE + MINUTE), **known)
+
+    assert {code: finding.evidence["expected"]["reason"] for code, finding in found.items()} == {
+        "TIME_AFTER_RECEIPT": "device_clock",
+        "CLOCK_OFFSET": "camera",
+    }
+    assert "fail" not in {finding.severity for finding in found.values()}
+    assert severity(judged(zoned(), **known), "TIME_AFTER_RECEIPT") == "fail"
+
+
 @pytest.mark.parametrize(
     ("zone", "wall", "expected"),
     [
@@ -311,6 +331,7 @@ def every_kind_of_finding() -> list[Finding]:
                 site_zone_min=rng.choice((None, 480)),
                 declared=rng.choice((None, Declared(around[0], 480))),
                 clock=rng.choice((None, ClockOffset(rng.choice((0, HOUR)), 200_000))),
+                bounds=rng.choice((None, Bounds(around[4] - 2 * HOUR, around[4] + 2 * HOUR))),
             ),
             received_at_ms=around[1],
             window=rng.choice((None, VISIT, Window(around[2], None), Window(NINE, NINE + DAY))),
