@@ -26,6 +26,8 @@ from tests.support.simdevice import SimDevice, new_id
 from tests.support.world import World
 
 _PORT = 18_790
+#: A record is saved some twenty times before it is sealed.
+_REVISIONS = 20
 _TEXT = "现场检查发现排放口有泡沫，已拍照取证，并要求当事人说明情况。" * 6
 
 
@@ -78,17 +80,20 @@ def _install(env: dict[str, str]) -> World:
 def _journal(world: World, count: int) -> SimDevice:
     world.now_ms = time.time_ns() // 1_000_000
     device = world.on_patrol()
-    record = new_id()
+    record, seen = new_id(), ""
     while len(device.lines) < count:
-        device.write(
+        if len(device.lines) % _REVISIONS == 0:
+            record, seen = new_id(), ""
+        line = device.write(
             "record.saved",
             officer=world.officers[0],
             inspection=device.inspection,
             record=record,
             template={"id": "site_inspection_record", "version": 1},
             fields={"findings": _TEXT, "number": str(len(device.lines))},
-            base=[],
+            base=[seen] if seen else [],
         )
+        seen = line.digest
     return device
 
 
