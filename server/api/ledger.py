@@ -12,8 +12,8 @@ from server.api.schemas import (
     ConsistencySchema,
     InclusionQuerySchema,
     InclusionSchema,
+    LedgerStandingSchema,
     LineageSchema,
-    StandingSchema,
 )
 from server.db import reading
 from server.failures import Invalid
@@ -38,7 +38,7 @@ def checkpoint() -> dict[str, str]:
 @bp.doc(**BEARER)
 @require_device
 @bp.arguments(CheckpointSeenSchema)
-@bp.response(200, StandingSchema)
+@bp.response(200, LedgerStandingSchema)
 def seen(shown: dict[str, str]) -> dict[str, bool]:
     """Take a checkpoint that a device has verified: one that we lack shows that we went back."""
     behind = generations.see(services(), shown["checkpoint"], device_id=calling_device().id)
@@ -58,16 +58,14 @@ def lineage() -> dict[str, Any]:
 @require_device
 @bp.arguments(ConsistencyQuerySchema, location="query")
 @bp.response(200, ConsistencySchema)
-def consistency(query: dict[str, int]) -> dict[str, Any]:
+def consistency(query: dict[str, Any]) -> dict[str, Any]:
     """The RFC 6962 proof that one tree begins with another."""
     first, second = query["first"], query["second"]
     with reading() as session:
-        newest = ledger.newest_checkpoint(session)
-        if not first <= second <= (newest.size if newest else 0):
+        number, size = generations.provable(session, query["generation"])
+        if not first <= second <= size:
             raise Invalid("second", "first ≤ second ≤ size of the newest checkpoint")
-        path = ledger.consistency_proof(
-            session, ledger.current_generation(session).number, first=first, second=second
-        )
+        path = ledger.consistency_proof(session, number, first=first, second=second)
     return {"first": first, "second": second, "path": [node.hex() for node in path]}
 
 
@@ -76,14 +74,13 @@ def consistency(query: dict[str, int]) -> dict[str, Any]:
 @require_device
 @bp.arguments(InclusionQuerySchema, location="query")
 @bp.response(200, InclusionSchema)
-def inclusion(query: dict[str, int]) -> dict[str, Any]:
+def inclusion(query: dict[str, Any]) -> dict[str, Any]:
     """The RFC 6962 audit path of one leaf, and the leaf's entry."""
     index, size = query["index"], query["size"]
     with reading() as session:
-        newest = ledger.newest_checkpoint(session)
-        if not index < size <= (newest.size if newest else 0):
+        number, largest = generations.provable(session, query["generation"])
+        if not index < size <= largest:
             raise Invalid("size", "index < size ≤ size of the newest checkpoint")
-        number = ledger.current_generation(session).number
         path = ledger.inclusion_proof(session, number, index=index, size=size)
         entry = ledger.leaf_entry(session, number, index)
     return {

@@ -217,6 +217,7 @@ class FeedSchema(Schema):
 class ConsistencyQuerySchema(Body):
     first = fields.Integer(required=True, validate=validate.Range(0, 2**53))
     second = fields.Integer(required=True, validate=validate.Range(0, 2**53))
+    generation = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
 
 
 class ConsistencySchema(Schema):
@@ -228,6 +229,7 @@ class ConsistencySchema(Schema):
 class InclusionQuerySchema(Body):
     index = fields.Integer(required=True, validate=validate.Range(0, 2**53))
     size = fields.Integer(required=True, validate=validate.Range(1, 2**53))
+    generation = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
 
 
 class InclusionSchema(Schema):
@@ -245,7 +247,7 @@ class CheckpointSeenSchema(Body):
     checkpoint = fields.String(required=True, validate=validate.Length(1, 4096))
 
 
-class StandingSchema(Schema):
+class LedgerStandingSchema(Schema):
     behind = fields.Boolean(metadata={"description": "whether the ledger takes no entries now"})
 
 

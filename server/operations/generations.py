@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 
 from server import db
 from server.failures import Invalid
-from server.models.ledger import Checkpoint, Generation, KnownCheckpoint, LedgerEvent
+from server.models.ledger import (
+    Checkpoint,
+    Generation,
+    KnownCheckpoint,
+    LedgerEvent,
+    LedgerHead,
+)
 from server.operations import ledger
 from server.operations.checkpoint_folder import kept_notes
 from server.operations.installation import new_origin, publish_keys
@@ -151,6 +157,24 @@ def restore(session: Session, settings: Settings, *, reason: str, now_ms: int) -
     publish_keys(session, settings, origin=origin, now_ms=now_ms)
     signer = load_signer(settings.secrets_dir / LEDGER_KEY, origin)
     return ledger.sign_checkpoint(session, signer, now_ms=now_ms)
+
+
+def provable(session: Session, number: int | None) -> tuple[int, int]:
+    """A generation (the present one for None) and up to which size proofs in it can be trusted.
+
+    That is its newest checkpoint; of an ended one, all that its successor vouches for.
+
+    Raises:
+        Invalid: if there is no such generation.
+    """
+    present = ledger.current_generation(session).number
+    if number is None or number == present:
+        newest = ledger.newest_checkpoint(session)
+        return present, newest.size if newest else 0
+    head = session.get(LedgerHead, number)
+    if head is None:
+        raise Invalid("generation", "unknown")
+    return number, head.size
 
 
 def lineage(session: Session, parts: Services) -> tuple[Life, ...]:

@@ -28,6 +28,7 @@ class Hello:
     limits: Limits
     checkpoint: str
     backed_up_size: int
+    carrier: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Enrolled:
     generation: int
     receipt_key: str
     ledger_key: str
+    carrier: str
     checkpoint: str
     enrolled_index: int
 
@@ -100,6 +102,27 @@ class Lacking:
     unannounced: frozenset[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Restore:
+    """The first leaf of a later generation: canonical event, salt and audit path in hex."""
+
+    event: str
+    salt: str
+    path: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """One generation of the server's ledger; ``restore`` is None for the first."""
+
+    generation: int
+    origin: str
+    ledger_key: str
+    receipt_key: str
+    checkpoint: str
+    restore: Restore | None
+
+
 class _Answer(Schema):
     class Meta:
         unknown = EXCLUDE
@@ -120,6 +143,7 @@ class HelloSchema(_Answer):
     origin = fields.String(required=True)
     generation = fields.Integer(required=True, strict=True)
     limits = fields.Nested(_LimitsSchema, required=True)
+    carrier = fields.String(load_default="")
     checkpoint = fields.String(required=True)
     backed_up_size = fields.Integer(strict=True, validate=_NATURAL, load_default=0)
 
@@ -141,6 +165,7 @@ class EnrolledSchema(_Answer):
     generation = fields.Integer(required=True, strict=True)
     receipt_key = fields.String(required=True)
     ledger_key = fields.String(required=True)
+    carrier = fields.String(load_default="")
     checkpoint = fields.String(required=True)
     enrolled_index = fields.Integer(required=True, strict=True, validate=_NATURAL)
 
@@ -232,6 +257,37 @@ class FeedSchema(_Answer):
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> FeedPage:
         return FeedPage(**data)
+
+
+class _RestoreSchema(_Answer):
+    event = fields.String(required=True)
+    salt = fields.String(required=True, validate=_DIGEST)
+    path = fields.List(fields.String(validate=_DIGEST), required=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Restore:
+        return Restore(**data)
+
+
+class _LifeSchema(_Answer):
+    generation = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    origin = fields.String(required=True)
+    ledger_key = fields.String(required=True)
+    receipt_key = fields.String(required=True)
+    checkpoint = fields.String(required=True)
+    restore = fields.Nested(_RestoreSchema, required=True, allow_none=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Life:
+        return Life(**data)
+
+
+class LineageSchema(_Answer):
+    generations = fields.List(fields.Nested(_LifeSchema), required=True)
+
+
+class LedgerStandingSchema(_Answer):
+    behind = fields.Boolean(required=True)
 
 
 class ConsistencySchema(_Answer):

@@ -17,6 +17,9 @@ from sync.client.answers import (
     HelloSchema,
     Lacking,
     LackingSchema,
+    LedgerStandingSchema,
+    Life,
+    LineageSchema,
     NonceSchema,
     Pushed,
     PushedSchema,
@@ -85,9 +88,30 @@ class Api:
         page: FeedPage = self.link.read(answer, FeedSchema)
         return page
 
-    def consistency(self, first: int, second: int) -> list[bytes]:
-        """The proof that the ledger of ``second`` leaves begins with that of ``first``."""
-        answer = self.send("GET", f"{API}/ledger/consistency?first={first}&second={second}")
+    def generations(self) -> list[Life]:
+        """Every generation of the server's ledger, oldest first, as it claims them; no token."""
+        answer = self.link.send("GET", f"{API}/ledger/generations")
+        lives: list[Life] = self.link.read(answer, LineageSchema)["generations"]
+        return lives
+
+    def show_checkpoint(self, note: str) -> bool:
+        """Show a checkpoint that we verified; whether the server finds itself behind."""
+        answer = self.send(
+            "POST", f"{API}/ledger/seen", body=_dump({"checkpoint": note}), headers=_JSON
+        )
+        return bool(self.link.read(answer, LedgerStandingSchema)["behind"])
+
+    def speak_to(self, origin: str) -> None:
+        """Get tokens of the ledger ``origin`` from now on."""
+        self._origin, self._token = origin, ""
+
+    def consistency(self, first: int, second: int, generation: int | None = None) -> list[bytes]:
+        """The proof that the ledger of ``second`` leaves begins with that of ``first``.
+
+        ``generation`` names an earlier one than the present.
+        """
+        which = "" if generation is None else f"&generation={generation}"
+        answer = self.send("GET", f"{API}/ledger/consistency?first={first}&second={second}{which}")
         return [bytes.fromhex(node) for node in self.link.read(answer, ConsistencySchema)["path"]]
 
     def lacking(self, digests: Sequence[str]) -> Lacking:

@@ -202,7 +202,10 @@ class Device(Fieldwork):
             NotEnrolled.
         """
         with ExitStack() as stack:
-            return self._synchroniser(stack).run(progress)
+            report = self._synchroniser(stack).run(progress)
+        # A restored server goes on under another name.
+        self.enrolment = Enrolment(**self._outbox.meta("enrolment"))
+        return report
 
     def _synchroniser(self, stack: ExitStack) -> Synchroniser:
         enrolment = self.need_enrolment()

@@ -335,6 +335,17 @@ class LedgerForked(LinkError):
         self.alarm = alarm
 
 
+class LedgerRestored(LinkError):
+    """The server was restored from a backup and proves it; ``lost`` entries we saw are gone."""
+
+    code = "client.ledger_restored"
+
+    def __init__(self, *, generation: int, lost: int) -> None:
+        super().__init__(f"generation {generation}, {lost} entries lost")
+        self.generation = generation
+        self.lost = lost
+
+
 class LineStuck(LinkError):
     """The server refuses the opening of an epoch, or lacks lines that nobody has."""
 

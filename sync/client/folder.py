@@ -43,6 +43,7 @@ class DeviceFolder:
         self.media = path / "media"
         self.orphans = path / "orphans"
         self.alarms = path / "alarms"
+        self.notices = path / "notices"
         self.authority = path / "ca.pem"
         self.patterns = path / "recorders.toml"
         self._lock = path / "lock"

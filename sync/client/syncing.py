@@ -5,17 +5,18 @@ the later ones only where they need it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from sync.client import fates
 from sync.client.answers import Hello
 from sync.client.api import Api
+from sync.client.carrier import remember_recipient
 from sync.client.clock import Clock
 from sync.client.documents import Documents
 from sync.client.errors import (
     CaptivePortal,
-    GenerationChanged,
     LedgerForked,
     LineStuck,
     LinkError,
@@ -25,6 +26,7 @@ from sync.client.errors import (
     Untrusted,
 )
 from sync.client.folder import DeviceFolder
+from sync.client.generation import follow
 from sync.client.journal import Journal
 from sync.client.link import TRIES
 from sync.client.outbox import KEPT, M_KEPT, REFUSED, STRANDED, Outbox
@@ -108,9 +110,10 @@ class Synchroniser:
 
     def _steps(self, report: SyncReport, progress: Progress | None) -> None:
         # 1. Is it our server, and how far apart are the clocks?
-        hello, report.offset = self._contact()
+        hello, report.offset = self._contact(report)
         # 2. Its ledger must begin with what it showed us before.
         self._see(report, hello.checkpoint)
+        remember_recipient(self._outbox, self._enrolment, hello.carrier)
         # 3. The comparison of clocks is itself evidence.
         self._journal.append(
             {
@@ -144,7 +147,7 @@ class Synchroniser:
         self._pull(report)
         return report.documents
 
-    def _contact(self) -> tuple[Hello, Offset]:
+    def _contact(self, report: SyncReport) -> tuple[Hello, Offset]:
         """The quickest of several pings bounds the offset best: its error is half its way."""
         best: tuple[Hello, Offset] | None = None
         for _ in range(PINGS):
@@ -157,7 +160,7 @@ class Synchroniser:
                 continue
             way_ms = max(0, self._clock.read().mono_ms - sent.mono_ms)
             if hello.origin != self._enrolment.origin:
-                raise GenerationChanged(self._enrolment.origin, hello.origin)
+                self._follow(report, hello.origin)
             # Both clocks count whole milliseconds, so half the way and two of them bound the error.
             offset = Offset(
                 offset_ms=hello.server_ms - (sent.wall_ms + way_ms // 2),
@@ -169,16 +172,20 @@ class Synchroniser:
         assert best is not None  # noqa: S101 - PINGS is at least one
         return best
 
+    def _follow(self, report: SyncReport, origin: str) -> None:
+        """Go on with a ledger that proves to have taken over from ours."""
+        self._enrolment, said = follow(
+            self._folder, self._outbox, self._enrolment, self._api, origin=origin
+        )
+        self._watch = LedgerWatch(
+            self._folder, self._outbox, self._enrolment, self._api.consistency
+        )
+        report.problems.append(said)
+
     def _pull(self, report: SyncReport) -> None:
         while True:
             page = self._api.feed(self._outbox.meta("cursor") or "")
-            with self._outbox.transaction():
-                if page.reset:
-                    self._documents.begin_again()
-                self._documents.apply(page.documents)
-                if not page.more:
-                    self._documents.came_whole()
-                self._outbox.remember("cursor", page.cursor)
+            self._documents.take(page)
             report.documents += len(page.documents)
             if not page.more:
                 return
@@ -225,6 +232,9 @@ class Synchroniser:
         try:
             self._watch.see(note)
         except LedgerForked as error:
+            # The server may not know that it went back: what we saw tells it.
+            with suppress(LinkError):
+                self._api.show_checkpoint(self._outbox.meta("checkpoint"))
             # Evidence still goes out: a second copy elsewhere harms nobody, silence might.
             if error.alarm not in {getattr(known, "alarm", None) for known in report.problems}:
                 report.problems.append(error)

@@ -5,7 +5,7 @@ that each newer one begins with it (docs/evidence.md §5).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from sync.client.errors import (
@@ -44,6 +44,8 @@ class Enrolment:
     generation: int
     receipt_key: str
     ledger_key: str
+    #: Origin, generation and receipt key of the ledgers that the present one took over from.
+    earlier: Sequence[tuple[str, int, str]] = ()
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -68,18 +70,25 @@ def read_checkpoint(note: str, enrolment: Enrolment) -> Checkpoint:
 
 
 def read_receipt(note: str, enrolment: Enrolment) -> Receipt:
-    """The receipt in ``note``, signed by the pinned receipt key, for this device and ledger.
+    """The receipt in ``note``, signed by a pinned receipt key, for this device and its ledger.
+
+    One of an earlier generation stays good for its lines.
 
     Raises:
         ReceiptInvalid.
     """
+    present = (enrolment.origin, enrolment.generation, enrolment.receipt_key)
+    keys = {(origin, number): key for origin, number, key in (*enrolment.earlier, present)}
     try:
-        text, _ = open_note(note, [parse_verifier_key(enrolment.receipt_key)])
-        receipt = parse_receipt(text)
+        receipt = parse_receipt(parse_note(note).text)
+        key = keys.get((receipt.origin, receipt.generation))
+        if key is None:
+            raise ReceiptInvalid("of another ledger")
+        open_note(note, [parse_verifier_key(key)])
+    except ReceiptInvalid:
+        raise
     except SyncError as error:
         raise ReceiptInvalid(str(error)) from error
-    if (receipt.origin, receipt.generation) != (enrolment.origin, enrolment.generation):
-        raise ReceiptInvalid("of another ledger")
     if receipt.device != enrolment.device:
         raise ReceiptInvalid("for another device")
     return receipt
@@ -125,17 +134,20 @@ class LedgerWatch:
                 path=path,
             )
         except ProofInvalid as error:
-            alarm = self._alarm(kept_note, note, path, str(error))
+            alarm = raise_alarm(self._folder, kept_note, note, path, reason=str(error))
             raise LedgerForked(alarm) from error
         with self._outbox.transaction():
             self._outbox.remember_checkpoint(note, anchor_of(new))
 
-    def _alarm(self, kept: str, got: str, path: list[bytes], reason: str) -> str:
-        """Keep both notes, once: together they prove the fork to anyone."""
-        size = parse_checkpoint(parse_note(got).text).size
-        digest = sha256_hex((kept + got).encode())
-        target = self._folder.alarms / f"ledger-{size}-{digest[:12]}.json"
-        proof = {"kept": kept, "got": got, "path": [p.hex() for p in path], "reason": reason}
-        if not target.exists():
-            target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
-        return target.name
+
+def raise_alarm(
+    folder: DeviceFolder, kept: str, got: str, path: Sequence[bytes], *, reason: str
+) -> str:
+    """Keep both notes, once: together they prove the fork to anyone; the file's name."""
+    size = parse_checkpoint(parse_note(got).text).size
+    digest = sha256_hex((kept + got).encode())
+    target = folder.alarms / f"ledger-{size}-{digest[:12]}.json"
+    proof = {"kept": kept, "got": got, "path": [p.hex() for p in path], "reason": reason}
+    if not target.exists():
+        target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
+    return target.name

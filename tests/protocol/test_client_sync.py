@@ -1,12 +1,10 @@
 """A device and the real application, over a network that loses, cuts, repeats and forges."""
 
-import contextlib
 import hashlib
 import json
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -14,20 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from server.db import transaction
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
 from server.models.journal import IngestReceipt, JournalLine, LineOutcome
 from server.models.uploads import MediaObject
-from server.operations import ledger
 from sync.client.device import Device
 from sync.client.errors import (
     CaptivePortal,
     EnrolmentUnclear,
-    LedgerForked,
     ServerRefused,
     Unreachable,
 )
-from tests.protocol.conftest import furnished_world, served
+from tests.protocol.conftest import sign_checkpoint
 from tests.support.badnet import Fault
 from tests.support.fieldkit import TEMPLATE, HandClock, lines_of, write
 
@@ -298,31 +293,6 @@ def test_a_copied_folder_forks_and_the_device_goes_on_in_a_new_epoch(
     assert inspection
 
 
-def test_a_server_restored_from_a_backup_gets_lines_and_media_again(sqlite_template, tmp_path, s3):
-    world = furnished_world(sqlite_template, tmp_path, s3)
-    live, backup = tmp_path / "world.sqlite", tmp_path / "backup.sqlite"
-    clock = HandClock(world.now_ms)
-    with served(world) as network, Device.open(tmp_path / "device", clock=clock) as device:
-        device.enrol(server=network.url, code=world.code())
-        device.sync()
-        copy_database(live, backup)
-        inspection = device.open_inspection(world.officers).inspection
-        data = b"\xff\xd8\xff" + os.urandom(3000)
-        taken = device.capture(write(tmp_path / "a.jpg", data), inspection)
-        assert device.sync().complete
-        sign_checkpoint(world)
-        assert device.sync().complete
-
-        copy_database(backup, live)
-        report = device.sync()
-
-        assert (report.lines_unsent, report.media_unsent) == (0, 0)
-        assert [type(error) for error in report.problems] == [LedgerForked]
-        assert report.alarms
-        assert world.rows(EvidenceItem, id=taken.item)
-        assert world.rows(MediaObject, sha256=taken.sha256)[0].status == "stored"
-
-
 def test_the_newest_checkpoint_becomes_the_anchor_only_with_its_proof(world, device):
     before = device._outbox.anchor().size
     device.sync()
@@ -332,21 +302,6 @@ def test_the_newest_checkpoint_becomes_the_anchor_only_with_its_proof(world, dev
     assert device._outbox.anchor().size > before
     device.sync()
     assert lines_of(device)[-1].header.anchor == device._outbox.anchor()
-
-
-def sign_checkpoint(world):
-    """What the sequencer does every second."""
-    with world.app.app_context(), transaction() as session:
-        ledger.sign_checkpoint(session, world.services.ledger_signer, now_ms=world.now_ms)
-
-
-def copy_database(source, target):
-    """Put the whole of one SQLite database in place of another, as a restore does."""
-    with (
-        contextlib.closing(sqlite3.connect(source)) as old,
-        contextlib.closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new)
 
 
 def test_a_sync_that_is_killed_again_and_again_goes_on_where_it_was(
