@@ -60,7 +60,10 @@ class LedgerEvent(Base):
 
 
 class LedgerSubject(Base):
-    """Which events concern an inspection, item, device or person, as ``kind:id``."""
+    """Which events concern an inspection, item, device or person, as ``kind:id``.
+
+    That of a journal line is named by the line's own row; here it stands for items alone.
+    """
 
     __tablename__ = "ledger_subject"
 
@@ -70,7 +73,10 @@ class LedgerSubject(Base):
 
 
 class LedgerNode(Base):
-    """The hash of one complete subtree of 2^``level`` leaves, ``level`` ≥ 0."""
+    """The hash of one complete subtree of 2^``level`` leaves, ``level`` ≥ 1.
+
+    A leaf's own hash follows from its entry; earlier versions kept it here too.
+    """
 
     __tablename__ = "ledger_node"
 

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server.failures import GenerationEnded, LedgerBehind, NotFound
-from server.models.base import Base, table_of
 from server.models.ledger import (
     Checkpoint,
     Generation,
@@ -26,6 +25,7 @@ from server.models.ledger import (
     LedgerNode,
     LedgerSubject,
 )
+from server.operations.insert import insert_rows
 from server.signing import NoteSigner
 from sync.evidence import canonical, merkle
 from sync.evidence.checkpoint import Checkpoint as TreeHead
@@ -37,11 +37,14 @@ _SALT_BYTES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened. ``about`` are ``kind:id`` names under which it is found again."""
+    """One thing that happened. ``about`` are ``kind:id`` names under which it is found again.
+
+    Where there are many, ``actor`` and ``subject`` may be given in their canonical bytes.
+    """
 
     kind: str
-    actor: Mapping[str, Any]
-    subject: Mapping[str, Any]
+    actor: Mapping[str, Any] | bytes
+    subject: Mapping[str, Any] | bytes
     snapshot: Mapping[str, Any] = field(default_factory=dict)
     about: Sequence[str] = ()
 
@@ -96,49 +99,54 @@ def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> 
     """
     head = lock_head(session)
     first, at_ms = head.size, max(head.last_at_ms, now_ms)
-    leaves: list[dict[str, Any]] = []
-    bodies: list[dict[str, Any]] = []
-    subjects: list[dict[str, Any]] = []
-    hashes = []
-    for index, event in enumerate(events, start=first):
-        body = canonical.dumps(
-            {
-                "v": EVENT_VERSION,
-                "kind": event.kind,
-                "at_ms": at_ms,
-                "actor": dict(event.actor),
-                "subject": dict(event.subject),
-                "snapshot": dict(event.snapshot),
-            }
-        )
-        salt = os.urandom(_SALT_BYTES)
-        entry = hashlib.sha256(salt + body).digest()
-        place = {"generation": head.generation, "leaf_index": index}
-        leaves.append({**place, "entry": entry})
-        bodies.append({**place, "kind": event.kind, "at_ms": at_ms, "salt": salt, "event": body})
-        subjects += [{**place, "about": name} for name in dict.fromkeys(event.about)]
-        hashes.append(merkle.leaf_hash(entry))
-    edge = [bytes.fromhex(text) for text in head.edge.split(",") if text]
-    tree = merkle.CompactRange(first, edge)
-    nodes = [
-        {"generation": head.generation, "level": level, "position": position, "hash": node}
-        for leaf in hashes
-        for level, position, node in tree.append(leaf)
-    ]
-    written: tuple[tuple[type[Base], list[dict[str, Any]]], ...] = (
-        (LedgerLeaf, leaves),
-        (LedgerEvent, bodies),
-        (LedgerNode, nodes),
-        (LedgerSubject, subjects),
+    generation = head.generation
+    tree = merkle.CompactRange(
+        first, [bytes.fromhex(text) for text in head.edge.split(",") if text]
     )
-    for model, rows in written:
-        if rows:
-            session.execute(insert(table_of(model)), rows)
+    leaves: list[tuple[object, ...]] = []
+    bodies: list[tuple[object, ...]] = []
+    nodes: list[tuple[object, ...]] = []
+    subjects: list[tuple[object, ...]] = []
+    salts = os.urandom(_SALT_BYTES * len(events))
+    for number, event in enumerate(events):
+        index, body = first + number, _event_bytes(event, at_ms)
+        salt = salts[number * _SALT_BYTES : (number + 1) * _SALT_BYTES]
+        entry = hashlib.sha256(salt + body).digest()
+        leaves.append((generation, index, entry))
+        bodies.append((generation, index, event.kind, at_ms, salt, body))
+        # A leaf's own hash is not stored: it follows from the entry.
+        for level, position, node in tree.append(merkle.leaf_hash(entry))[1:]:
+            nodes.append((generation, level, position, node))
+        for name in dict.fromkeys(event.about):
+            subjects.append((name, generation, index))
+    place = ("generation", "leaf_index")
+    insert_rows(session, LedgerLeaf, (*place, "entry"), leaves)
+    insert_rows(session, LedgerEvent, (*place, "kind", "at_ms", "salt", "event"), bodies)
+    insert_rows(session, LedgerNode, ("generation", "level", "position", "hash"), nodes)
+    insert_rows(session, LedgerSubject, ("about", *place), subjects)
     head.size = tree.size
     head.last_at_ms = at_ms
     head.edge = ",".join(node.hex() for node in tree.edge)
     session.flush()
     return first
+
+
+def _event_bytes(event: Event, at_ms: int) -> bytes:
+    """The canonical bytes of the event as it stands in the ledger (docs/evidence.md §5)."""
+    return b'{"actor":%s,"at_ms":%d,"kind":"%s","snapshot":%s,"subject":%s,"v":%d}' % (
+        _canonical(event.actor),
+        at_ms,
+        event.kind.encode("ascii"),
+        _canonical(event.snapshot),
+        _canonical(event.subject),
+        EVENT_VERSION,
+    )
+
+
+def _canonical(value: Mapping[str, Any] | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return canonical.dumps(dict(value)) if value else b"{}"
 
 
 def hold_head(session: Session) -> LedgerHead:
@@ -292,6 +300,8 @@ def _entry(row: LedgerEvent) -> Entry:
 
 def _nodes(session: Session, generation: int) -> merkle.GetNode:
     def get(level: int, position: int) -> bytes:
+        if level == 0:
+            return merkle.leaf_hash(leaf_entry(session, generation, position))
         node = session.get(LedgerNode, (generation, level, position))
         if node is None:
             raise NotFound("node", f"{level}/{position}")

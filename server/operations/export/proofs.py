@@ -146,7 +146,8 @@ def _nodes(session: Session, moment: Moment, asked: set[Place]) -> dict[Place, b
     by_level: dict[int, list[int]] = {}
     for level, position in sorted(asked):
         by_level.setdefault(level, []).append(position)
-    found: dict[Place, bytes] = {}
+    leaves = _entries(session, moment, by_level.pop(0, []))
+    found = {(0, index): merkle.leaf_hash(entry) for index, entry in leaves.items()}
     for level, positions in by_level.items():
         for page in pages_of(positions):
             rows = session.execute(
