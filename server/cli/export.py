@@ -67,7 +67,7 @@ def export_package(
     app = create_app(Settings.from_env(os.environ))
     with app.app_context():
         with reading() as session:
-            person_id = _administrator(session, user)
+            person_id = administrator(session, user)
             wanted = list(inspections) or list(session.scalars(select(Inspection.id)))
         out.mkdir(parents=True, exist_ok=True)
         done = []
@@ -79,7 +79,7 @@ def export_package(
         sys.exit(1)
 
 
-def _administrator(session: Session, username: str | None) -> str:
+def administrator(session: Session, username: str | None) -> str:
     """The person in whose name the export is logged.
 
     Raises:

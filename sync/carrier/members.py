@@ -21,21 +21,20 @@ _SMALLEST_PIECE = 64 << 10
 
 @dataclass(frozen=True)
 class Source:
-    """Something to pack: ``name`` and ``stream`` are asked for the offset where a part begins.
+    """Something to pack: ``name`` of the piece from an offset on, ``stream`` of offset and size.
 
-    Only a ``divisible`` source may go on in the next part. ``stream`` yields
-    exactly ``size - offset`` bytes or more; what is too much is left out.
+    Only a ``divisible`` source may go on in the next part.
     """
 
     size: int
     name: Callable[[int], str]
-    stream: Callable[[int], Iterator[bytes]]
+    stream: Callable[[int, int], Iterator[bytes]]
     divisible: bool = False
 
 
 def whole(name: str, content: bytes) -> Source:
     """A source whose content is at hand."""
-    return Source(len(content), lambda _: name, lambda offset: iter((content[offset:],)))
+    return Source(len(content), lambda _: name, lambda _offset, _size: iter((content,)))
 
 
 class Packer:
@@ -61,7 +60,7 @@ class Packer:
             if take is None:
                 break
             yield _header(source.name(self._offset), take)
-            yield from _exactly(source.stream(self._offset), take)
+            yield from _exactly(source.stream(self._offset, take), take)
             yield bytes(-take % BLOCK)
             room -= BLOCK + take + (-take % BLOCK)
             self._offset += take
@@ -172,9 +171,7 @@ def _header(name: str, size: int) -> bytes:
 
 def _exactly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
     for piece in pieces:
-        if size <= 0:
-            return
-        yield piece[:size]
+        yield piece
         size -= len(piece)
-    if size > 0:
-        raise ValueError("a source is shorter than it said")
+    if size:
+        raise ValueError("a source is not as long as it said")

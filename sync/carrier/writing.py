@@ -19,6 +19,7 @@ import pyrage
 from sync.carrier.errors import CarrierUnwritable
 from sync.carrier.manifest import MANIFEST_NAME, README_NAME, Part, part_name
 from sync.carrier.members import Packer, Source
+from sync.catalogue import LANGUAGES, text
 
 #: Fits every file system and disc in use: FAT32 ends at 4 GiB, a DVD at 4.7 GB.
 SPLIT_BYTES = 4_000_000_000
@@ -31,18 +32,18 @@ _AGE_CHUNK, _AGE_TAG, _AGE_HEAD = 1 << 16, 16, 1024
 class CarrierWriter:
     """One folder under way: ``pack``, then ``finish``; left without that, it is removed again."""
 
-    def __init__(self, parent: Path, name: str, *, recipient: str, readme: str) -> None:
-        """Make the folder ``name`` in ``parent``.
+    def __init__(self, parent: Path, kind: str, identifier: str, *, recipient: str) -> None:
+        """Make the folder of a ``kind`` (``carrier`` or ``reply``) in ``parent``.
 
         Raises:
             CarrierUnwritable.
         """
-        self.path = parent / name
-        self._draft = parent / f"{name}{_INCOMPLETE}"
+        self.path = parent / f"{kind}-{identifier}"
+        self._draft = parent / f"{kind}-{identifier}{_INCOMPLETE}"
         self._recipient = pyrage.x25519.Recipient.from_str(recipient)
         with _writing(self._draft):
             self._draft.mkdir(mode=0o700)
-            self._put(README_NAME, lambda file: file.write(readme.encode("utf-8")))
+            self._put(README_NAME, lambda file: file.write(_readme(kind)))
 
     def __enter__(self) -> Self:
         return self
@@ -169,6 +170,12 @@ class _writing:  # noqa: N801 - reads as a word in ``with``
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
             raise CarrierUnwritable(str(self._folder), reason) from error
+
+
+def _readme(kind: str) -> bytes:
+    """What a person who finds the folder should know; nothing of its content."""
+    texts = (text(f"carrier.readme_{kind}", lang) for lang in LANGUAGES)
+    return "\n\n".join((*texts, "")).replace("\n", "\r\n").encode()
 
 
 def _room(split: int) -> int:

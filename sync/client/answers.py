@@ -301,3 +301,17 @@ class LackingSchema(_Answer):
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Lacking:
         return Lacking(frozenset(data["lacking"]), frozenset(data["unannounced"]))
+
+
+class CarriedLedgerSchema(ConsistencySchema):
+    """A consistency proof out of a carrier's reply, with the checkpoint that it leads to."""
+
+    checkpoint = fields.String(required=True)
+
+
+class CarriedLackingSchema(_Answer):
+    """What is lacking of the digests that a carrier brought; unlike online it repeats them."""
+
+    asked = fields.List(fields.String(validate=_DIGEST), required=True)
+    lacking = fields.List(fields.String(validate=_DIGEST), required=True)
+    unannounced = fields.List(fields.String(validate=_DIGEST), required=True)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sync.catalogue import LANGUAGES
-from sync.client import commands, evidence_commands, listing
+from sync.client import carrier_commands, commands, evidence_commands, listing
 from sync.client.console import FAILED, Console, both
 from sync.errors import SyncError
 
@@ -77,7 +77,12 @@ def cli(ctx: click.Context, folder: Path, as_json: bool, lang: str) -> None:
     ctx.obj = Console(folder, lang, as_json)
 
 
-for command in (*commands.COMMANDS, *evidence_commands.COMMANDS, *listing.COMMANDS):
+for command in (
+    *commands.COMMANDS,
+    *carrier_commands.COMMANDS,
+    *evidence_commands.COMMANDS,
+    *listing.COMMANDS,
+):
     cli.add_command(command)
 
 

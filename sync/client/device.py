@@ -14,8 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sync.carrier.writing import SPLIT_BYTES
 from sync.client import enrolling
 from sync.client.api import Api
+from sync.client.carrier import Written, write_carrier
+from sync.client.carrier_replies import Replies, RepliesRead
 from sync.client.clock import Clock, SystemClock
 from sync.client.docking import Docking, Imported, Progress
 from sync.client.documents import Documents
@@ -26,6 +29,7 @@ from sync.client.journal import Journal
 from sync.client.keys import DeviceKey, load_key
 from sync.client.link import Link
 from sync.client.outbox import Outbox
+from sync.client.recovery import Recovery
 from sync.client.sessions import Method, Session, Sessions
 from sync.client.status import Status, read_status
 from sync.client.syncing import Synchroniser, SyncReport
@@ -206,6 +210,41 @@ class Device(Fieldwork):
         # A restored server goes on under another name.
         self.enrolment = Enrolment(**self._outbox.meta("enrolment"))
         return report
+
+    def write_carrier(
+        self, place: Path, *, split: int = SPLIT_BYTES, since_ms: int | None = None
+    ) -> Written:
+        """Write everything without receipt as an encrypted folder; see :func:`write_carrier`.
+
+        Raises:
+            NotEnrolled, CarrierError.
+        """
+        enrolment = self.need_enrolment()
+        self._recovery().go_on()
+        return write_carrier(
+            self._folder,
+            self._outbox,
+            enrolment,
+            _load_key(self._folder, enrolment),
+            self._clock,
+            place,
+            split=split,
+            since_ms=since_ms,
+        )
+
+    def read_replies(self, place: Path) -> RepliesRead:
+        """Read the server's replies to carriers in ``place``; see :class:`Replies`.
+
+        Raises:
+            NotEnrolled, CarrierError, GenerationChanged.
+        """
+        replies = Replies(
+            self._folder, self._outbox, self.documents, self._recovery(), self.need_enrolment()
+        )
+        return replies.read_all(place)
+
+    def _recovery(self) -> Recovery:
+        return Recovery(self._outbox, self._journal, self._login)
 
     def _synchroniser(self, stack: ExitStack) -> Synchroniser:
         enrolment = self.need_enrolment()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync.client import search
+from sync.client.answers import FeedPage
 from sync.client.errors import AmbiguousOfficer, UnknownDocument, UnknownField
 from sync.client.outbox import Outbox
 
@@ -123,6 +124,16 @@ class Documents:
                     self._mark(LEAVING, "kind = ? AND id = ?", kind, identifier)
                 case _:
                     self._drop("kind = ? AND id = ?", kind, identifier)
+
+    def take(self, page: FeedPage) -> None:
+        """Take over one page of the feed, and where the next one begins."""
+        with self._outbox.transaction():
+            if page.reset:
+                self.begin_again()
+            self.apply(page.documents)
+            if not page.more:
+                self.came_whole()
+            self._outbox.remember("cursor", page.cursor)
 
     def begin_again(self) -> None:
         """The feed was reset: what it does not bring anew will leave; the outbox is untouched."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sync.client.answers import Enrolled
 from sync.client.api import Api
+from sync.client.carrier import remember_recipient
 from sync.client.clock import Clock
 from sync.client.errors import (
     CaptivePortal,
@@ -72,7 +73,9 @@ def enrol(
         enrolled = _ask(Api(link, key), request, outbox, attempt)
     finally:
         link.close()
-    begin(_pinned(enrolled, server, key, about), key, enrolled.checkpoint)
+    enrolment = _pinned(enrolled, server, key, about)
+    begin(enrolment, key, enrolled.checkpoint)
+    remember_recipient(outbox, enrolment, enrolled.carrier)
 
 
 def _ask(api: Api, request: dict[str, Any], outbox: Outbox, attempt: dict[str, Any]) -> Enrolled:

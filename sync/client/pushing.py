@@ -136,44 +136,10 @@ class Pusher:
             if behind and not doubted and own == standing.head:
                 self._doubt(epoch, standing.next_seq)
                 doubted = True
-            self._take_standing(epoch, standing)
+            take_standing(self._outbox, self._enrolment, epoch, standing)
             since = standing.next_since
         first = self._outbox.first_unsafe(epoch)
         return total if first is None else first
-
-    def _take_standing(self, epoch: str, standing: Standing) -> None:
-        """Take in receipts whose answers were lost; what is not about our lines says nothing."""
-        told = {(result.seq, result.digest): result for result in standing.results}
-        with self._outbox.transaction() as db:
-            for note in standing.receipts:
-                receipt = read_receipt(note, self._enrolment)
-                on_chain = receipt.branch or receipt.last_seq < standing.next_seq
-                if not (on_chain and self._is_ours(epoch, receipt)):
-                    continue
-                self._keep_receipt(db, note, receipt)
-                waiting = list(
-                    self._outbox.lines(
-                        "line.epoch = ? AND seq BETWEEN ? AND ? AND state = ?",
-                        (epoch, receipt.first_seq, receipt.last_seq, KEPT),
-                    )
-                )
-                for line in waiting:
-                    plain = LineResult(
-                        seq=line.seq,
-                        digest=line.digest,
-                        journal=Journal.FORKED if receipt.branch else Journal.ACCEPTED,
-                        projection=Projection.APPLIED,
-                    )
-                    self._settle(line, told.get((line.seq, line.digest), plain))
-
-    def _is_ours(self, epoch: str, receipt: Receipt) -> bool:
-        """Whether ``receipt`` is about our lines of ``epoch``.
-
-        A receipt names its last line only. If that one is ours, the chain binds
-        those before it, whether or not they were sent together.
-        """
-        own = self._outbox.digest_at(epoch, receipt.last_seq)
-        return receipt.epoch == epoch and own == receipt.last_digest
 
     def _doubt(self, epoch: str, seq: int) -> None:
         """Count lines from ``seq`` on as unsent: a server restored from a backup lost them.
@@ -216,7 +182,7 @@ class Pusher:
         placed, ending = _match(batch, answer.results)
         confirmed: set[int] = set()
         for _, receipt in receipts:
-            if not self._is_ours(epoch, receipt):
+            if not _is_ours(self._outbox, epoch, receipt):
                 raise ReceiptInvalid(f"not about our line {receipt.last_seq}")
             confirmed.update(range(receipt.first_seq, receipt.last_seq + 1))
         missing = [line.seq for line, _ in placed if line.seq not in confirmed]
@@ -224,32 +190,74 @@ class Pusher:
             raise ReceiptInvalid(f"none for seq {missing[0]}")
         with self._outbox.transaction() as db:
             for note, receipt in receipts:
-                self._keep_receipt(db, note, receipt)
+                _keep_receipt(db, note, receipt)
             for line, result in placed:
-                self._settle(line, result)
+                _settle(db, line, result)
         return ending, len(placed)
 
-    def _keep_receipt(self, db: sqlite3.Connection, note: str, receipt: Receipt) -> None:
-        db.execute(
-            "INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?, ?)",
-            (note, receipt.epoch, receipt.branch, receipt.first_seq, receipt.last_seq),
-        )
 
-    def _settle(self, line: KeptLine, result: LineResult) -> None:
-        # "already" says nothing about the branch: what was learnt before stays.
-        journal = line.journal if result.journal is Journal.ALREADY else result.journal.value
-        self._outbox.db.execute(
-            "UPDATE line SET state = ?, journal = ?, projection = ?, code = ?"
-            " WHERE epoch = ? AND seq = ?",
-            (
-                SAFE,
-                journal or result.journal.value,
-                result.projection.value,
-                result.code,
-                line.epoch,
-                line.seq,
-            ),
-        )
+def take_standing(outbox: Outbox, enrolment: Enrolment, epoch: str, standing: Standing) -> None:
+    """Take in receipts whose answers were lost; what is not about our lines says nothing.
+
+    Raises:
+        ReceiptInvalid: if one is not signed by the pinned key, for this device.
+    """
+    told = {(result.seq, result.digest): result for result in standing.results}
+    with outbox.transaction() as db:
+        for note in standing.receipts:
+            receipt = read_receipt(note, enrolment)
+            on_chain = receipt.branch or receipt.last_seq < standing.next_seq
+            if not (on_chain and _is_ours(outbox, epoch, receipt)):
+                continue
+            _keep_receipt(db, note, receipt)
+            waiting = list(
+                outbox.lines(
+                    "line.epoch = ? AND seq BETWEEN ? AND ? AND state = ?",
+                    (epoch, receipt.first_seq, receipt.last_seq, KEPT),
+                )
+            )
+            for line in waiting:
+                plain = LineResult(
+                    seq=line.seq,
+                    digest=line.digest,
+                    journal=Journal.FORKED if receipt.branch else Journal.ACCEPTED,
+                    projection=Projection.APPLIED,
+                )
+                _settle(db, line, told.get((line.seq, line.digest), plain))
+
+
+def _is_ours(outbox: Outbox, epoch: str, receipt: Receipt) -> bool:
+    """Whether ``receipt`` is about our lines of ``epoch``.
+
+    A receipt names its last line only. If that one is ours, the chain binds
+    those before it, whether or not they were sent together.
+    """
+    own = outbox.digest_at(epoch, receipt.last_seq)
+    return receipt.epoch == epoch and own == receipt.last_digest
+
+
+def _keep_receipt(db: sqlite3.Connection, note: str, receipt: Receipt) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO receipt VALUES (?, ?, ?, ?, ?)",
+        (note, receipt.epoch, receipt.branch, receipt.first_seq, receipt.last_seq),
+    )
+
+
+def _settle(db: sqlite3.Connection, line: KeptLine, result: LineResult) -> None:
+    # "already" says nothing about the branch: what was learnt before stays.
+    journal = line.journal if result.journal is Journal.ALREADY else result.journal.value
+    db.execute(
+        "UPDATE line SET state = ?, journal = ?, projection = ?, code = ?"
+        " WHERE epoch = ? AND seq = ?",
+        (
+            SAFE,
+            journal or result.journal.value,
+            result.projection.value,
+            result.code,
+            line.epoch,
+            line.seq,
+        ),
+    )
 
 
 def _match(

@@ -28,8 +28,8 @@ _MISMATCH = "media.digest_mismatch"
 
 Progress = Callable[[str, int, int], None]
 
-# Only what a receipted line announces: the server would not know the rest.
-_ANNOUNCED = """state <> 'safe' AND EXISTS (
+#: Only what a receipted line announces: the server would not know the rest.
+ANNOUNCED = """state <> 'safe' AND EXISTS (
     SELECT 1 FROM item JOIN line ON line.digest = item.line
     WHERE item.sha256 = medium.sha256 AND line.state = 'safe')"""
 
@@ -58,7 +58,7 @@ class Uploader:
         # safe only when the line is released and the server answers for them.
         wanted = [
             medium
-            for medium in self._outbox.media(_ANNOUNCED)
+            for medium in self._outbox.media(ANNOUNCED)
             if medium.sha256 in lacking
             or (medium.sha256 in unannounced and medium.state != M_UPLOADED)
         ]
@@ -79,7 +79,7 @@ class Uploader:
 
     def _ask(self) -> tuple[set[str], set[str]]:
         """Ask about every digest of a receipted line; what is announced and not lacking is safe."""
-        digests = [medium.sha256 for medium in self._outbox.media(_ANNOUNCED)]
+        digests = [medium.sha256 for medium in self._outbox.media(ANNOUNCED)]
         lacking: set[str] = set()
         unannounced: set[str] = set()
         for start in range(0, len(digests), _DIGESTS_AT_ONCE):

@@ -37,9 +37,17 @@ class Lacking:
 
 
 def begin(
-    desk: Desk, metadata: Metadata, *, length: int, device_id: str, organization_id: str
+    desk: Desk,
+    metadata: Metadata,
+    *,
+    length: int,
+    device_id: str,
+    organization_id: str,
+    upload_id: str | None = None,
 ) -> UploadState:
     """Open an upload. It is finished at once if we have announced bytes of that digest.
+
+    Whoever must find it again after a crash gives it an ``upload_id``, a UUID.
 
     Media whose line has not come yet is taken too and waits for it. Such an upload
     is never answered with "we have it", since that would tell whoever guesses.
@@ -50,7 +58,7 @@ def begin(
     if length > desk.limit_bytes:
         raise TooLarge(limit=desk.limit_bytes, got=length)
     now_ms = desk.now_ms()
-    upload_id = str(uuid4())
+    upload_id = upload_id or str(uuid4())
     with desk.write() as session:
         known = bool(announced(session, organization_id, [metadata.sha256]))
         stored = known and bool(_stored(session, organization_id, [metadata.sha256], size=length))

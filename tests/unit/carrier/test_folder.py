@@ -30,7 +30,8 @@ from sync.carrier.reading import (
 )
 from sync.carrier.writing import SMALLEST_SPLIT, CarrierWriter
 
-NAME = "carrier-" + "5a" * 16
+IDENTIFIER = "5a" * 16
+NAME = f"carrier-{IDENTIFIER}"
 
 
 @pytest.fixture
@@ -41,13 +42,16 @@ def key(tmp_path):
 
 def film(content, name="media/film"):
     return Source(
-        len(content), lambda at: f"{name}/{at}", lambda at: iter([content[at:]]), divisible=True
+        len(content),
+        lambda at: f"{name}/{at}",
+        lambda at, size: iter([content[at : at + size]]),
+        divisible=True,
     )
 
 
 def write(place, key, sources, split=SMALLEST_SPLIT, manifest=b"manifest"):
     place.mkdir(exist_ok=True)
-    with CarrierWriter(place, NAME, recipient=key.recipient, readme="说明\n") as writer:
+    with CarrierWriter(place, "carrier", IDENTIFIER, recipient=key.recipient) as writer:
         parts = writer.pack(iter(sources), split=split)
         writer.finish(manifest)
     return writer.path, parts
@@ -102,7 +106,7 @@ def test_the_key_is_for_its_owner_alone_and_never_replaced(tmp_path, key):
 
 
 def test_a_full_disk_leaves_nothing_that_looks_complete(tmp_path, key):
-    def full(_at):
+    def full(_at, _size):
         yield b"x" * 70_000
         raise OSError(errno.ENOSPC, "No space left on device")
 
