@@ -18,7 +18,7 @@ def entered(database_url, tmp_path):
 def test_eight_writers_lose_nothing_and_a_reader_beside_them_misses_nothing(entered):
     world, env = entered
 
-    result = race(world, env, writers=8, rounds=3, pause_ms=4)
+    result = race(world, env, writers=8, rounds=3)
 
     assert result["errors"] == []
     assert result["polls"] > 3
@@ -35,7 +35,7 @@ def test_the_same_race_over_a_sequence_makes_the_reader_miss_rows(make_database,
     world = make_world(database_url, tmp_path / "var")
     env = environment(tmp_path / "var", LIUHEN_DATABASE_URL=database_url)
 
-    result = race(world, env, writers=8, rounds=6, pause_ms=60, counter="sequence")
+    result = race(world, env, writers=8, rounds=6, counter="sequence")
 
     assert result["errors"] == []
     assert set(result["published"]) - set(result["seen"])

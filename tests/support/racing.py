@@ -30,13 +30,14 @@ from tests.support.world import World
 
 _ROOT = Path(__file__).resolve().parents[2]
 _END_S = 100
+_LINGER_S = 5
 
 
-def race(world, env, *, writers=8, rounds=6, pause_ms=0, counter="row"):
+def race(world, env, *, writers=8, rounds=3, counter="row"):
     """Run a race over ``world``'s database; what was acknowledged, published and seen.
 
-    Each round of a writer pushes three lines and publishes one document. With
-    ``pause_ms`` every transaction lingers up to that long before its commit.
+    Each round of a writer pushes three lines and publishes one document. Every
+    third transaction lingers before its commit until the reader has polled.
     ``counter="sequence"`` takes the places of documents from a sequence of
     PostgreSQL instead of the ledger's locked row: the fault that the row prevents.
     """
@@ -51,7 +52,6 @@ def race(world, env, *, writers=8, rounds=6, pause_ms=0, counter="row"):
         "officers": world.officers,
         "codes": [world.code() for _ in range(writers + 1)],
         "rounds": rounds,
-        "pause_ms": pause_ms,
         "counter": counter,
     }
     done = subprocess.run(
@@ -87,12 +87,12 @@ class _Racer(World):
         return device
 
 
-def _write(plan, code, said, start, _over):
+def _write(plan, code, said, start, _over, polls):
     """One writer: pushes and publishes in turn once all have enrolled."""
     racer = _Racer(plan)
     device = racer.enrol_with(code)
     start.wait(_END_S)
-    _linger(plan)
+    _linger(polls)
     if plan["counter"] == "sequence":
         _count_by_sequence()
         said.put({"published": [_publish(racer) for _ in range(plan["rounds"])]})
@@ -137,25 +137,26 @@ def _publish(racer):
     return identifier
 
 
-def _read(plan, code, said, start, over):
+def _read(plan, code, said, start, over, polls):
     """The reader: polls without rest and never goes back."""
     racer = _Racer(plan)
     headers = racer.enrol_with(code).headers
     start.wait(_END_S)
-    cursor, seen, polls = "", [], 0
+    cursor, seen = "", []
     while True:
         last = over.is_set()
         query = {"cursor": cursor, "limit": 7}
         page = racer.client.get("/api/v1/feed", query_string=query, headers=headers)
         assert page.status_code == 200, page.text
         seen += [row["id"] for row in page.json["documents"] if row["kind"] == "entity"]
-        cursor, polls = page.json["cursor"], polls + 1
+        cursor = page.json["cursor"]
+        polls.value += 1
         if last and not page.json["more"]:
             break
-    said.put({"seen": seen, "polls": polls})
+    said.put({"seen": seen, "polls": polls.value})
 
 
-def _sequence(plan, _code, said, start, over):
+def _sequence(plan, _code, said, start, over, _polls):
     """The sequencer beside them: signs a checkpoint whenever there is something to sign."""
     racer = _Racer(plan)
     start.wait(_END_S)
@@ -168,15 +169,16 @@ def _sequence(plan, _code, said, start, over):
     said.put({"signed": signed})
 
 
-def _linger(plan):
-    """Hold every transaction of this process open a while before it commits."""
-    if plan["pause_ms"]:
-        draw = random.Random()
-        event.listen(
-            Session,
-            "before_commit",
-            lambda _session: time.sleep(draw.uniform(0, plan["pause_ms"]) / 1000),
-        )
+def _linger(polls):
+    """Hold every third transaction of this process open until the reader has polled thrice."""
+    draw = random.Random()
+
+    def wait(_session):
+        enough, deadline = polls.value + 3, time.monotonic() + _LINGER_S
+        while polls.value < enough and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    event.listen(Session, "before_commit", lambda session: draw.random() < 1 / 3 and wait(session))
 
 
 def _count_by_sequence():
@@ -216,8 +218,9 @@ def _main():
     if plan["counter"] == "row":
         roles.append((_sequence, ""))
     said, over, start = context.Queue(), context.Event(), context.Barrier(len(roles))
+    polls = context.Value("i", 0)
     for role, code in roles:
-        arguments = (role, plan, code, said, start, over)
+        arguments = (role, plan, code, said, start, over, polls)
         context.Process(target=_run, args=arguments, daemon=True).start()
     result = {name: [] for name in ("acknowledged", "published", "seen", "errors")}
     result |= {"polls": 0, "signed": 0}
