@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from flask import Response
 from flask_smorest import Blueprint
 
 from server.api.auth import BEARER, calling_device, require_device
+from server.api.packing import packed_json
 from server.api.schemas import FeedQuerySchema, FeedSchema
 from server.db import reading
 from server.failures import DeviceRevoked
 from server.operations import feed
+from server.operations.enrolment import DeviceIdentity
 
 bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents for devices")
 
@@ -18,16 +21,27 @@ bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents fo
 @require_device
 @bp.arguments(FeedQuerySchema, location="query")
 @bp.response(200, FeedSchema)
-def changes(query: dict[str, Any]) -> feed.Page:
-    """The newest version of each document changed since the cursor."""
-    device = calling_device()
-    if device.revoked:
-        # A revoked device may still hand in what it holds, but learns nothing new.
-        raise DeviceRevoked(device.standing)
+def changes(query: dict[str, Any]) -> Response:
+    """What changed since the cursor: documents to keep, to delete or to give up."""
+    device = _reader()
     with reading() as session:
-        return feed.read_page(
+        page = feed.read_page(
             session,
-            scope=feed.organization_scope(device.organization_id),
+            device_id=device.id,
+            organization_id=device.organization_id,
             cursor=query["cursor"],
             limit=query["limit"],
         )
+    return packed_json(page.to_json())
+
+
+def _reader() -> DeviceIdentity:
+    """The calling device, if it may be told anything.
+
+    Raises:
+        DeviceRevoked: if its key is revoked: it may still hand in what it holds.
+    """
+    device = calling_device()
+    if device.revoked:
+        raise DeviceRevoked(device.standing)
+    return device

@@ -350,6 +350,7 @@ class Document(Base):
     __tablename__ = "document"
     __table_args__ = (
         Index("ix_document_feed", "scope", "position"),
+        Index("ix_document_id", "id"),
         CheckConstraint("op IN ('put', 'tombstone')", name="op_known"),
     )
 

@@ -35,7 +35,8 @@ class Person(Base):
 class Officer(Base):
     """A person with an enforcement certificate (执法证) of one organisation.
 
-    ``valid_from`` and ``valid_to`` are dates, ``YYYY-MM-DD``, both inclusive.
+    ``valid_from`` and ``valid_to`` are dates, ``YYYY-MM-DD``, both inclusive. One
+    who is withdrawn has left or lost the certificate: the row stays for what they did.
     """
 
     __tablename__ = "officer"
@@ -47,6 +48,7 @@ class Officer(Base):
     issuer: Mapped[Name]
     valid_from: Mapped[str] = mapped_column(String(10))
     valid_to: Mapped[str] = mapped_column(String(10))
+    withdrawn_at_ms: Mapped[Millis | None]
 
 
 class User(Base):

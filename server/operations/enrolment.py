@@ -1,7 +1,9 @@
 """Letting devices in: one-time codes, enrolled keys, nonces and tokens (docs/operations.md §9)."""
 
 import hashlib
+import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
@@ -17,7 +19,7 @@ from server.failures import (
     TokenMissing,
 )
 from server.models.devices import Device, DeviceKey, DeviceToken, EnrolmentCode, TokenNonce
-from server.operations import ledger
+from server.operations import ledger, scopes
 from server.signatures import verifier
 from sync import wire
 from sync.evidence.encoding import to_b64url
@@ -64,9 +66,22 @@ class Issued:
 
 
 def issue_code(
-    session: Session, *, organization_id: str, issued_by: str, now_ms: int, valid_ms: int
+    session: Session,
+    *,
+    organization_id: str,
+    issued_by: str,
+    now_ms: int,
+    valid_ms: int,
+    holders: Sequence[str] | None = None,
 ) -> str:
-    """Issue a one-time enrolment code of 100 random bits and return it, once."""
+    """Issue a one-time enrolment code of 100 random bits and return it, once.
+
+    ``holders`` are the officers whom the device will serve, None for the whole bureau.
+
+    Raises:
+        Invalid: if a holder is no officer of the organisation.
+    """
+    scopes.need_officers(session, organization_id, holders or ())
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
     session.add(
         EnrolmentCode(
@@ -75,6 +90,7 @@ def issue_code(
             issued_by=issued_by,
             issued_at_ms=now_ms,
             expires_at_ms=now_ms + valid_ms,
+            holders=None if holders is None else json.dumps(sorted(holders)),
         )
     )
     ledger.append(
@@ -82,7 +98,11 @@ def issue_code(
         "policy",
         actor={"person": issued_by},
         subject={"organization": organization_id},
-        snapshot={"act": "enrolment_code_issued", "expires_at_ms": now_ms + valid_ms},
+        snapshot={
+            "act": "enrolment_code_issued",
+            "expires_at_ms": now_ms + valid_ms,
+            "holders": scopes.named(holders),
+        },
         now_ms=now_ms,
     )
     return "-".join(code[i : i + 5] for i in range(0, _CODE_LENGTH, 5))
@@ -122,17 +142,18 @@ def enrol_device(session: Session, new: NewDevice, *, code: str, now_ms: int) ->
         raise EnrolmentCodeUnknown
     if session.get(Device, new.device_id) or session.get(DeviceKey, key_id):
         raise KeyAlreadyEnrolled
-    session.add(
-        Device(
-            id=new.device_id,
-            organization_id=issued.organization_id,
-            kind=new.kind,
-            serial=new.serial,
-            name=new.name,
-            enrolled_at_ms=now_ms,
-        )
+    device = Device(
+        id=new.device_id,
+        organization_id=issued.organization_id,
+        kind=new.kind,
+        serial=new.serial,
+        name=new.name,
+        enrolled_at_ms=now_ms,
     )
+    session.add(device)
     session.flush()
+    holders = None if issued.holders is None else json.loads(issued.holders)
+    scopes.keep_holders(session, device, holders)
     index = ledger.append(
         session,
         "enrol",
@@ -144,6 +165,7 @@ def enrol_device(session: Session, new: NewDevice, *, code: str, now_ms: int) ->
             "serial": new.serial,
             "name": new.name,
             "organization": issued.organization_id,
+            "holders": scopes.named(holders),
         },
         now_ms=now_ms,
     )
@@ -155,6 +177,8 @@ def enrol_device(session: Session, new: NewDevice, *, code: str, now_ms: int) ->
         enrolled_index=index,
     )
     session.add(key)
+    session.flush()
+    scopes.settle_device(session, new.device_id, now_ms=now_ms)
     return key
 
 

@@ -218,6 +218,7 @@ def upgrade() -> None:
     op.add_column(
         "regulated_entity", sa.Column("dossier", sa.Text(), nullable=False, server_default="{}")
     )
+    op.add_column("officer", sa.Column("withdrawn_at_ms", sa.BigInteger(), nullable=True))
     op.add_column("task", sa.Column("external_ids", sa.Text(), nullable=False, server_default="{}"))
     # Before this there was one generation of the ledger.
     for table in ("media_facts", "finding", "item_check", "judgement", "evidence_package"):
@@ -261,6 +262,7 @@ def _move_documents(connection: sa.Connection) -> None:
         sa.PrimaryKeyConstraint("scope", "kind", "id", name=op.f("pk_document")),
     )
     op.create_index("ix_document_feed", "document", ["scope", "position"], unique=False)
+    op.create_index("ix_document_id", "document", ["id"], unique=False)
     moved = [
         {
             "scope": f"task:{row.id}" if row.kind == "task" else row.scope,
