@@ -154,7 +154,7 @@ def make_case(world, pictures=None, recording=None, checked=True):
             officer=officer,
             inspection=device.inspection,
             record=case.inspection,
-            template={"id": "site_inspection", "version": 1},
+            template={"id": "site_inspection_record", "version": 1},
             fields={"findings": value, "weather": "晴", "certificates_shown": True},
             base=base,
         )

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.merge import Choice, Revision, merge
@@ -59,6 +59,7 @@ def test_a_record_merges_as_the_vectors_say(case):
     assert as_vector(merged) == {name: case[name] for name in ("fields", "standing", "heads")}
 
 
+@settings(deadline=None)
 @given(records(), st.data())
 def test_neither_order_nor_repetition_of_arrival_changes_a_record(record, data):
     revisions, choices = record
@@ -71,6 +72,7 @@ def test_neither_order_nor_repetition_of_arrival_changes_a_record(record, data):
     assert as_vector(again) == as_vector(merge(revisions, choices))
 
 
+@settings(deadline=None)
 @given(records())
 def test_a_value_is_hidden_only_by_one_who_saw_it(record):
     revisions, choices = record
@@ -85,6 +87,7 @@ def test_a_value_is_hidden_only_by_one_who_saw_it(record):
             assert revision.digest in shown or followers
 
 
+@settings(deadline=None)
 @given(records())
 def test_a_choice_of_one_who_saw_everything_settles_every_conflict(record):
     revisions, choices = record

@@ -1,0 +1,21 @@
+"""Forms as data (docs/forms.md); pure, shared by server and device client."""
+
+from sync.templates.checking import MAX_SENSITIVE, Problem, problems
+from sync.templates.gaps import Gap, is_well_formed, lacking
+from sync.templates.model import Field, Template, in_force, is_blank, parse_template
+from sync.templates.schema import json_schema
+
+__all__ = [
+    "MAX_SENSITIVE",
+    "Field",
+    "Gap",
+    "Problem",
+    "Template",
+    "in_force",
+    "is_blank",
+    "is_well_formed",
+    "json_schema",
+    "lacking",
+    "parse_template",
+    "problems",
+]
