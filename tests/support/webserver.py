@@ -28,8 +28,16 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def children_of(pid):
+    """The processes that ``pid`` started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class WebServer:
     """One gunicorn with one worker process; ends with the block, or with the test process."""
+
+    #: Read as a configuration, this module is imported before the fork: a new worker is quick.
+    configuration = "tests.support.webserver"
 
     def __init__(self, environment, application="tests.support.webserver:app()"):
         self.environment = environment
@@ -45,8 +53,7 @@ class WebServer:
 
     def start(self):
         command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--threads=16"]
-        # Read as a configuration, this module is imported before the fork: a new worker is quick.
-        command += ["--config=python:tests.support.webserver"]
+        command += [f"--config=python:{self.configuration}"]
         command += [f"--bind=127.0.0.1:{self.port}", "--log-level=warning", "--no-control-socket"]
         self.process = subprocess.Popen(
             [*command, "--graceful-timeout=1", self.application],
@@ -64,10 +71,11 @@ class WebServer:
             time.sleep(0.05)
 
     def kill_worker(self):
-        """SIGKILL to the process that serves; gunicorn starts the next one."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for pid in children.read_text().split():
-            os.kill(int(pid), signal.SIGKILL)
+        """SIGKILL to the process that serves; gunicorn starts the next one. Answers how many."""
+        workers = children_of(self.process.pid)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        return len(workers)
 
     def __exit__(self, *_):
         with contextlib.suppress(ProcessLookupError):
