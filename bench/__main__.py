@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("push", "verify")
+NAMES = ("badlink", "chaos", "kill", "push", "verify")
 
 
 def main() -> int:
