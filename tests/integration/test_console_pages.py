@@ -204,7 +204,7 @@ def test_markup_in_names_and_captions_stays_text(sqlite_template, tmp_path):
         officer=world.officers[0],
         inspection=device.inspection,
         record=new_id(),
-        template={"id": evil[:60], "version": 1},
+        template={"id": "site_inspection_record", "version": 1},
         fields={"x": evil},
         base=[],
     )

@@ -26,7 +26,7 @@ def record(device, world, **fields):
         "officer": world.officers[0],
         "inspection": device.inspection,
         "record": new_id(),
-        "template": {"id": "site", "version": 1},
+        "template": {"id": "site_inspection_record", "version": 1},
         "fields": {"a": "b"},
         "base": [],
         **fields,
