@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from sync.catalogue import LANGUAGES
-from sync.client import carrier_commands, commands, evidence_commands, listing
+from sync.client import (
+    carrier_commands,
+    commands,
+    evidence_commands,
+    listing,
+    reading_commands,
+)
 from sync.client.console import FAILED, Console, both
 from sync.errors import SyncError
 
@@ -82,6 +88,7 @@ for command in (
     *carrier_commands.COMMANDS,
     *evidence_commands.COMMANDS,
     *listing.COMMANDS,
+    *reading_commands.COMMANDS,
 ):
     cli.add_command(command)
 

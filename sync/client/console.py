@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from sync.catalogue import has, text
 from sync.client.device import Device
 from sync.client.errors import NotEnrolled, sentence
 from sync.client.folder import DeviceFolder
+from sync.client.library import Library
+from sync.client.status import read_outbox
 from sync.errors import SyncError
 
 #: Exit codes (docs/client.md §3); 2 is click's own for wrong usage.
@@ -41,6 +43,16 @@ class Console:
         with Device.open(self.folder) as device:
             device.need_enrolment()
             yield device
+
+    @contextmanager
+    def library(self) -> Iterator[Library]:
+        """The local copy, readable also while another process works in the folder.
+
+        Raises:
+            NotEnrolled, FolderDamaged.
+        """
+        with closing(read_outbox(self.folder)) as outbox:
+            yield Library(outbox)
 
     def tell(self, key: str, value: Any = None, **more: object) -> None:
         """Say the sentence ``key``, filled from ``value``; or print ``value`` as JSON."""

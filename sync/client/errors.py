@@ -79,6 +79,17 @@ class AmbiguousOfficer(ClientError):
         self.wanted = wanted
 
 
+class AmbiguousName(ClientError):
+    """Several documents are called that; ``some`` of them are named with their ids."""
+
+    code = "client.ambiguous_name"
+
+    def __init__(self, wanted: str, some: str) -> None:
+        super().__init__(f"{wanted}: {some}")
+        self.wanted = wanted
+        self.some = some
+
+
 class UnknownInspection(ClientError):
     """This device did not open that inspection."""
 

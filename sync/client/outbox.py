@@ -301,10 +301,17 @@ class Outbox:
         row = self.db.execute(query, values).fetchone()
         return int(row[0] or 0)
 
+    def outdated(self) -> bool:
+        """Whether an earlier program made this database; opening it to write brings it up."""
+        return self._version() < len(_VERSIONS)
+
+    def _version(self) -> int:
+        return int(self.db.execute("PRAGMA user_version").fetchone()[0])
+
     def _migrate(self) -> None:
-        version = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if version >= len(_VERSIONS):
+        if not self.outdated():
             return
+        version = self._version()
         # One transaction for all of it: a device that is killed here begins again.
         self.db.executescript(f"BEGIN IMMEDIATE;{''.join(_VERSIONS[version:])}")
         if version < _SEARCHABLE:

@@ -5,6 +5,7 @@ table of the same name is read from end to end. The query is the same for both.
 """
 
 import json
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 
 _INDEXED = "CREATE VIRTUAL TABLE document_words USING fts5(words, tokenize='trigram')"
 _PLAIN = "CREATE TABLE document_words (words TEXT NOT NULL)"
+
+_TRIGRAM = 3
 
 
 def build(db: sqlite3.Connection) -> None:
@@ -39,7 +42,10 @@ def drop(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
 
 def find(db: sqlite3.Connection, words: Sequence[str], *, limit: int) -> list[int]:
     """The rows of documents that contain every one of ``words``, as pieces of text."""
-    where = " AND ".join(["words LIKE ?"] * len(words))
+    # By trigrams SQLite finds nothing shorter than three characters; "+" keeps it from trying.
+    where = " AND ".join(
+        f"{'' if _has_trigram(word) else '+'}words LIKE ?" for word in map(pattern, words)
+    )
     rows = db.execute(
         f"SELECT rowid FROM document_words WHERE {where}"  # noqa: S608 - question marks only
         " ORDER BY rowid LIMIT ?",
@@ -55,6 +61,10 @@ def pattern(word: str) -> str:
     """
     plain = unicodedata.normalize("NFC", word).replace("%", "_")
     return f"%{plain}%"
+
+
+def _has_trigram(like: str) -> bool:
+    return any(len(piece) >= _TRIGRAM for piece in re.split("[%_]", like))
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What stands where: everything a person must know before they leave the site."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,28 @@ def read_status(path: Path) -> Status:
     Raises:
         NotEnrolled, FolderDamaged.
     """
+    with closing(read_outbox(path)) as outbox:
+        return _read(DeviceFolder(path), outbox)
+
+
+def read_outbox(path: Path) -> Outbox:
+    """The database of the device folder at ``path``, for reading alone.
+
+    Raises:
+        NotEnrolled, FolderDamaged.
+    """
     folder = DeviceFolder(path)
     if not folder.database.exists():
         raise NotEnrolled(str(path))
     try:
         outbox = Outbox(folder.database, reading=True)
+        if outbox.outdated():
+            outbox.close()
+            Outbox(folder.database).close()
+            outbox = Outbox(folder.database, reading=True)
+        return outbox
     except sqlite3.Error as error:
         raise FolderDamaged(str(path), str(error)) from error
-    try:
-        return _read(folder, outbox)
-    finally:
-        outbox.close()
 
 
 def _read(folder: DeviceFolder, outbox: Outbox) -> Status:
