@@ -8,7 +8,7 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from server.db import transaction
-from server.operations import feed
+from server.operations import feed, ledger
 from sync.client.device import Device
 from tests.support.badnet import BadNetwork
 from tests.support.fieldkit import TEMPLATE, HandClock
@@ -79,6 +79,12 @@ def enrol(world, network, tmp_path):
 @pytest.fixture
 def device(enrol):
     return enrol()
+
+
+def sign_checkpoint(world):
+    """What the sequencer does every second."""
+    with world.app.app_context(), transaction() as session:
+        ledger.sign_checkpoint(session, world.services.ledger_signer, now_ms=world.now_ms)
 
 
 def _publish(world):

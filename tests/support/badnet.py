@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import random
 import socket
 import threading
@@ -29,12 +30,13 @@ class BadNetwork:
     """Listens on loopback and passes requests on to ``upstream`` as ``plan`` says.
 
     ``plan(method, path)`` returns a :class:`Fault`; ``seen`` lists every request
-    with the fault that befell it.
+    with the fault that befell it. ``forge(path, status, headers, body)`` returns
+    the reply that the device gets in place of the server's.
     """
 
     def __init__(self, upstream):
         self.upstream = urlsplit(upstream).netloc
-        self.plan = lambda _method, _path: Fault.NONE
+        self.calm()
         self.seen = []
 
     def __enter__(self):
@@ -87,6 +89,17 @@ class BadNetwork:
 
     def calm(self):
         self.plan = lambda _method, _path: Fault.NONE
+        self.forge = lambda _path, *reply: reply
+
+    def forge_json(self, path, change):
+        """From now on ``change(value)`` is answered where the path contains ``path``."""
+
+        def forge(got, status, headers, body):
+            if path not in got or status >= 300:
+                return status, headers, body
+            return status, headers, json.dumps(change(json.loads(body))).encode()
+
+        self.forge = forge
 
     def _pass_on(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
@@ -96,7 +109,7 @@ class BadNetwork:
             case Fault.REQUEST_LOST:
                 self._hang_up(handler)
             case Fault.REQUEST_CUT:
-                self._send_half(handler, body)
+                self._send_part(handler, body, len(body) // 2)
                 self._hang_up(handler)
             case Fault.REPLY_LOST:
                 self._ask(handler, body)
@@ -122,12 +135,12 @@ class BadNetwork:
             connection.request(handler.command, handler.path, body=body, headers=headers)
             answer = connection.getresponse()
             kept = [(k, v) for k, v in answer.getheaders() if k.lower() not in _HOP]
-            return answer.status, kept, answer.read()
+            return self.forge(handler.path, answer.status, kept, answer.read())
         finally:
             connection.close()
 
-    def _send_half(self, handler, body):
-        """Announce the whole body, send half of it, and be gone."""
+    def _send_part(self, handler, body, length):
+        """Announce the whole body, send its first ``length`` bytes, and be gone."""
         host, _, port = self.upstream.partition(":")
         head = f"{handler.command} {handler.path} HTTP/1.1\r\nHost: {self.upstream}\r\n"
         for name, value in handler.headers.items():
@@ -135,7 +148,7 @@ class BadNetwork:
                 head += f"{name}: {value}\r\n"
         head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(head.encode("latin-1") + body[: len(body) // 2])
+            connection.sendall(head.encode("latin-1") + body[:length])
             connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(OSError):
                 # Until the server has done what it does with half a request.
