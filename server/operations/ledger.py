@@ -259,7 +259,7 @@ def events_about(session: Session, names: Iterable[str]) -> list[Entry]:
         .join(
             wanted,
             (LedgerEvent.generation == wanted.c.generation)
-            & (LedgerEvent.index == wanted.c.leaf_index),
+            & (LedgerEvent.index == wanted.c["index"]),
         )
         .order_by(LedgerEvent.generation, LedgerEvent.index)
     ).scalars()
