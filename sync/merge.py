@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 from sync.evidence import canonical
@@ -126,6 +127,17 @@ def merge(revisions: Iterable[Revision], choices: Iterable[Choice] = ()) -> Merg
         },
         heads=tuple(node.line.digest for node in nodes if not node.after),
     )
+
+
+def standings_of(
+    revisions: Sequence[Revision], choices: Sequence[Choice] = ()
+) -> Mapping[str, Standing]:
+    """The ``standing`` of :func:`merge`, at once where each revision saw the one before it."""
+    line = sorted(revisions, key=lambda revision: revision.position)
+    straight = all(before.digest in after.base for before, after in pairwise(line))
+    if choices or not straight or any(revision.outside_seal for revision in revisions):
+        return merge(revisions, choices).standing
+    return {revision.digest: Standing.APPLIED for revision in revisions}
 
 
 def _nodes(lines: Mapping[str, Revision | Choice]) -> list[_Node]:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple
 
+from sync.evidence import canonical
+from sync.evidence.errors import LineMalformed
+
 EPOCH_OPENED = "epoch.opened"
 SESSION_OPENED = "session.opened"
 SESSION_CLOSED = "session.closed"
@@ -110,8 +113,27 @@ def missing_fields(act: Mapping[str, Any]) -> List[str]:
     required = _REQUIRED.get(act["type"], {})
     if act["type"] == PEER_HEAD:
         required = dict(required, **(_TYPED_HEAD if "code" in act else _SCANNED_HEAD))
-    return [
-        name
-        for name, kinds in sorted(required.items())
-        if not isinstance(act.get(name), kinds) or isinstance(act.get(name), bool)
-    ]
+    # The exact type: JSON's true is no number, though Python's bool is an int.
+    return sorted(name for name, kinds in required.items() if type(act.get(name)) not in kinds)
+
+
+def record_fields(parts: Mapping[int, bytes]) -> Dict[str, Any]:
+    """All fields of a ``record.saved``: those of its act, and each sensitive one's own part.
+
+    A part that was withheld or lawfully erased is simply not among them.
+
+    Raises:
+        LineMalformed: if a part is no field, or one that was given already.
+    """
+    fields = {}  # type: Dict[str, Any]
+    for number in sorted(parts):
+        part = canonical.loads(parts[number])
+        if number == 0:
+            fields.update(part["fields"])
+            continue
+        if set(part) != {"salt", "field", "value"} or not isinstance(part["field"], str):
+            raise LineMalformed("b", "a further part of a record is one field")
+        if part["field"] in fields:
+            raise LineMalformed("b", "a field is given once")
+        fields[part["field"]] = part["value"]
+    return fields

@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from server.models.base import table_of
 from server.models.inspections import Addendum, Inspection, RecordRevision
 from server.models.journal import JournalLine, LineOutcome
+from server.operations.insert import insert_rows
 from server.operations.outcomes import mark_changed
 from server.operations.projection.act import Act, NotShown, within
 from server.operations.projection.lookup import Lookup
-from sync.evidence import canonical
-from sync.merge import Choice, Revision, Standing, merge
+from sync.evidence import acts, canonical
+from sync.evidence.errors import LineMalformed
+from sync.merge import Choice, Revision, Standing, standings_of
 from sync.wire import Projection
 
 #: What a column of 32 bits holds; no template has had so many versions.
@@ -36,13 +38,23 @@ _OUTCOMES = {
 }
 
 
+_PLACE = (
+    *("line_digest", "inspection_id", "officer_id", "device_id"),
+    *("epoch", "seq", "position", "saved_at_ms"),
+)
+_REVISION = (
+    *_PLACE,
+    *("record_id", "template_id", "template_version", "fields", "base", "outside_seal"),
+)
+
+
 class Records:
     """Projects what saves and explains records, and judges it once all of a push is here."""
 
     def __init__(self, session: Session, lookup: Lookup) -> None:
         self._session = session
         self._lookup = lookup
-        self._revisions: list[dict[str, Any]] = []
+        self._revisions: list[tuple[object, ...]] = []
         self._addenda: list[dict[str, Any]] = []
         self._touched: dict[str, str] = {}
         #: The fields of the revisions of this push, which need no reading again.
@@ -61,15 +73,15 @@ class Records:
             self._lookup.need_template(template_id, version)
         self._fields[act.digest] = fields
         self._revisions.append(
-            {
-                **_place(act, inspection),
-                "record_id": record_id,
-                "template_id": template_id[:_MAX_NAME],
-                "template_version": version,
-                "fields": canonical.dumps(fields).decode(),
-                "base": base,
-                "outside_seal": inspection.sealed_line is not None,
-            }
+            (
+                *_place(act, inspection),
+                record_id,
+                template_id[:_MAX_NAME],
+                version,
+                canonical.encode(fields).decode(),
+                base,
+                inspection.sealed_line is not None,
+            )
         )
         self.touch(record_id, inspection.id)
         return inspection.id
@@ -90,7 +102,7 @@ class Records:
             self.touch(record_id, inspection.id)
         self._addenda.append(
             {
-                **_place(act, inspection),
+                **dict(zip(_PLACE, _place(act, inspection), strict=True)),
                 "record_id": record_id,
                 "field": field,
                 "chosen": chosen,
@@ -110,10 +122,11 @@ class Records:
 
     def write(self) -> None:
         """Write what was gathered."""
-        for model, rows in ((RecordRevision, self._revisions), (Addendum, self._addenda)):
-            if rows:
-                self._session.execute(insert(table_of(model)), rows)
-                rows.clear()
+        insert_rows(self._session, RecordRevision, _REVISION, self._revisions)
+        self._revisions.clear()
+        if self._addenda:
+            self._session.execute(insert(table_of(Addendum)), self._addenda)
+            self._addenda.clear()
 
     def judge(self) -> dict[str, tuple[Projection, str]]:
         """How the lines of every touched record stand, by line digest.
@@ -178,7 +191,7 @@ class Records:
             )
         standings: dict[str, Standing] = {}
         for name in revisions.keys() | choices.keys():
-            standings |= merge(revisions[name], choices[name]).standing
+            standings |= standings_of(revisions[name], choices[name])
         return standings
 
     def _change_stored(
@@ -213,35 +226,23 @@ class Records:
 
 
 def _all_fields(act: Act) -> dict[str, Any]:
-    """The open fields of a revision and those that stand in parts of their own."""
-    fields = dict(act.body["fields"])
-    for number in sorted(act.parts):
-        if number == 0:
-            continue
-        part = canonical.loads(act.parts[number])
-        if part.keys() != {"salt", "field", "value"} or not isinstance(part["field"], str):
-            raise NotShown("projection.malformed_act")
-        if part["field"] in fields:
-            raise NotShown("projection.malformed_act")
-        fields[part["field"]] = part["value"]
-    return fields
+    if len(act.parts) < 2:
+        return dict(act.body["fields"])
+    try:
+        return acts.record_fields(act.parts)
+    except LineMalformed as error:
+        raise NotShown("projection.malformed_act") from error
 
 
 def _base(act: Act) -> str:
     base = act.body.get("base", [])
     if not isinstance(base, list) or not all(isinstance(digest, str) for digest in base):
         raise NotShown("projection.malformed_act")
-    return canonical.dumps(base).decode()
+    return canonical.encode(base).decode()
 
 
-def _place(act: Act, inspection: Inspection) -> dict[str, Any]:
-    return {
-        "line_digest": act.digest,
-        "inspection_id": inspection.id,
-        "officer_id": act.uuid("officer"),
-        "device_id": act.header.device,
-        "epoch": act.header.epoch,
-        "seq": act.header.seq,
-        "position": act.position,
-        "saved_at_ms": act.header.t.wall_ms,
-    }
+def _place(act: Act, inspection: Inspection) -> tuple[object, ...]:
+    """The values of ``_PLACE``."""
+    header = act.header
+    author = (act.digest, inspection.id, act.uuid("officer"), header.device)
+    return (*author, header.epoch, header.seq, act.position, header.t.wall_ms)
