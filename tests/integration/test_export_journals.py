@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from server.db import transaction
-from server.operations import oversight
+from server.operations import revocation
 from server.operations.access import Actor
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
@@ -226,7 +226,7 @@ def test_lines_that_came_after_a_revocation_are_named_as_doubtful(exporting):
         roles=frozenset({"administrator"}),
     )
     with world.app.app_context(), transaction() as session:
-        oversight.revoke_device(
+        revocation.revoke_device(
             session, administrator, device.id, reason="手机遗失", now_ms=world.now_ms
         )
     device.write("note.added", officer=world.officers[0], inspection=device.inspection, text="晚")
