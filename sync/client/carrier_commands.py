@@ -1,4 +1,4 @@
-"""Commands for sync by file: ``carrier write`` and ``carrier read`` (docs/client.md §7)."""
+"""Commands for sync by file: ``carrier write`` and ``carrier read`` (docs/client.md §8)."""
 
 import re
 from dataclasses import asdict
