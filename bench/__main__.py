@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("badlink", "chaos", "kill", "push", "verify")
+NAMES = ("badlink", "chaos", "kill", "peers", "pull", "push", "verify")
 
 
 def main() -> int:

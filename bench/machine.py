@@ -33,6 +33,26 @@ def children(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def descendants(pid: int) -> list[int]:
+    """The processes below ``pid``, nearest first."""
+    found = children(pid)
+    for child in found:
+        found += children(child)
+    return found
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """CPU seconds of a process and all below it, those that have ended included."""
+    return sum(
+        cpu_seconds(process) + _ended_children(process) for process in (pid, *descendants(pid))
+    )
+
+
+def _ended_children(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu() -> str:
     for row in Path("/proc/cpuinfo").read_text().splitlines():
         if row.startswith("model name"):
