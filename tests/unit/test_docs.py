@@ -202,11 +202,7 @@ def test_every_command_is_documented():
         assert f"`{program}`" in operations, program
     for name in ("liuhen-admin", "liuhen"):
         module, _, function = programs[name].partition(":")
-        group = next(
-            value
-            for value in vars(import_module(module)).values()
-            if isinstance(value, click.Group)
-        )
+        group: click.Group = import_module(module).cli
         document = operations if name == "liuhen-admin" else client
         for command in group.list_commands(click.Context(group)):
             assert re.search(rf"\b{name} {command}\b", document), f"{name} {command} ({function})"
