@@ -7,7 +7,14 @@ from flask_smorest import Blueprint
 
 from server.api.auth import BEARER, calling_device, require_device
 from server.api.packing import packed_json
-from server.api.schemas import FeedQuerySchema, FeedSchema
+from server.api.schemas import (
+    BucketsSchema,
+    DigestQuerySchema,
+    DigestSchema,
+    FeedQuerySchema,
+    FeedSchema,
+    RepairSchema,
+)
 from server.db import reading
 from server.failures import DeviceRevoked
 from server.operations import feed
@@ -33,6 +40,34 @@ def changes(query: dict[str, Any]) -> Response:
             limit=query["limit"],
         )
     return packed_json(page.to_json())
+
+
+@bp.get("/digest")
+@bp.doc(**BEARER)
+@require_device
+@bp.arguments(DigestQuerySchema, location="query")
+@bp.response(200, DigestSchema)
+def digest(query: dict[str, Any]) -> feed.Digest:
+    """The sums of what the device has been given up to its cursor, to compare with its own."""
+    device = _reader()
+    with reading() as session:
+        return feed.read_digest(session, device_id=device.id, cursor=query["cursor"])
+
+
+@bp.post("/digest/documents")
+@bp.doc(**BEARER)
+@require_device
+@bp.arguments(BucketsSchema)
+@bp.response(200, RepairSchema)
+def repair(body: dict[str, Any]) -> Response:
+    """The documents that the device lacks in the buckets whose sums differ."""
+    device = _reader()
+    buckets = {number: frozenset(marks) for number, marks in body["buckets"].items()}
+    with reading() as session:
+        found = feed.repair_buckets(
+            session, device_id=device.id, bits=body["bits"], buckets=buckets
+        )
+    return packed_json(found.to_json())
 
 
 def _reader() -> DeviceIdentity:

@@ -214,6 +214,36 @@ class FeedSchema(Schema):
     reset = fields.Boolean()
 
 
+class DigestQuerySchema(Body):
+    cursor = Text(required=True, validate=validate.Length(max=400))
+
+
+class DigestSchema(Schema):
+    bits = fields.Integer(metadata={"description": "there are 2^bits buckets"})
+    count = fields.Integer()
+    sums = fields.String(metadata={"description": "eight bytes each, unpadded base64url"})
+    reset = fields.Boolean()
+
+
+class BucketsSchema(Body):
+    bits = fields.Integer(required=True, strict=True, validate=validate.Range(0, 12))
+    buckets = fields.Dict(
+        required=True,
+        keys=fields.Integer(validate=validate.Range(0, 4095)),
+        values=fields.List(
+            fields.String(validate=[validate.Length(equal=16), validate.Regexp(r"^[0-9a-f]{16}$")]),
+            validate=validate.Length(max=5000),
+        ),
+        validate=validate.Length(1, 64),
+    )
+
+
+class RepairSchema(Schema):
+    documents = fields.List(fields.Nested(DocumentSchema))
+    gone = fields.List(fields.String())
+    more = fields.Boolean()
+
+
 class ConsistencyQuerySchema(Body):
     first = fields.Integer(required=True, validate=validate.Range(0, 2**53))
     second = fields.Integer(required=True, validate=validate.Range(0, 2**53))

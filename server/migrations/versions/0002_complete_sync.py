@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("subject", sa.String(length=64), nullable=False),
         sa.Column("decision", sa.String(length=8), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("person_id", sa.String(length=36), nullable=False),
         sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
@@ -242,6 +243,10 @@ def upgrade() -> None:
         op.execute(statement)
 
 
+def _by_code_point(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def _move_documents(connection: sa.Connection) -> None:
     """Documents get their position and digest; a task moves into its own scope."""
     rows = connection.execute(
@@ -251,8 +256,8 @@ def _move_documents(connection: sa.Connection) -> None:
     document = op.create_table(
         "document",
         sa.Column("scope", sa.String(length=80), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("kind", _by_code_point(32), nullable=False),
+        sa.Column("id", _by_code_point(80), nullable=False),
         sa.Column("op", sa.String(length=9), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=16), nullable=False),
@@ -261,7 +266,9 @@ def _move_documents(connection: sa.Connection) -> None:
         sa.CheckConstraint("op IN ('put', 'tombstone')", name=op.f("ck_document_op_known")),
         sa.PrimaryKeyConstraint("scope", "kind", "id", name=op.f("pk_document")),
     )
-    op.create_index("ix_document_feed", "document", ["scope", "position"], unique=False)
+    op.create_index(
+        "ix_document_feed", "document", ["scope", "position", "kind", "id"], unique=False
+    )
     op.create_index("ix_document_id", "document", ["id"], unique=False)
     moved = [
         {

@@ -1,5 +1,6 @@
 """What flows down to devices: the newest version of each document, in ledger order (§4.4)."""
 
+from server.operations.feed.digests import Digest, read_digest, repair_buckets
 from server.operations.feed.documents import (
     Put,
     organization_scope,
@@ -11,11 +12,14 @@ from server.operations.feed.reading import PAGE, Page, read_page
 
 __all__ = [
     "PAGE",
+    "Digest",
     "Page",
     "Put",
     "organization_scope",
     "publish",
     "put_document",
+    "read_digest",
     "read_page",
     "remove_document",
+    "repair_buckets",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from json.encoder import encode_basestring as _quoted
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from server.models.base import position_of
@@ -20,16 +20,32 @@ from server.operations.feed.revisions import REVISION
 from server.operations.feed.rows import (
     INSPECTION,
     Change,
-    Rows,
-    rows_after,
     rows_elsewhere,
     rows_in_scope,
+    window_after,
 )
 
 PAGE = 500
 
 _START = Place(0)
-_FLOOR = select(FeedFloor.position).scalar_subquery().label("floor")
+_HEAD = (
+    select(
+        LedgerHead.generation,
+        LedgerHead.size,
+        select(FeedFloor.position).scalar_subquery().label("floor"),
+    )
+    .order_by(LedgerHead.generation.desc())
+    .limit(1)
+)
+_TURNS = select(ScopeGrant.scope, ScopeGrant.granted, ScopeGrant.lost).where(
+    ScopeGrant.device_id == bindparam("device"),
+    func.coalesce(ScopeGrant.lost, ScopeGrant.granted) < bindparam("end"),
+    or_(
+        ScopeGrant.granted >= bindparam("at"),
+        ScopeGrant.lost >= bindparam("at"),
+        ScopeGrant.scope == bindparam("own"),
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +58,9 @@ class Page:
     reset: bool
 
     def to_json(self) -> bytes:
-        """The answer as docs/protocol.md §4.4 has it; bodies go out as they are stored."""
-        documents = ",".join(map(_change_json, self.changes))
+        """The answer as docs/protocol.md §4.4 has it."""
         return (
-            f'{{"documents":[{documents}],"cursor":"{self.cursor}",'
+            f'{{"documents":{changes_json(self.changes)},"cursor":"{self.cursor}",'
             f'"more":{_bool(self.more)},"reset":{_bool(self.reset)}}}'
         ).encode()
 
@@ -72,13 +87,14 @@ def read_page(
     walk = begin_walk(session, cursor)
     gathered = _Gathered(limit + 1)
     own = organization_scope(organization_id)
-    place = walk.place
+    place, connection = walk.place, session.connection()
     held, lost = _scopes(session, device_id, walk, own=own)
+    since = window_after(place, granted=0, end=walk.end, most=limit + 1)
     if own in held and held[own] < place.at:
-        for rows in rows_in_scope(session, device_id, own, held.pop(own)):
-            gathered.add_rows(rows, walk, low=place.at)
-    for rows in rows_elsewhere(session, device_id, own):
-        gathered.add_rows(rows, walk, low=place.at)
+        for rows in rows_in_scope(connection, device_id, own, held.pop(own)):
+            gathered.add(rows(since))
+    for rows in rows_elsewhere(connection, device_id, own):
+        gathered.add(rows(since))
     # A scope that came or went is told as a whole, at the place where it did.
     turns = [(granted, scope, True) for scope, granted in held.items()]
     turns += [(at, scope, False) for scope, at in lost.items()]
@@ -88,9 +104,9 @@ def read_page(
         if not is_held:
             gathered.add(_evictions(session, scope, at, place))
             continue
-        low = place.position if at == place.at else 0
-        for rows in rows_in_scope(session, device_id, scope, at):
-            gathered.add_rows(rows, walk, low=low)
+        window = window_after(place, granted=at, end=walk.end, most=limit + 1)
+        for rows in rows_in_scope(connection, device_id, scope, at):
+            gathered.add(rows(window))
     more = len(gathered.changes) > limit
     shown = gathered.changes[:limit]
     reached = Cursor(
@@ -114,11 +130,7 @@ def begin_walk(session: Session, cursor: str) -> Walk:
     """
     known = read_cursor(cursor) if cursor else None
     # Read first: whatever has a position below the end is visible to every later statement.
-    head = session.execute(
-        select(LedgerHead.generation, LedgerHead.size, _FLOOR)
-        .order_by(LedgerHead.generation.desc())
-        .limit(1)
-    ).one()
+    head = session.connection().execute(_HEAD).one()
     end = position_of(head.generation, head.size)
     if known is None:
         return Walk(generation=head.generation, end=end, since=end, place=_START, reset=False)
@@ -141,13 +153,8 @@ def _scopes(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """The scopes granted and lost since the walk's place, with their positions, and the own one."""
     at = walk.place.at
-    rows = session.execute(
-        select(ScopeGrant.scope, ScopeGrant.granted, ScopeGrant.lost).where(
-            ScopeGrant.device_id == device_id,
-            func.coalesce(ScopeGrant.lost, ScopeGrant.granted) < walk.end,
-            or_(ScopeGrant.granted >= at, ScopeGrant.lost >= at, ScopeGrant.scope == own),
-        )
-    ).all()
+    where = {"device": device_id, "end": walk.end, "at": at, "own": own}
+    rows = session.connection().execute(_TURNS, where).all()
     held = {row.scope: row.granted for row in rows if row.lost is None}
     return held, {row.scope: row.lost for row in rows if row.lost is not None and row.lost >= at}
 
@@ -158,9 +165,6 @@ class _Gathered:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.changes: list[Change] = []
-
-    def add_rows(self, rows: Rows, walk: Walk, *, low: int) -> None:
-        self.add(rows_after(rows, walk.place, low=low, high=walk.end, most=self._limit))
 
     def add(self, changes: Iterable[Change]) -> None:
         self.changes.extend(changes)
@@ -210,6 +214,11 @@ def _without_kept(session: Session, device_id: str, changes: list[Change]) -> It
         )
     }
     return [change for change in changes if change.op == "put" or change.place[2:] not in kept]
+
+
+def changes_json(changes: Iterable[Change]) -> str:
+    """Changes as a JSON list; bodies go out as they are stored."""
+    return f"[{','.join(map(_change_json, changes))}]"
 
 
 def _change_json(change: Change) -> str:

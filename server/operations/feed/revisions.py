@@ -9,7 +9,7 @@ from sync.evidence import canonical
 REVISION = "revision"
 
 
-def revision_body(row: Row[Any]) -> str:
+def revision_body(row: Row[*tuple[Any, ...]]) -> str:
     """The canonical JSON of a revision; members that a later line can change stay out."""
     plain = canonical.dumps(
         {
