@@ -24,7 +24,7 @@ from server.operations.enrolment import DeviceIdentity
 from server.operations.insert import insert_rows
 from server.operations.projection import Outcome, Projector, is_uuid
 from server.operations.push.parsing import Refused
-from server.operations.push.placing import ChainHead, Placed, Plan, place_lines
+from server.operations.push.placing import ChainHead, Placed, Plan, Stored, place_lines
 from server.services import receipt_name
 from server.signing import NoteSigner
 from sync.evidence import canonical
@@ -131,20 +131,20 @@ def _heads(push: _Push) -> dict[str, ChainHead]:
     }
 
 
-def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, str]:
-    """The branch of each of ``lines`` that is stored already, by digest."""
+def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, Stored]:
+    """Those of ``lines`` and of their predecessors that are stored already, by digest."""
     seqs = [line.header.seq for line in lines if isinstance(line, Line)]
     if not seqs:
         return {}
     rows = push.session.execute(
-        select(JournalLine.digest, JournalLine.branch).where(
+        select(JournalLine.digest, JournalLine.branch, JournalLine.seq).where(
             JournalLine.device_id == push.device.id,
             JournalLine.epoch == push.epoch,
-            JournalLine.seq >= min(seqs),
+            JournalLine.seq >= min(seqs) - 1,
             JournalLine.seq <= max(seqs),
         )
     )
-    return {row.digest: row.branch for row in rows}
+    return {row.digest: Stored(row.branch, row.seq) for row in rows}
 
 
 def _append_to_ledger(push: _Push, fresh: Sequence[Placed], refused: Refused | None) -> int:

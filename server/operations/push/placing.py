@@ -22,6 +22,14 @@ class ChainHead:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Where a line is that the server has."""
+
+    branch: str
+    seq: int
+
+
+@dataclass(frozen=True)
 class Placed:
     """A line with the chain it belongs to and what became of it."""
 
@@ -46,25 +54,25 @@ class Plan:
 
 
 def place_lines(
-    lines: Sequence[Line | Refused], heads: Mapping[str, ChainHead], known: Mapping[str, str]
+    lines: Sequence[Line | Refused], heads: Mapping[str, ChainHead], known: Mapping[str, Stored]
 ) -> Plan:
     """Place ``lines`` after ``heads`` (by branch) until a refusal or a gap.
 
     Args:
-        known: branch by digest of those lines that are stored already.
+        known: by digest, those of ``lines`` and of their predecessors that are stored.
     """
     plan = Plan(dict(heads))
-    branches = dict(known)
+    stored = dict(known)
     # A device that forks without end must not make each of its lines dearer than the last.
     tips = {(head.next_seq, head.digest): head.branch for head in heads.values()}
     for line in lines:
         if isinstance(line, Refused):
             plan.refused = line
             break
-        if line.digest in branches:
-            plan.placed.append(Placed(line, branches[line.digest], Journal.ALREADY))
+        if line.digest in stored:
+            plan.placed.append(Placed(line, stored[line.digest].branch, Journal.ALREADY))
             continue
-        head = _head_before(line, plan.heads, tips)
+        head = _head_before(line, plan.heads, tips, stored)
         if head is None:
             plan.gap = line
             break
@@ -75,14 +83,17 @@ def place_lines(
         tips.pop((head.next_seq, head.digest), None)
         advanced = plan.heads[head.branch] = _advance(head, line)
         tips[advanced.next_seq, advanced.digest] = advanced.branch
-        branches[line.digest] = head.branch
+        stored[line.digest] = Stored(head.branch, line.header.seq)
         journal = Journal.ACCEPTED if head.branch == MAIN else Journal.FORKED
         plan.placed.append(Placed(line, head.branch, journal))
     return plan
 
 
 def _head_before(
-    line: Line, heads: Mapping[str, ChainHead], tips: Mapping[tuple[int, str], str]
+    line: Line,
+    heads: Mapping[str, ChainHead],
+    tips: Mapping[tuple[int, str], str],
+    stored: Mapping[str, Stored],
 ) -> ChainHead | None:
     """The chain that ``line`` continues; a new branch if it diverges; None after a gap."""
     seq, prev = line.header.seq, line.header.prev
@@ -93,7 +104,10 @@ def _head_before(
     if main is None:
         begins = seq == 0 and prev == GENESIS
         return ChainHead(MAIN, line.key_id, 0, GENESIS, 0) if begins else None
-    return ChainHead(line.digest, line.key_id, seq, prev, 0) if seq <= main.next_seq else None
+    before = stored.get(prev)
+    # A branch may be longer than the main chain, and a line may diverge from it up there.
+    diverges = seq <= main.next_seq or (before is not None and before.seq == seq - 1)
+    return ChainHead(line.digest, line.key_id, seq, prev, 0) if diverges else None
 
 
 def _advance(head: ChainHead, line: Line) -> ChainHead:

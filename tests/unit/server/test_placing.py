@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from server.models.journal import MAIN
 from server.operations.push import Refused
-from server.operations.push.placing import place_lines
+from server.operations.push.placing import Stored, place_lines
 from sync.wire import Journal
 from tests.support.simdevice import SimDevice
 
@@ -27,7 +27,7 @@ def test_any_overlapping_pushes_end_in_the_same_chain(device, cuts):
     for start, end in [*cuts, (0, 7)]:
         plan = place_lines(device.lines[start:end], heads, known)
         accepted += [p.line for p in plan.placed if p.journal is Journal.ACCEPTED]
-        known |= {p.line.digest: p.branch for p in plan.placed}
+        known |= {p.line.digest: Stored(p.branch, p.line.header.seq) for p in plan.placed}
         heads = plan.heads
 
     assert accepted == device.lines
@@ -59,3 +59,19 @@ def test_another_key_may_not_continue_an_epoch(device):
 
     assert plan.refused is not None
     assert plan.refused.raw == line.to_bytes()
+
+
+def test_a_line_that_diverges_from_a_branch_beyond_the_main_chain_is_a_branch_too(device):
+    main = place_lines(device.lines[:3], {}, {})
+    second = device.forge([{"type": "future.act"}], seq=2, prev=device.lines[1].digest)
+    third = device.forge([{"type": "future.act"}], seq=3, prev=second.digest)
+    fourth = device.forge([{"type": "future.act"}], seq=4, prev=third.digest)
+    branch = place_lines([second, third, fourth], main.heads, {})
+    known = {p.line.digest: Stored(p.branch, p.line.header.seq) for p in branch.placed}
+    again = device.forge([{"type": "future.act", "n": 2}], seq=4, prev=third.digest)
+    astray = device.forge([{"type": "future.act", "n": 3}], seq=9, prev=third.digest)
+
+    plan = place_lines([again, astray], branch.heads, known)
+
+    assert [(p.branch, p.journal) for p in plan.placed] == [(again.digest, Journal.FORKED)]
+    assert plan.gap is astray
