@@ -1,13 +1,12 @@
 """The documents pulled from the server: officers, tasks, targets and templates, for use offline."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sync.client import search
 from sync.client.answers import FeedPage
-from sync.client.errors import AmbiguousOfficer, UnknownDocument, UnknownField
+from sync.client.errors import AmbiguousOfficer, UnknownDocument
 from sync.client.outbox import Outbox
 
 #: States of a document: ours; of before a reset, until the feed brings it again; not ours
@@ -20,39 +19,6 @@ class Officer:
     id: str
     name: str
     certificate_no: str
-
-
-@dataclass(frozen=True)
-class Template:
-    """A form: its field types by id."""
-
-    id: str
-    version: int
-    fields: Mapping[str, str]
-
-    def read(self, field: str, text: str) -> Any:
-        """The value of ``text`` as this template's ``field`` holds it.
-
-        Numbers with a fraction stay text, because signed values know no floats.
-
-        Raises:
-            UnknownField: if there is no such field, or the text is not of its type.
-        """
-        kind = self.fields.get(field)
-        if kind is None:
-            raise UnknownField(self.id, field, "unknown")
-        try:
-            if kind in ("integer", "int"):
-                return int(text)
-            if kind in ("boolean", "bool"):
-                return _TRUTH[text.strip().lower()]
-        except (ValueError, KeyError) as error:
-            raise UnknownField(self.id, field, kind) from error
-        return text
-
-
-_TRUTH = {"true": True, "yes": True, "1": True, "是": True}
-_TRUTH |= {"false": False, "no": False, "0": False, "否": False}
 
 
 class Documents:
@@ -98,16 +64,6 @@ class Documents:
             raise AmbiguousOfficer(wanted)
         body = found[0]
         return Officer(body["id"], body.get("name", ""), body.get("certificate_no", ""))
-
-    def template(self, wanted: str) -> Template:
-        """The template of that id.
-
-        Raises:
-            UnknownDocument.
-        """
-        body = self.body("template", wanted)
-        fields = {field["id"]: field.get("type", "text") for field in body.get("fields", [])}
-        return Template(body["id"], int(body["version"]), fields)
 
     def apply(self, changes: list[dict[str, Any]]) -> None:
         """Take over one page of the feed; inside the caller's transaction.

@@ -122,6 +122,28 @@ class UnknownField(ClientError):
         self.reason = reason
 
 
+class UnknownCandidate(ClientError):
+    """The digest names none, or several, of the values that a field was given."""
+
+    code = "client.unknown_candidate"
+
+    def __init__(self, record: str, field: str, chosen: str) -> None:
+        super().__init__(f"{record}.{field}: {chosen}")
+        self.record = record
+        self.field = field
+        self.chosen = chosen
+
+
+class RecordIncomplete(ClientError):
+    """Records lack what their forms ask for; they are sealed with these gaps only on demand."""
+
+    code = "client.record_incomplete"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} gaps")
+        self.count = count
+
+
 class TooFewOfficers(ClientError):
     """An inspection needs two officers at least (行政处罚法 art. 42)."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
@@ -11,12 +12,15 @@ import click
 from sync.client.commands import METHODS, ask_pins
 from sync.client.console import FAILED, Console, both
 from sync.client.device import Device
-from sync.client.errors import ClientError
+from sync.client.errors import ClientError, RecordIncomplete
+from sync.client.forms import read_field
+from sync.client.records import Record
 from sync.client.results import Position, Unchanged
 from sync.client.sessions import Method
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]+")
+_SCHEME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 inspection_option = click.option(
     "--inspection", required=True, metavar="ID", help=both("client.help.inspection")
@@ -30,6 +34,7 @@ officer_option = click.option("--officer", default=None, help=both("client.help.
 @click.option("--entity", default=None, metavar="ID", help=both("client.help.entity"))
 @click.option("--title", default="", help=both("client.help.title"))
 @click.option("--purpose", default="", help=both("client.help.purpose"))
+@click.option("--external", multiple=True, metavar="NAME=ID", help=both("client.help.external"))
 @click.option("--join", default=None, metavar="ID", help=both("client.help.join"))
 @click.option("--method", type=click.Choice(METHODS), default="none", show_default=True)
 @click.pass_obj
@@ -40,6 +45,7 @@ def open_(
     entity: str | None,
     title: str,
     purpose: str,
+    external: tuple[str, ...],
     join: str | None,
     method: str,
 ) -> None:
@@ -53,6 +59,7 @@ def open_(
             entity=entity,
             title=title,
             purpose=purpose,
+            external_ids=_external_ids(external),
             method=cast(Method, method),
             pins=ask_pins(console, device, asked, method),
             inspection=join,
@@ -151,17 +158,20 @@ def record(
     source: Path | None,
 ) -> None:
     values = _values_of(source) if source else {}
+    typed = {}
+    for pair in pairs:
+        field, equals, typed[field] = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(pair, param_hint="--set")
+    if not values and not typed:
+        raise click.UsageError("--set, --json")
     if record is not None and not _UUID.fullmatch(record):
         raise click.BadParameter(record, param_hint="--record")
     with console.device() as device:
-        form = device.documents.template(template)
-        for pair in pairs:
-            field, equals, text = pair.partition("=")
-            if not equals:
-                raise click.BadParameter(pair, param_hint="--set")
-            values[field] = form.read(field, text)
-        if not values:
-            raise click.UsageError("--set, --json")
+        # Who acts is settled before the form is looked up: an unknown inspection has none.
+        device.acting(inspection, officer)
+        form = device.form(inspection, template)
+        values |= {field: read_field(form, field, text) for field, text in typed.items()}
         saved = device.save_record(inspection, template, values, record=record, officer=officer)
     if isinstance(saved, Unchanged):
         console.tell("client.unchanged", saved, changed=[])
@@ -190,6 +200,56 @@ def note(console: Console, text: str, inspection: str, officer: str | None) -> N
         console.tell("client.noted", device.note(inspection, text, officer=officer))
 
 
+@click.command(help=both("client.help.addendum"))
+@click.argument("text")
+@inspection_option
+@officer_option
+@click.option("--record", default=None, metavar="ID", help=both("client.help.record_id"))
+@click.option("--field", default=None, help=both("client.help.settled_field"))
+@click.option("--choose", default=None, metavar="DIGEST", help=both("client.help.choose"))
+@click.pass_obj
+def addendum(
+    console: Console,
+    text: str,
+    inspection: str,
+    officer: str | None,
+    record: str | None,
+    field: str | None,
+    choose: str | None,
+) -> None:
+    with console.device() as device:
+        if field is None:
+            place = device.note(inspection, text, officer=officer, addendum=True)
+            console.tell("client.noted", place)
+            return
+        disputed = [
+            one
+            for one in device.records(inspection)
+            if record in (None, one.id) and field in one.merged.fields
+        ]
+        if choose is None:
+            _tell_candidates(console, disputed, field)
+            return
+        if len(disputed) != 1:
+            raise click.BadParameter(field, param_hint="--field, --record")
+        place = device.settle(
+            inspection, text, record=disputed[0].id, field=field, chosen=choose, officer=officer
+        )
+    console.tell("client.settled", place, field=field)
+
+
+def _tell_candidates(console: Console, records: list[Record], field: str) -> None:
+    """The values of a field, each with the digest by which ``--choose`` names it."""
+    found = [
+        {"record": one.id, "digest": candidate.digest, "value": candidate.value}
+        for one in records
+        for candidate in one.merged.fields[field].candidates
+    ]
+    console.dump({"candidates": found})
+    for candidate in found:
+        console.say("client.candidate", **candidate)
+
+
 @click.command("peer-head", help=both("client.help.peer_head"))
 @click.argument("device_id", metavar="DEVICE")
 @click.argument("epoch")
@@ -212,10 +272,21 @@ def peer_head(console: Console, device_id: str, epoch: str, seq: int, head: str)
 @click.command(help=both("client.help.seal"))
 @click.argument("inspection")
 @officer_option
+@click.option("--yes", is_flag=True, help=both("client.help.yes"))
 @click.pass_obj
-def seal(console: Console, inspection: str, officer: str | None) -> None:
+def seal(console: Console, inspection: str, officer: str | None, yes: bool) -> None:
     with console.device() as device:
-        console.tell("client.sealed", device.seal(inspection, officer=officer))
+        device.acting(inspection, officer)
+        gaps = device.lacking(inspection)
+        messages = [f"{gap.title[console.lang]}：{gap.gap.message(console.lang)}" for gap in gaps]
+        for message in messages:
+            console.say("client.lacking", message=message)
+        if gaps and not yes:
+            if console.as_json or not sys.stdin.isatty():
+                raise RecordIncomplete(len(gaps))
+            click.confirm(console.phrase("client.seal_anyway", count=len(gaps)), abort=True)
+        sealed = device.seal(inspection, officer=officer)
+    console.tell("client.sealed", sealed, lacking=messages)
 
 
 @click.command("import", help=both("client.help.import"))
@@ -233,6 +304,17 @@ def import_(ctx: click.Context, folder: Path, inspection: str | None, officer: s
     for path in done.unreadable:
         console.say("client.unreadable", path=path)
     ctx.exit(FAILED if done.unreadable else 0)
+
+
+def _external_ids(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What the inspection is called in other systems, by scheme (docs/protocol.md §4.1)."""
+    found = {}
+    for pair in pairs:
+        scheme, equals, name = pair.partition("=")
+        if not equals or not _SCHEME.fullmatch(scheme) or not 0 < len(name) <= 200:
+            raise click.BadParameter(pair, param_hint="--external")
+        found[scheme] = name
+    return found
 
 
 def _logged_in(device: Device, officer: str) -> bool:
@@ -273,4 +355,4 @@ def _values_of(source: Path) -> dict[str, Any]:
     return values
 
 
-COMMANDS = (open_, camera, capture, record, discard, note, peer_head, seal, import_)
+COMMANDS = (open_, camera, capture, record, discard, note, addendum, peer_head, seal, import_)

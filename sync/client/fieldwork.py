@@ -1,38 +1,33 @@
 """An inspection on the device: opening, capturing, recording, discarding, sealing."""
 
-import json
 import os
 import sqlite3
-import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sync.client.documents import Documents, Template
+from sync.client.documents import Documents
 from sync.client.errors import (
     AlreadyDiscarded,
     AlreadySealed,
     ReasonMissing,
     SealTooLarge,
     TooFewOfficers,
-    UnknownField,
-    UnknownInspection,
     UnknownItem,
 )
 from sync.client.folder import DeviceFolder, Taken
 from sync.client.journal import Journal
 from sync.client.mediatype import media_type_of
 from sync.client.outbox import Outbox
+from sync.client.recordwork import Recordwork
 from sync.client.results import (
     Captured,
     Kept,
     Opened,
     Place,
     Position,
-    Saved,
     Sealed,
-    Unchanged,
     place_of,
 )
 from sync.client.sessions import Method, Sessions
@@ -43,7 +38,7 @@ from sync.evidence.line import parse_line
 MIN_OFFICERS = 2
 
 
-class Fieldwork:
+class Fieldwork(Recordwork):
     """The acts of an inspection; each is one durable line before the call returns."""
 
     def __init__(
@@ -54,11 +49,8 @@ class Fieldwork:
         documents: Documents,
         sessions: Sessions,
     ) -> None:
+        super().__init__(outbox, journal, documents, sessions)
         self._folder = folder
-        self._outbox = outbox
-        self._journal = journal
-        self._documents = documents
-        self._sessions = sessions
 
     def open_inspection(
         self,
@@ -68,6 +60,7 @@ class Fieldwork:
         entity: str | None = None,
         title: str = "",
         purpose: str = "",
+        external_ids: Mapping[str, str] | None = None,
         method: Method = "none",
         pins: Mapping[str, str] | None = None,
         inspection: str | None = None,
@@ -76,7 +69,7 @@ class Fieldwork:
 
         Whoever has no session yet gets one, confirmed by ``method``; ``pins`` maps
         the officers as named to their PINs. ``inspection`` joins the one that a
-        fellow officer's device opened.
+        fellow officer's device opened; ``external_ids`` are its names elsewhere.
 
         Raises:
             TooFewOfficers: if fewer than two different officers are named.
@@ -104,7 +97,8 @@ class Fieldwork:
             "title": title,
             "purpose": purpose,
         }
-        act |= {k: v for k, v in (("task", task), ("entity", entity)) if v is not None}
+        given = {"task": task, "entity": entity, "external_ids": dict(external_ids or {})}
+        act |= {name: value for name, value in given.items() if value}
         return Opened(act["inspection"], confirmed, place_of(self._journal.append(act)))
 
     def open_camera(self, inspection: str, *, officer: str | None = None) -> Place:
@@ -168,47 +162,6 @@ class Fieldwork:
                 self._folder.drop(taken)
         return Captured(act["item"], taken.sha256, taken.size, media_type, place_of(line))
 
-    def save_record(
-        self,
-        inspection: str,
-        template: str,
-        values: Mapping[str, Any],
-        *,
-        record: str | None = None,
-        officer: str | None = None,
-    ) -> Saved | Unchanged:
-        """Save the fields of ``values`` that changed, in the inspection's record of ``template``.
-
-        Without ``record`` the inspection has one record for each template.
-
-        Raises:
-            UnknownField: for a field that the template does not have.
-            UnknownDocument: if the template has not been pulled.
-        """
-        acting = self.acting(inspection, officer)
-        form = self._documents.template(template)
-        record = record or self._record_of(inspection, form.id) or str(uuid.uuid4())
-        shown, base = self._shown(record)
-        changed = {
-            field: value
-            for field, value in checked_fields(form, values).items()
-            if field not in shown or shown[field] != value
-        }
-        if not changed:
-            return Unchanged(record)
-        line = self._journal.append(
-            {
-                "type": acts.RECORD_SAVED,
-                "officer": acting,
-                "inspection": inspection,
-                "record": record,
-                "template": {"id": form.id, "version": form.version},
-                "fields": changed,
-                "base": base,
-            }
-        )
-        return Saved(record, tuple(sorted(changed)), place_of(line))
-
     def discard(self, item: str, reason: str, *, officer: str | None = None) -> Place:
         """Withdraw an item, saying why; its line, digest and bytes stay.
 
@@ -247,9 +200,12 @@ class Fieldwork:
             found.append(Kept(item, title, name, sha256, bool(discarded), bool(safe)))
         return found
 
-    def note(self, inspection: str, text: str, *, officer: str | None = None) -> Place:
-        """Add a remark; after the seal it is an addendum."""
-        kind = acts.ADDENDUM_ADDED if self._sealed(inspection) else acts.NOTE_ADDED
+    def note(
+        self, inspection: str, text: str, *, officer: str | None = None, addendum: bool = False
+    ) -> Place:
+        """Add a remark; after the seal, or if asked for, it is an addendum (补充说明)."""
+        late = addendum or self._sealed(inspection)
+        kind = acts.ADDENDUM_ADDED if late else acts.NOTE_ADDED
         return self._say(kind, inspection, officer, {"text": text})
 
     def peer_head(self, *, device: str, epoch: str, seq: int, head: str) -> Place:
@@ -267,7 +223,12 @@ class Fieldwork:
         acting = self.acting(inspection, officer)
         if self._sealed(inspection):
             raise AlreadySealed(inspection)
-        revisions = self._column("SELECT digest FROM revision WHERE inspection = ?", inspection)
+        # Also what fellow officers' devices saved, as far as it came down to this one.
+        revisions = sorted(
+            {*self._column("SELECT digest FROM revision WHERE inspection = ?", inspection)}.union(
+                *(record.revisions for record in self.records(inspection))
+            )
+        )
         media = self._column("SELECT DISTINCT sha256 FROM item WHERE inspection = ?", inspection)
         heads = [*self._own_heads(), *self._peer_heads()]
         confirmed = {s.officer: s.method for s in self._sessions.current()}
@@ -287,49 +248,8 @@ class Fieldwork:
             raise SealTooLarge(len(revisions) + len(media)) from error
         return Sealed(inspection, len(revisions), len(media), len(heads), place_of(line))
 
-    def _say(
-        self, kind: str, inspection: str, officer: str | None, more: Mapping[str, Any]
-    ) -> Place:
-        acting = self.acting(inspection, officer)
-        act = {"type": kind, "officer": acting, "inspection": inspection, **more}
-        return place_of(self._journal.append(act))
-
-    def acting(self, inspection: str, officer: str | None) -> str:
-        """The officer in whose name an act of ``inspection`` is written.
-
-        Raises:
-            UnknownInspection, NoSession.
-        """
-        return self._sessions.acting(officer, among=self._officers(inspection)).officer
-
-    def _officers(self, inspection: str) -> tuple[str, ...]:
-        row = self._outbox.db.execute(
-            "SELECT officers FROM inspection WHERE id = ?", (inspection,)
-        ).fetchone()
-        if row is None:
-            raise UnknownInspection(inspection)
-        return tuple(json.loads(row[0]))
-
     def _sealed(self, inspection: str) -> bool:
         return bool(self._outbox.count("SELECT sealed FROM inspection WHERE id = ?", inspection))
-
-    def _record_of(self, inspection: str, template: str) -> str | None:
-        row = self._outbox.db.execute(
-            "SELECT record FROM revision WHERE inspection = ? AND template = ?"
-            " ORDER BY number LIMIT 1",
-            (inspection, template),
-        ).fetchone()
-        return None if row is None else str(row[0])
-
-    def _shown(self, record: str) -> tuple[dict[str, Any], list[str]]:
-        """The record's values as this device shows them, and the revisions they come from."""
-        rows = self._outbox.db.execute(
-            "SELECT fields, digest FROM revision WHERE record = ? ORDER BY number", (record,)
-        ).fetchall()
-        values: dict[str, Any] = {}
-        for fields, _ in rows:
-            values |= json.loads(fields)
-        return values, [digest for _, digest in rows]
 
     def _own_heads(self) -> list[dict[str, Any]]:
         heads = [self._outbox.head(epoch) for epoch in self._outbox.epochs()]
@@ -351,21 +271,6 @@ class Fieldwork:
 
     def _column(self, query: str, value: str) -> list[str]:
         return [row[0] for row in self._outbox.db.execute(query + " ORDER BY 1", (value,))]
-
-
-def checked_fields(form: Template, values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` in NFC.
-
-    Raises:
-        UnknownField: for a field that ``form`` does not have.
-    """
-    for field in values:
-        if field not in form.fields:
-            raise UnknownField(form.id, field, "unknown")
-    return {
-        field: unicodedata.normalize("NFC", value) if isinstance(value, str) else value
-        for field, value in values.items()
-    }
 
 
 def spoken_name(path: Path) -> str:

@@ -37,16 +37,24 @@ class Journal:
     def device(self) -> str:
         return self._need_signer()[1]
 
-    def append(self, act: Mapping[str, Any], *, alongside: Alongside | None = None) -> Line:
+    def append(
+        self,
+        act: Mapping[str, Any],
+        *,
+        apart: Mapping[str, Any] | None = None,
+        alongside: Alongside | None = None,
+    ) -> Line:
         """Sign ``act`` as the next line; on return it is behind an fsync.
 
-        ``alongside`` writes what must be true if and only if the line exists.
+        Each field of ``apart`` becomes a part of its own, so that it can be withheld
+        or erased alone (docs/protocol.md §4.1). ``alongside`` writes what must be true
+        if and only if the line exists.
 
         Raises:
             NotEnrolled, LineTooLong, NotCanonical: nothing was written.
         """
         with self._outbox.transaction() as db:
-            line = self._write(act)
+            line = self._write(act, apart or {})
             if alongside is not None:
                 alongside(db)
         return line
@@ -65,20 +73,21 @@ class Journal:
             if alongside is not None:
                 alongside(db)
             self._outbox.open_epoch(uuid.uuid4().hex, reason)
-            return self._write(act)
+            return self._write(act, {})
 
     def _need_signer(self) -> tuple[DeviceKey, str]:
         if self._signer is None:
             raise NotEnrolled(str(self._folder))
         return self._signer
 
-    def _write(self, act: Mapping[str, Any]) -> Line:
+    def _write(self, act: Mapping[str, Any], apart: Mapping[str, Any]) -> Line:
         key, device = self._need_signer()
-        body = {**_composed(dict(act)), "salt": os.urandom(SALT_BYTES).hex()}
+        body = _salted(act)
+        fields = [_salted({"field": name, "value": apart[name]}) for name in sorted(apart)]
         # The head is read under the write lock: two lines can never claim one place.
         head = self._outbox.head()
         line = build_line(
-            [body],
+            [body, *fields],
             device=device,
             epoch=head.epoch,
             seq=head.next_seq,
@@ -95,12 +104,16 @@ class Journal:
         return line
 
 
-def _composed(value: Any) -> Any:
+def _salted(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {**in_normal_form(dict(part)), "salt": os.urandom(SALT_BYTES).hex()}
+
+
+def in_normal_form(value: Any) -> Any:
     """``value`` with every text in NFC, which is a producer's duty (docs/protocol.md §4.1)."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     if isinstance(value, list | tuple):
-        return [_composed(item) for item in value]
+        return [in_normal_form(item) for item in value]
     if isinstance(value, dict):
-        return {key: _composed(item) for key, item in value.items()}
+        return {key: in_normal_form(item) for key, item in value.items()}
     return value

@@ -86,10 +86,7 @@ class Recovery:
         if kept.kind in _BOUND_TO_PLACE:
             self._settle(kept, RESTATED)
             return
-        try:
-            act = dict(parse_line(kept.raw, limit=len(kept.raw)).act or {})
-        except SyncError:
-            act = {}
+        act, apart = _said(kept)
         # What was said again once and refused once more would be refused for ever.
         if not act or "restates" in act:
             self._settle(kept, LOST)
@@ -100,15 +97,15 @@ class Recovery:
         act = self._referring(act)
         for restates in (whole, old):
             try:
-                self._write({**act, "restates": restates}, kept)
+                self._write({**act, "restates": restates}, apart, kept)
             except LineTooLong:
                 continue
             return
         self._settle(kept, LOST)
 
-    def _write(self, act: dict[str, Any], kept: KeptLine) -> None:
+    def _write(self, act: dict[str, Any], apart: dict[str, Any], kept: KeptLine) -> None:
         act.pop("salt", None)
-        line: Line = self._journal.append(act)
+        line: Line = self._journal.append(act, apart=apart)
         with self._outbox.transaction() as db:
             db.execute(
                 "UPDATE line SET state = ?, restated_by = ? WHERE digest = ?",
@@ -144,3 +141,16 @@ class Recovery:
         ).fetchone()
         if row is not None:
             guests.append(self._sessions.continue_from(Session(*row), epoch))
+
+
+def _said(kept: KeptLine) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The act of a line and the fields in parts of their own; empty if it is unreadable."""
+    try:
+        line = parse_line(kept.raw, limit=len(kept.raw))
+        act = dict(line.act or {})
+        if act.get("type") != acts.RECORD_SAVED:
+            return act, {}
+        fields = acts.record_fields(line.parts)
+    except SyncError:
+        return {}, {}
+    return act, {name: value for name, value in fields.items() if name not in act["fields"]}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sync.evidence.line import Line
+from sync.templates import Gap
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,15 @@ class Unchanged:
     """Every value given stands in the record already; no line was written."""
 
     record: str
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A gap of one record, which has no id if there is no such record at all."""
+
+    record: str
+    title: Mapping[str, str]
+    gap: Gap
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from sync.evidence.receipt import Receipt
 
 ORIGIN = "test/liuhen"
 OFFICERS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
-TEMPLATE = "site-inspection"
+TEMPLATE = "site_inspection_record"
+LABEL = {"zh": "栏", "en": "field"}
 START_MS = 1_781_000_000_000
 
 
@@ -146,14 +147,22 @@ def documents():
                 "version": 2,
                 "title": {"zh": "笔录", "en": "record"},
                 "fields": [
-                    {"id": "weather", "type": "text"},
-                    {"id": "outlets", "type": "integer"},
-                    {"id": "running", "type": "boolean"},
+                    {"id": "weather", "type": "text", "label": LABEL},
+                    {"id": "outlets", "type": "integer", "label": LABEL},
+                    {"id": "running", "type": "boolean", "label": LABEL},
+                    {"id": "contact", "type": "person", "sensitive": True, "label": LABEL},
                 ],
             },
         ),
     ]
-    return [{"op": "put", "kind": kind, "id": body["id"], "body": body} for kind, body in bodies]
+    return [
+        {"op": "put", "kind": kind, "id": _document_id(kind, body), "body": body}
+        for kind, body in bodies
+    ]
+
+
+def _document_id(kind, body):
+    return f"{body['id']}.v{body['version']}" if kind == "template" else body["id"]
 
 
 def lines_of(device):

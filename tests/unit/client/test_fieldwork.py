@@ -1,6 +1,7 @@
 """What an inspector does without a network: each act is one durable, signed line."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -16,12 +17,14 @@ from sync.client.errors import (
     SealTooLarge,
     SourceUnreadable,
     TooFewOfficers,
+    UnknownCandidate,
     UnknownDocument,
     UnknownField,
     UnknownInspection,
     WrongPin,
 )
 from sync.client.results import Position, Saved, Unchanged
+from sync.evidence.acts import record_fields
 from tests.support.fieldkit import OFFICERS, TEMPLATE, acts_of, lines_of, on_patrol, write
 
 
@@ -254,3 +257,99 @@ def test_lines_can_be_neither_changed_nor_deleted(device):
     for statement in ("UPDATE line SET raw = x'00'", "DELETE FROM line"):
         with pytest.raises(Exception, match="never"):
             db.execute(statement)
+
+
+def test_a_sensitive_field_is_signed_as_a_part_of_its_own(device):
+    inspection = on_patrol(device)
+
+    device.save_record(inspection, TEMPLATE, {"weather": "晴", "contact": {"name": "张三"}})
+
+    line = lines_of(device)[-1]
+    assert line.act["fields"] == {"weather": "晴"}
+    assert (
+        json.loads(line.parts[1]).items() >= {"field": "contact", "value": {"name": "张三"}}.items()
+    )
+    assert record_fields(line.parts) == {"weather": "晴", "contact": {"name": "张三"}}
+    assert isinstance(
+        device.save_record(inspection, TEMPLATE, {"contact": {"name": "张三"}}), Unchanged
+    )
+
+
+def test_a_fellow_officers_revision_that_came_down_counts_as_seen(device):
+    inspection = on_patrol(device)
+    with device._outbox.transaction():
+        device.documents.apply([revision(inspection, "f" * 64, {"weather": "雨"})])
+
+    saved = device.save_record(inspection, TEMPLATE, {"weather": "雨", "outlets": 3})
+
+    act = acts_of(device, "record.saved")[0]
+    assert (act["record"], act["base"]) == ("r", ["f" * 64])
+    assert saved.changed == ("outlets",)
+    device.seal(inspection)
+    assert "f" * 64 in acts_of(device, "inspection.sealed")[0]["revisions"]
+
+
+def test_an_addendum_settles_what_two_officers_wrote_apart(device):
+    inspection = on_patrol(device)
+    own = device.save_record(inspection, TEMPLATE, {"weather": "晴"})
+    with device._outbox.transaction():
+        change = revision(inspection, "f" * 64, {"weather": "雨"}, record=own.record)
+        device.documents.apply([change])
+    assert device.records(inspection)[0].merged.conflicts == ("weather",)
+
+    device.settle(inspection, "以雨为准", record=own.record, field="weather", chosen="ffff")
+
+    act = acts_of(device, "addendum.added")[0]
+    assert act["chosen"] == "f" * 64
+    assert sorted(act["base"]) == sorted([own.place.digest, "f" * 64])
+    merged = device.records(inspection)[0].merged
+    assert (merged.conflicts, merged.values) == ((), {"weather": "雨"})
+    with pytest.raises(UnknownCandidate):
+        device.settle(inspection, "x", record=own.record, field="weather", chosen="0000")
+
+
+def test_a_record_goes_on_with_the_version_that_it_was_begun_on(device):
+    inspection = on_patrol(device)
+    device.save_record(inspection, TEMPLATE, {"outlets": 1})
+    newer = {**device.documents.body("template", f"{TEMPLATE}.v2"), "version": 3}
+    with device._outbox.transaction():
+        device.documents.apply(
+            [{"op": "put", "kind": "template", "id": f"{TEMPLATE}.v3", "body": newer}]
+        )
+
+    device.save_record(inspection, TEMPLATE, {"outlets": 2})
+    device.save_record(on_patrol(device), TEMPLATE, {"outlets": 2})
+
+    versions = [act["template"]["version"] for act in acts_of(device, "record.saved")]
+    assert versions == [2, 2, 3]
+
+
+def test_what_a_record_lacks_is_listed_and_hinders_no_seal(device):
+    inspection = on_patrol(device)
+    body = device.documents.body("template", f"{TEMPLATE}.v2")
+    body["fields"][0]["required"] = True
+    with device._outbox.transaction():
+        device.documents.apply(
+            [{"op": "put", "kind": "template", "id": f"{TEMPLATE}.v2", "body": body}]
+        )
+
+    without = device.lacking(inspection)
+    device.save_record(inspection, TEMPLATE, {"outlets": 1})
+    begun = device.lacking(inspection)
+
+    assert [one.gap.kind for one in without] == ["no_record"]
+    assert [(one.gap.kind, one.gap.path) for one in begun] == [("missing", ("weather",))]
+    assert device.seal(inspection).revisions == 1
+
+
+def revision(inspection, digest, fields, record="r"):
+    """A fellow officer's revision as the feed brings it."""
+    body = {
+        "id": digest,
+        "inspection": inspection,
+        "record": record,
+        "template": {"id": TEMPLATE, "version": 2},
+        "fields": fields,
+        "base": [],
+    }
+    return {"op": "put", "kind": "revision", "id": digest, "body": body}
