@@ -1,5 +1,6 @@
 """Commands about the device itself: enrolling, logging in, status and sync."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from sync.client.device import Device
 from sync.client.enrolling import normalised
 from sync.client.sessions import Method
 from sync.client.status import Status, Trouble, read_status
+from sync.client.stuck import Stuck
 from sync.client.syncing import SyncReport
 
 _KINDS = ("dock", "phone", "body_recorder", "computer")
@@ -80,7 +82,9 @@ def sync(ctx: click.Context) -> None:
     console = ctx.ensure_object(Console)
     with console.device() as device, console.progress() as progress:
         report = device.sync(progress)
+        worst = device.status().worst
     _tell_sync(console, report)
+    _tell_worst(console, worst)
     if report.complete:
         ctx.exit(DONE)
     unsent = report.lines_unsent or report.media_unsent or report.alarms
@@ -94,6 +98,16 @@ def status(ctx: click.Context) -> None:
     state = read_status(console.folder)
     _tell_status(console, state)
     ctx.exit(DONE if state.clear else UNSENT)
+
+
+@click.command(help=both("client.help.free"))
+@click.option("--yes", "really", is_flag=True, help=both("client.help.free_yes"))
+@click.pass_obj
+def free(console: Console, really: bool) -> None:
+    with console.device() as device:
+        freed = device.free(really=really)
+    key = "client.freed" if freed.done else "client.free_could"
+    console.tell(key if freed.sha256 else "client.free_none", freed, count=len(freed.sha256))
 
 
 def ask_pins(
@@ -162,6 +176,25 @@ def _tell_status(console: Console, state: Status) -> None:
         console.say("client.alarm", name=alarm)
     for orphan in state.orphans:
         console.say("client.orphan", name=orphan)
+    _tell_worst(console, state.worst)
+
+
+def _tell_worst(console: Console, worst: Stuck | None) -> None:
+    """The last sentence: what is most in the way, how much of it, since when, and what to do."""
+    if worst is not None:
+        age = _age(console, worst.since_ms)
+        reason = worst.reason.get(console.lang, "")
+        console.say(f"client.stuck.{worst.cause}", count=worst.count, age=age, reason=reason)
+
+
+def _age(console: Console, since_ms: int | None) -> str:
+    """How long ago in the largest unit that fits; a clock that was set back since says nothing."""
+    if since_ms is None or (minutes := (time.time_ns() // 10**6 - since_ms) // 60_000) < 0:
+        return console.phrase("client.age.unknown")
+    for unit, length in (("days", 1440), ("hours", 60)):
+        if minutes >= 2 * length:
+            return console.phrase(f"client.age.{unit}", count=minutes // length)
+    return console.phrase("client.age.minutes", count=minutes)
 
 
 def _tell_troubles(console: Console, key: str, troubles: Sequence[Trouble]) -> None:
@@ -170,4 +203,4 @@ def _tell_troubles(console: Console, key: str, troubles: Sequence[Trouble]) -> N
         console.say(key, what=trouble.what, where=trouble.where, reason=reason)
 
 
-COMMANDS = (enrol, login, logout, sync, status)
+COMMANDS = (enrol, login, logout, sync, status, free)

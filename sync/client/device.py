@@ -25,6 +25,7 @@ from sync.client.documents import Documents
 from sync.client.errors import AlreadyEnrolled, FolderDamaged, LinkError, NotEnrolled
 from sync.client.fieldwork import Fieldwork
 from sync.client.folder import DeviceFolder
+from sync.client.freeing import Freed, Freeing
 from sync.client.journal import Journal
 from sync.client.keys import DeviceKey, load_key
 from sync.client.link import Link
@@ -246,13 +247,34 @@ class Device(Fieldwork):
     def _recovery(self) -> Recovery:
         return Recovery(self._outbox, self._journal, self._login)
 
-    def _synchroniser(self, stack: ExitStack) -> Synchroniser:
+    def free(self, *, really: bool = False) -> Freed:
+        """Find, and if ``really`` delete, copies of files that are safe without this device.
+
+        Raises:
+            NotEnrolled.
+            LinkError: nothing was deleted.
+        """
+        with ExitStack() as stack:
+            freeing = Freeing(
+                folder=self._folder,
+                outbox=self._outbox,
+                enrolment=self.need_enrolment(),
+                api=self._api(stack),
+                clock=self._clock,
+            )
+            return freeing.run(really=really)
+
+    def _api(self, stack: ExitStack) -> Api:
         enrolment = self.need_enrolment()
         authority = self._folder.authority
         link = Link(
             enrolment.server, self._clock, authority=authority if authority.exists() else None
         )
         stack.callback(link.close)
+        return Api(link, load_key(self._folder.key), enrolment.origin)
+
+    def _synchroniser(self, stack: ExitStack) -> Synchroniser:
+        enrolment = self.need_enrolment()
         return Synchroniser(
             folder=self._folder,
             outbox=self._outbox,
@@ -260,7 +282,7 @@ class Device(Fieldwork):
             documents=self.documents,
             sessions=self._login,
             enrolment=enrolment,
-            api=Api(link, load_key(self._folder.key), enrolment.origin),
+            api=self._api(stack),
             clock=self._clock,
         )
 

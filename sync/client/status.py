@@ -9,6 +9,7 @@ from typing import Any
 from sync.client.errors import FolderDamaged, NotEnrolled
 from sync.client.folder import DeviceFolder
 from sync.client.outbox import Outbox
+from sync.client.stuck import Stuck, diagnose
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Status:
     orphans: tuple[str, ...]
     offset_ms: int | None
     offset_error_ms: int | None
+    worst: Stuck | None
 
     @property
     def clear(self) -> bool:
@@ -132,6 +134,7 @@ def _read(folder: DeviceFolder, outbox: Outbox) -> Status:
         orphans=tuple(folder.orphaned()),
         offset_ms=clock[0] if clock else None,
         offset_error_ms=clock[1] if clock else None,
+        worst=diagnose(outbox, alarms=len(folder.alarmed()), orphans=len(folder.orphaned())),
     )
 
 

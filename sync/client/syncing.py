@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from sync.client import fates
+from sync.client import fates, freeing, stuck
 from sync.client.answers import Hello
 from sync.client.api import Api
 from sync.client.carrier import remember_recipient
@@ -106,6 +106,7 @@ class Synchroniser:
         except LinkError as error:
             report.problems.append(error)
         self._count(report)
+        stuck.remember(self._outbox, report.problems[0] if report.problems else None)
         return report
 
     def _steps(self, report: SyncReport, progress: Progress | None) -> None:
@@ -115,7 +116,7 @@ class Synchroniser:
         self._see(report, hello.checkpoint)
         remember_recipient(self._outbox, self._enrolment, hello.carrier)
         # 3. The comparison of clocks is itself evidence.
-        self._journal.append(
+        compared = self._journal.append(
             {
                 "type": acts.CLOCK_COMPARED,
                 "server_ms": report.offset.server_ms,
@@ -128,6 +129,7 @@ class Synchroniser:
         # 5. Lines go up.
         pusher = Pusher(self._outbox, self._api, self._enrolment, hello.limits)
         self._push(pusher, report, progress)
+        freeing.note_stored(self._outbox, self._enrolment, compared)
         self._attempt(report, lambda: fates.learn(self._outbox, self._api))
         # 6. The checkpoint that came back covers more than the first.
         if pusher.checkpoint:
@@ -203,14 +205,14 @@ class Synchroniser:
 
     def _push(self, pusher: Pusher, report: SyncReport, progress: Progress | None) -> None:
         self._recovery.go_on()
-        stuck: list[LinkError] = []
+        left: list[LinkError] = []
         for _ in range(_EPOCHS_AT_ONCE):
-            stuck = [
+            left = [
                 e for epoch in self._outbox.epochs() for e in self._end(pusher, epoch, progress)
             ]
             if not self._recovery.go_on():
                 break
-        report.problems.extend(stuck)
+        report.problems.extend(left)
 
     def _end(self, pusher: Pusher, epoch: str, progress: Progress | None) -> list[LinkError]:
         """Push one epoch; what only a person can settle is returned."""
