@@ -173,12 +173,12 @@ class RecordRevision(Base):
 
     __tablename__ = "record_revision"
     __table_args__ = (
-        Index("ix_record_revision_place", "device_id", "epoch"),
+        Index("ix_record_revision_place", "device_id", "epoch", "outside_seal"),
         Index("ix_record_revision_feed", "inspection_id", "position"),
     )
 
     line_digest: Mapped[Digest] = mapped_column(primary_key=True)
-    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"), index=True)
+    inspection_id: Mapped[Uuid] = mapped_column(ForeignKey("inspection.id"))
     record_id: Mapped[Uuid] = mapped_column(index=True)
     template_id: Mapped[str] = mapped_column(String(64))
     template_version: Mapped[int]

@@ -4,7 +4,7 @@
 line stand apart, because they alone may be lawfully erased.
 """
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Base, Big, Body, Digest, Millis, Uuid
@@ -65,8 +65,14 @@ class LineOutcome(Base):
 
     __tablename__ = "line_outcome"
     __table_args__ = (
-        Index("ix_line_outcome_projection", "projection"),
-        Index("ix_line_outcome_changed", "device_id", "changed"),
+        Index("ix_line_outcome_projection", "projection", "device_id", "epoch"),
+        Index("ix_line_outcome_inspection", "inspection_id", "projection"),
+        Index(
+            "ix_line_outcome_changed",
+            *("device_id", "changed"),
+            sqlite_where=text("changed IS NOT NULL"),
+            postgresql_where=text("changed IS NOT NULL"),
+        ),
     )
 
     device_id: Mapped[Uuid] = mapped_column(primary_key=True)
@@ -75,7 +81,7 @@ class LineOutcome(Base):
     seq: Mapped[Big] = mapped_column(primary_key=True)
     projection: Mapped[str] = mapped_column(String(16))
     code: Mapped[str] = mapped_column(String(64))
-    inspection_id: Mapped[Uuid | None] = mapped_column(index=True)
+    inspection_id: Mapped[Uuid | None]
     #: The place in the ledger since when this differs from what the push answered.
     changed: Mapped[Big | None]
     #: Whether a reviewer has let the line through in spite of its reason.
@@ -97,6 +103,8 @@ class QuarantineDecision(Base):
     #: The line's digest, the number of the refused bytes, or the upload's id.
     subject: Mapped[str] = mapped_column(String(64))
     decision: Mapped[str] = mapped_column(String(8))
+    #: The reason it was quarantined for when it was decided.
+    code: Mapped[str] = mapped_column(String(64))
     reason: Mapped[Body]
     person_id: Mapped[Uuid] = mapped_column(ForeignKey("person.id"))
     decided_at_ms: Mapped[Millis]

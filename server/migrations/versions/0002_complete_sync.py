@@ -203,7 +203,27 @@ def upgrade() -> None:
         sa.Column("released", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
     op.create_index(
-        "ix_line_outcome_changed", "line_outcome", ["device_id", "changed"], unique=False
+        "ix_line_outcome_changed",
+        "line_outcome",
+        ["device_id", "changed"],
+        unique=False,
+        sqlite_where=sa.text("changed IS NOT NULL"),
+        postgresql_where=sa.text("changed IS NOT NULL"),
+    )
+    # A push asks for the few lines of an epoch or inspection that are not plainly applied.
+    op.drop_index("ix_line_outcome_projection", "line_outcome")
+    op.create_index(
+        "ix_line_outcome_projection",
+        "line_outcome",
+        ["projection", "device_id", "epoch"],
+        unique=False,
+    )
+    op.drop_index("ix_line_outcome_inspection_id", "line_outcome")
+    op.create_index(
+        "ix_line_outcome_inspection",
+        "line_outcome",
+        ["inspection_id", "projection"],
+        unique=False,
     )
     op.add_column(
         "record_revision",
@@ -211,6 +231,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_record_revision_feed", "record_revision", ["inspection_id", "position"], unique=False
+    )
+    op.drop_index("ix_record_revision_inspection_id", "record_revision")
+    op.drop_index("ix_record_revision_place", "record_revision")
+    op.create_index(
+        "ix_record_revision_place",
+        "record_revision",
+        ["device_id", "epoch", "outside_seal"],
+        unique=False,
     )
     op.add_column(
         "regulated_entity",

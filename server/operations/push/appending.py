@@ -1,10 +1,10 @@
 """Keeping the lines of one push: ledger, journal, projection and receipts in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
 from server.failures import GenerationEnded
@@ -33,6 +33,9 @@ from sync.evidence.errors import SequenceGap
 from sync.evidence.line import GENESIS, Line
 from sync.evidence.receipt import Receipt
 from sync.wire import Journal, LineResult, Projection
+
+#: What a statement can name without harm; only a device that attacks has so many branches.
+_MANY_BRANCHES = 500
 
 _PLACE = ("device_id", "epoch", "branch", "seq")
 _KEPT = (
@@ -96,7 +99,7 @@ def append_lines(
         raise GenerationEnded(signer.name)
     # 2. Decide every line's place.
     heads = _heads(push)
-    plan = place_lines(lines, heads, _known(push, lines))
+    plan = place_lines(lines, heads, _known(push, lines, heads))
     fresh = [placed for placed in plan.placed if placed.fresh]
     refused = None if _is_quarantined(push, plan.refused) else plan.refused
     # 3. Keep what is new, the ledger first, since rows name their leaf.
@@ -131,7 +134,9 @@ def _heads(push: _Push) -> dict[str, ChainHead]:
     }
 
 
-def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, Stored]:
+def _known(
+    push: _Push, lines: Iterable[Line | Refused], heads: Mapping[str, ChainHead]
+) -> dict[str, Stored]:
     """Those of ``lines`` and of their predecessors that are stored already, by digest."""
     seqs = [line.header.seq for line in lines if isinstance(line, Line)]
     if not seqs:
@@ -142,6 +147,8 @@ def _known(push: _Push, lines: Iterable[Line | Refused]) -> dict[str, Stored]:
             JournalLine.epoch == push.epoch,
             JournalLine.seq >= min(seqs) - 1,
             JournalLine.seq <= max(seqs),
+            # The whole key, or all the epoch is read to find a few lines of it.
+            JournalLine.branch.in_(heads) if len(heads) <= _MANY_BRANCHES else true(),
         )
     )
     return {row.digest: Stored(row.branch, row.seq) for row in rows}

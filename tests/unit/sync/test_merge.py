@@ -1,13 +1,14 @@
 """Merging a record's revisions (docs/protocol.md §4.3); vectors are for every language."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.merge import Choice, Revision, merge
+from sync.merge import Choice, Revision, merge, standings_of
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors/merge.json").read_text(encoding="utf-8")
@@ -129,3 +130,18 @@ def ancestors(digest, lines):
                 reached.add(parent)
                 waiting.append(parent)
     return reached
+
+
+@settings(deadline=None)
+@given(records(), st.booleans())
+def test_how_lines_stand_is_the_same_where_no_merging_is_needed_to_know_it(record, straight):
+    revisions, choices = record
+    if straight:
+        choices = []
+        bases = [(), *((line.digest,) for line in revisions)]
+        revisions = [
+            replace(line, base=base, position=place, outside_seal=False)
+            for place, (line, base) in enumerate(zip(revisions, bases, strict=False))
+        ]
+
+    assert standings_of(revisions, choices) == merge(revisions, choices).standing
