@@ -22,7 +22,7 @@ from sync.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkp
 from sync.evidence.encoding import to_b64url
 from sync.evidence.note import parse_note
 from sync.wire import pre_authentication_encoding
-from tests.support.fieldkit import TEMPLATE, HandClock, lines_of
+from tests.support.fieldkit import HandClock, lines_of
 from tests.support.simdevice import new_id
 
 
@@ -33,7 +33,7 @@ def patrol(device, world, place, photos=(3000,)):
         path = place / f"{number}.jpg"
         path.write_bytes(b"\xff\xd8\xff" + os.urandom(size) if size else b"")
         device.capture(path, opened.inspection, capture_class="A")
-    device.save_record(opened.inspection, TEMPLATE, {"weather": "晴"})
+    device.note(opened.inspection, "天气：晴")
     device.seal(opened.inspection)
     return opened.inspection
 
