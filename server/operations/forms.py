@@ -4,11 +4,11 @@ A published version is never changed: records name it for good (docs/forms.md §
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from server.models.base import place_of
@@ -16,6 +16,7 @@ from server.models.inspections import Document, TemplateVersion
 from server.operations import feed
 from server.operations.projection import Projector
 from sync.evidence import canonical
+from sync.templates import Template, parse_template
 
 _KIND = "template"
 #: Where a shipped form says nothing, it is in force since ever.
@@ -90,3 +91,16 @@ def _publish(
     )
     session.flush()
     Projector(session, organization_id, now_ms=now_ms).retry("projection.unknown_template")
+
+
+def read_templates(
+    session: Session, organization_id: str, wanted: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], Template]:
+    """The published versions among ``wanted``, by id and version."""
+    rows = session.scalars(
+        select(TemplateVersion).where(
+            TemplateVersion.organization_id == organization_id,
+            tuple_(TemplateVersion.id, TemplateVersion.version).in_(sorted(wanted)),
+        )
+    )
+    return {(row.id, row.version): parse_template(json.loads(row.body)) for row in rows}

@@ -22,7 +22,10 @@ from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
 from server.operations.doubts import Doubt, doubts_of, newest_checks
 from server.operations.holding import held
-from server.operations.record_view import Record, read_labels, read_records
+from server.operations.inspection_doubts import inspection_doubts
+from server.operations.quarantine_view import Counts, count_lines, released_lines
+from server.operations.record_view import AddendumRow, Record, read_writings
+from server.operations.revocation import came_after, revoked_before
 from sync.evidence import canonical
 from sync.evidence.line import parse_header
 from sync.wire import Projection
@@ -53,6 +56,7 @@ class ItemRow:
     outside_seal: bool
     discard_reason: str
     announced_at_ms: int
+    line_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +72,10 @@ class LineRow:
     wall_ms: int
     received_at_ms: int
     ledger_index: int
+    after_revocation: bool
     projection: str
     code: str
+    released: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +128,15 @@ class InspectionPage:
     officers: tuple[OfficerCard, ...]
     items: tuple[ItemRow, ...]
     records: tuple[Record, ...]
-    labels: dict[str, dict[str, dict[str, str]]]
+    addenda: tuple[AddendumRow, ...]
     lines: tuple[LineRow, ...]
     packages: tuple[PackageRow, ...]
+    #: Findings about the inspection as a whole, and how many devices wrote its lines.
+    doubts: tuple[Doubt, ...]
+    devices: int
+    #: How many lines wait or were decided on; ``released`` are the digests of those let through.
+    quarantine: Counts
+    released: frozenset[str]
 
     @property
     def quarantined(self) -> tuple[LineRow, ...]:
@@ -153,7 +165,8 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
     listed = session.scalars(
         select(InspectionOfficer.officer_id).where(InspectionOfficer.inspection_id == row.id)
     ).all()
-    records = read_records(session, row.id)
+    writings = read_writings(session, row)
+    whole = inspection_doubts(session, row)
     return InspectionPage(
         id=row.id,
         organization=session.get_one(Organization, row.organization_id).name,
@@ -168,10 +181,14 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
         entity=_entity(session, row.entity_id),
         officers=tuple(officer_cards(session, listed).values()),
         items=_items(session, row),
-        records=records,
-        labels=read_labels(session, {record.template_id for record in records}),
+        records=writings.records,
+        addenda=writings.addenda,
         lines=_lines(session, row.id),
         packages=_packages(session, row.id),
+        doubts=whole.doubts,
+        devices=whole.devices,
+        quarantine=count_lines(session, row.id),
+        released=released_lines(session, row.id),
     )
 
 
@@ -247,6 +264,7 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
                 outside_seal=item.outside_seal,
                 discard_reason=item.discard_reason,
                 announced_at_ms=announced_at_ms,
+                line_digest=item.line_digest,
             )
         )
     return tuple(rows)
@@ -255,7 +273,13 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
 def _lines(session: Session, inspection_id: str) -> tuple[LineRow, ...]:
     place = (JournalLine.device_id, JournalLine.epoch, JournalLine.branch, JournalLine.seq)
     rows = session.execute(
-        select(JournalLine, LineOutcome.projection, LineOutcome.code, JournalPart.body)
+        select(
+            JournalLine,
+            LineOutcome.projection,
+            LineOutcome.code,
+            LineOutcome.released,
+            JournalPart.body,
+        )
         .join(
             LineOutcome,
             (LineOutcome.device_id == place[0])
@@ -276,6 +300,7 @@ def _lines(session: Session, inspection_id: str) -> tuple[LineRow, ...]:
         .limit(LINE_LIMIT)
     ).all()
     devices = device_cards(session, (line.device_id for line, *_ in rows))
+    since = revoked_before(session, (line.key_id for line, *_ in rows))
     return tuple(
         LineRow(
             device=devices[line.device_id].name,
@@ -287,10 +312,12 @@ def _lines(session: Session, inspection_id: str) -> tuple[LineRow, ...]:
             wall_ms=parse_header(line.header).t.wall_ms,
             received_at_ms=line.received_at_ms,
             ledger_index=line.ledger_index,
+            after_revocation=came_after(line, since),
             projection=projection,
             code=code,
+            released=released,
         )
-        for line, projection, code, body in rows
+        for line, projection, code, released, body in rows
     )
 
 

@@ -4,6 +4,7 @@ from sync.templates.checking import MAX_SENSITIVE, Problem, problems
 from sync.templates.gaps import Gap, is_well_formed, lacking
 from sync.templates.model import Field, Template, in_force, is_blank, parse_template
 from sync.templates.schema import json_schema
+from sync.templates.words import value_text
 
 __all__ = [
     "MAX_SENSITIVE",
@@ -18,4 +19,5 @@ __all__ = [
     "lacking",
     "parse_template",
     "problems",
+    "value_text",
 ]

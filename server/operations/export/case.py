@@ -30,7 +30,7 @@ from server.operations.export.documents import (
     read_organization,
     read_task,
 )
-from server.operations.export.items import ItemState, read_items
+from server.operations.export.items import ItemState, outside_of, read_items
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import events_named, kinds_of
 from sync.evidence import acts
@@ -53,6 +53,9 @@ class CaseState:
     chains: tuple[Chain, ...]
     items: tuple[ItemState, ...]
     revisions: tuple[Placed, ...]
+    addenda: tuple[Placed, ...]
+    #: The digests of revisions that the seal does not cover.
+    outside_seal: frozenset[str]
     sealed: Placed | None
     events: tuple[int, ...]
 
@@ -71,6 +74,8 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
     devices = read_devices(session, chains)
     stamps = Stamps(session, moment)
     seal = next((line for line, _ in acting(chains, acts.INSPECTION_SEALED)), None)
+    revisions = tuple(line for line, _ in acting(chains, acts.RECORD_SAVED))
+    is_outside = outside_of(session, moment, seal)
     items = tuple(read_items(session, moment, inspection_id, chains, stamps, seal))
     return CaseState(
         moment=moment,
@@ -82,7 +87,9 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
         devices=devices,
         chains=chains,
         items=items,
-        revisions=tuple(line for line, _ in acting(chains, acts.RECORD_SAVED)),
+        revisions=revisions,
+        addenda=tuple(line for line, _ in acting(chains, acts.ADDENDUM_ADDED)),
+        outside_seal=frozenset(x.digest for x in revisions if is_outside(x.digest, x)),
         sealed=seal,
         events=_events(session, moment, inspection, officers, devices, chains, items),
     )

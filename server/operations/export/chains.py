@@ -8,6 +8,7 @@ while chain and signatures still verify (docs/protocol.md §4.1).
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from server.operations.export.moment import Moment
 from server.operations.projection import is_uuid
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
+from sync.evidence.errors import LineMalformed
 from sync.evidence.interval import Interval, line_interval
 from sync.evidence.line import parse_header, signed_bytes
 from sync.evidence.package import ChainName
@@ -323,7 +325,7 @@ def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) ->
                 tz_min=header.t.tz_min,
                 anchor_size=anchor_size,
                 applied=row.seq in applied,
-                act=canonical.loads(parts[0]) if 0 in parts else None,
+                act=_whole_act(parts),
             )
         )
     return Chain(
@@ -335,6 +337,17 @@ def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) ->
         head_header=head_header,
         head_signature=head_signature,
     )
+
+
+def _whole_act(parts: Mapping[int, bytes]) -> Act | None:
+    """The act of a line, a record's with the fields that stand in parts of their own."""
+    if 0 not in parts:
+        return None
+    act: Act = canonical.loads(parts[0])
+    if len(parts) > 1 and act["type"] == acts.RECORD_SAVED and not acts.missing_fields(act):
+        with suppress(LineMalformed):
+            return {**act, "fields": acts.record_fields(parts)}
+    return act
 
 
 def _rows(session: Session, name: ChainName, last: int) -> Iterator[tuple[Any, dict[int, bytes]]]:

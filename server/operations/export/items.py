@@ -1,7 +1,7 @@
 """The items of a case with all that was known of each at the moment of the package."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,8 +153,7 @@ def read_items(
     words = _by(_words(session, moment, inspection_id), "item_id")
     checks = _checks(session, moment, list(announced))
     facts = _by(_facts(session, moment, digests), "sha256")
-    sealed = read_seal(seal.act) if seal is not None and seal.act is not None else None
-    reach = sealed.reach(lambda *head: _is_head(session, moment, *head)) if sealed else {}
+    is_outside = outside_of(session, moment, seal)
     for item_id, (line, act) in sorted(announced.items(), key=lambda i: i[1][0].ledger_index):
         sha256 = str(act["sha256"])
         item = ItemState(
@@ -163,20 +162,29 @@ def read_items(
             act=act,
             interval=stamps.interval(line),
             discard=discards.get(item_id),
-            outside_seal=sealed is not None
-            and not sealed.covers(
-                sha256,
-                device=line.chain.device,
-                epoch=line.chain.epoch,
-                seq=line.seq,
-                reach=reach,
-            ),
+            outside_seal=is_outside(sha256, line),
             source=sources.get(sha256),
             words=tuple(_word(session, moment, word) for word in words.get(item_id, ())),
             checks=tuple(checks.get(item_id, ())),
             facts=tuple(facts.get(sha256, ()) if sha256 in sources else ()),
         )
         yield item
+
+
+def outside_of(
+    session: Session, moment: Moment, seal: Placed | None
+) -> Callable[[str, Placed], bool]:
+    """Says whether what a line announced under a digest stands outside the seal."""
+    sealed = read_seal(seal.act) if seal is not None and seal.act is not None else None
+    if sealed is None:
+        return lambda _digest, _line: False
+    reach = sealed.reach(lambda *head: _is_head(session, moment, *head))
+
+    def is_outside(digest: str, line: Placed) -> bool:
+        place = {"device": line.chain.device, "epoch": line.chain.epoch}
+        return not sealed.covers(digest, **place, seq=line.seq, reach=reach)
+
+    return is_outside
 
 
 def _is_head(

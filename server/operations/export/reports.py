@@ -1,6 +1,6 @@
 """The pages that people read: the report and the list of materials (移送材料清单)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,19 +11,17 @@ from sqlalchemy.orm import Session
 
 from media.findings import model, words
 from server.operations.cards import in_force
+from server.operations.export import writings
 from server.operations.export.case import CaseState
-from server.operations.export.chains import Placed
-from server.operations.export.documents import OfficerState, read_document
+from server.operations.export.documents import OfficerState
 from server.operations.export.items import ItemState
 from server.operations.export.spool import Spool
-from server.operations.record_view import conflicts
+from server.operations.export.writings import maker_of
 from sync import catalogue
 from sync.evidence import package, records
 from sync.evidence.package import PackageFile
 
 _SHOWN_KINDS = ("image", "video", "audio")
-
-Label = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +66,14 @@ class ShownItem:
     words: tuple[Any, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShownField:
-    """One value of a record, with the revision that it comes from."""
-
-    label: Label
-    value: str
-    conflict: bool
-    officer: str
-    saved_at_ms: int
-    line: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownRecord:
-    title: Label
-    fields: tuple[ShownField, ...]
-
-
 def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[PackageFile]:
     """The report and the list of materials as self-contained HTML, Chinese before English."""
     items = [_shown_item(case, item) for item in case.items]
     values = {
         "case": case,
         "items": items,
-        "records": _shown_records(session, case),
+        "records": writings.shown_records(session, case),
+        "addenda": writings.shown_addenda(session, case),
         "counts": _counts(case),
         "certified": lambda officer: _certified(officer, case.inspection.opened_at_ms),
     }
@@ -165,7 +146,7 @@ def _shown_item(case: CaseState, item: ItemState) -> ShownItem:
         kind=f"report.kind.{kind if kind in _SHOWN_KINDS else 'other'}",
         media_type=item.media_type,
         fact=item.text("fact_to_prove"),
-        maker=_maker(case, item.text("officer")),
+        maker=maker_of(case, item.text("officer")),
         method=item.text("method"),
         class_key=f"report.class.{item.act['class']}",
         claimed=moment_text(item.line.wall_ms),
@@ -199,56 +180,3 @@ def _shown_finding(finding: model.Finding) -> ShownFinding:
         sentence_key=words.sentence_key(finding),
         values=words.placeholders(finding),
     )
-
-
-def _maker(case: CaseState, officer_id: str) -> str:
-    for officer in case.officers:
-        if officer.id == officer_id:
-            return f"{officer.name} ({officer.certificate_no})"
-    return officer_id
-
-
-def _shown_records(session: Session, case: CaseState) -> list[ShownRecord]:
-    grouped: dict[str, list[Placed]] = {}
-    for line in case.revisions:
-        if line.act is not None:
-            grouped.setdefault(line.act["record"], []).append(line)
-    return [_shown_record(session, case, lines) for lines in grouped.values()]
-
-
-def _shown_record(session: Session, case: CaseState, lines: Sequence[Placed]) -> ShownRecord:
-    """The newest value of each field, or every value of one that was saved apart."""
-    acts = [(line, line.act) for line in lines if line.act is not None]
-    template_id = str(acts[-1][1]["template"]["id"])
-    template = read_document(session, case.moment, "template", template_id) or {}
-    labels = {field["id"]: field["label"] for field in template.get("fields", ())}
-    disputed = conflicts([(line.digest, act["base"], act["fields"]) for line, act in acts])
-    newest = {name: line for line, act in acts for name in act["fields"]}
-    order = [*labels, *sorted(set(newest) - set(labels))]
-    fields = [
-        ShownField(
-            label=labels.get(name, {"zh": name, "en": name}),
-            value=_value_text(act["fields"][name]),
-            conflict=name in disputed,
-            officer=_maker(case, str(act["officer"])),
-            saved_at_ms=line.wall_ms,
-            line=line.digest,
-        )
-        for name in order
-        for line, act in acts
-        if name in act["fields"] and (name in disputed or newest[name] is line)
-    ]
-    title = template.get("title", {"zh": template_id, "en": template_id})
-    return ShownRecord(title=title, fields=tuple(fields))
-
-
-def _value_text(value: object) -> str:
-    match value:
-        case bool():
-            return "✓" if value else "✗"
-        case list():
-            return "、".join(_value_text(part) for part in value)
-        case dict():
-            return "; ".join(f"{name}: {_value_text(part)}" for name, part in value.items())
-        case _:
-            return str(value)
