@@ -391,6 +391,35 @@ class LineStuck(LinkError):
         self.problem = problem
 
 
+class HeadMistyped(ClientError):
+    """What was typed or scanned is no head of another device's journal."""
+
+    code = "client.head_mistyped"
+
+    def __init__(self, said: str, count: int, foreign: str) -> None:
+        super().__init__(said)
+        self.said = said
+        self.count = count
+        self.foreign = foreign or "—"
+
+
+class NothingWritten(ClientError):
+    """The journal has no line whose head could be told."""
+
+    code = "client.nothing_written"
+
+
+class DeviceWiped(ClientError):
+    """The device was told to empty itself, and did."""
+
+    code = "client.device_wiped"
+
+    def __init__(self, folder: str, device: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+        self.device = device
+
+
 def sentence(error: SyncError, lang: str = DEFAULT_LANGUAGE) -> str:
     """One sentence about ``error`` for a person, in ``lang``."""
     area, _, name = error.code.partition(".")

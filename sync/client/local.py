@@ -84,6 +84,9 @@ def _keep_revision(db: sqlite3.Connection, line: Line, act: Act) -> None:
 
 
 def _keep_peer(db: sqlite3.Connection, _line: Line, act: Act) -> None:
+    if "code" in act:
+        # A typed code names no place: only the server can say which line it means.
+        return
     # Only the longest chain that was seen: a shorter head says nothing more.
     db.execute(
         "INSERT INTO peer VALUES (?, ?, ?, ?) ON CONFLICT (device, epoch)"

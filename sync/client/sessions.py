@@ -73,6 +73,28 @@ class Sessions:
             {"type": acts.SESSION_CLOSED, "officer": session.officer, "session": session.id}
         )
 
+    def hand_over(
+        self, leaving: str, taking: str, *, method: Method = "none", pin: str = ""
+    ) -> Session:
+        """Close one officer's session and open the next officer's, which says what it continues.
+
+        Raises:
+            NoSession: if the one who leaves is not logged in.
+            UnknownDocument, AmbiguousOfficer, WrongPin, PinTooShort: nothing was closed.
+        """
+        old = self.need(self._documents.officer(leaving).id)
+        person = self._documents.officer(taking)
+        if method == "pin":
+            self._check_pin(person.id, pin)
+        self.close(old.officer)
+        existing = self.find(person.id)
+        if existing is not None:
+            return existing
+        session = Session(str(uuid.uuid4()), person.id, method, person.certificate_no)
+        epoch = self._outbox.head().epoch
+        self._write(session, {"continues": {"epoch": epoch, "session": old.id}})
+        return session
+
     def current(self) -> list[Session]:
         """The open sessions of the present epoch, oldest first."""
         rows = self._outbox.db.execute(

@@ -244,15 +244,25 @@ def _name_after_revocation(
     ledger: Ledger,
     ingests: Mapping[Place, ProvedEvent],
 ) -> None:
-    """Lines that came in after their key was revoked are kept, and doubtful."""
-    revoked: Dict[str, int] = {}
+    """Lines that came in since their key is revoked are kept, and doubtful.
+
+    A revocation counts from the moment that it states, which may be before it was entered.
+    """
+    revoked: Dict[str, List[ProvedEvent]] = {}
     for event in ledger.of_kind("revoke"):
-        revoked.setdefault(str(event.body["subject"].get("key_id")), event.index)
+        revoked.setdefault(str(event.body["subject"].get("key_id")), []).append(event)
     for name, chain in chains.items():
         for seq, line in chain.lines.items():
             ingest = ingests.get((name, seq))
-            if ingest and line.key_id in revoked and ingest.index > revoked[line.key_id]:
+            if ingest and any(_is_since(ingest, event) for event in revoked.get(line.key_id, ())):
                 book.not_checked("journal.after_revocation", **chain.place(seq))
+
+
+def _is_since(ingest: ProvedEvent, revocation: ProvedEvent) -> bool:
+    stated = revocation.body["snapshot"].get("revoked_from_ms")
+    if type(stated) is int and stated < revocation.at_ms and ingest.at_ms >= stated:
+        return True
+    return ingest.index > revocation.index
 
 
 def _names_its_key(opening: KeptLine) -> bool:
