@@ -23,6 +23,7 @@ class Rule:
 _PUBLIC = Rule(None)
 _ANY_LOGIN = Rule(EVERYONE)
 _READS_EVIDENCE = Rule(EVERYONE, evidence=True)
+_OVERSEERS = frozenset({LEADER, ADMINISTRATOR, SUPERVISOR})
 
 #: By method and endpoint, because reading and writing one address are different rights.
 RULES: dict[tuple[str, str], Rule] = {
@@ -43,7 +44,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.package"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
     ("GET", "console.package_signature"): Rule(frozenset({LEADER, ADMINISTRATOR})),
     ("GET", "console.quarantine"): _READS_EVIDENCE,
-    ("GET", "console.devices"): Rule(frozenset({LEADER, ADMINISTRATOR, SUPERVISOR})),
+    ("GET", "console.quarantined"): _READS_EVIDENCE,
+    ("POST", "console.decide_quarantined"): Rule(frozenset({REVIEWER})),
+    ("GET", "console.devices"): Rule(_OVERSEERS),
+    ("GET", "console.device"): Rule(_OVERSEERS),
+    ("GET", "console.device_statement"): Rule(_OVERSEERS, evidence=True),
+    ("POST", "console.set_holders"): Rule(frozenset({ADMINISTRATOR})),
     ("POST", "console.issue_code"): Rule(frozenset({ADMINISTRATOR})),
     ("POST", "console.revoke_device"): Rule(frozenset({ADMINISTRATOR})),
 }

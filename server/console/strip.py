@@ -56,7 +56,7 @@ def inspection_strip(page: InspectionPage) -> tuple[Cell, ...]:
     """Integrity, time, place, completeness, officers and witnesses of one inspection."""
     kept = [item for item in page.items if item.state != "discarded"]
     missing = sum(item.state == "captured" for item in kept)
-    quarantined = len(page.quarantined)
+    quarantined = page.quarantine.waiting + page.quarantine.kept
     differ = _with(page, _MISMATCH)
     apart = _with(page, _OFF_SITE)
     return (
@@ -89,6 +89,7 @@ def inspection_strip(page: InspectionPage) -> tuple[Cell, ...]:
             numbers={"missing": missing, "quarantined": quarantined},
         ),
         _officers(page),
+        _peers(page),
         Cell(name="witness", mark=NONE, says="not_witnessed", anchor="journal"),
     )
 
@@ -143,12 +144,32 @@ def _inspection_time(verdicts: Iterable[str | None]) -> Cell:
 def _officers(page: InspectionPage) -> Cell:
     valid = sum(officer.valid_at(page.opened_at_ms) for officer in page.officers)
     enough = valid >= 2
+    unconfirmed = any(doubt.code == "OFFICER_UNCONFIRMED" for doubt in page.doubts)
     return Cell(
         name="officers",
-        mark=OK if enough else FAIL,
-        says="two_valid" if enough else "too_few",
-        anchor="summary",
+        mark=FAIL if not enough else DOUBT if unconfirmed else OK,
+        says="too_few" if not enough else "unconfirmed" if unconfirmed else "two_valid",
+        anchor="doubts" if enough and unconfirmed else "summary",
         numbers={"number": valid},
+    )
+
+
+def _peers(page: InspectionPage) -> Cell:
+    """Whether the devices of the inspection bear each other's journals out."""
+    codes = {doubt.code for doubt in page.doubts}
+    for code, mark, says in (
+        ("PEER_HEAD_CONTRADICTS", FAIL, "peers_contradict"),
+        ("PEER_LINES_MISSING", FAIL, "peer_lines_missing"),
+        ("PEER_HEAD_MISSING", DOUBT, "peers_not_noted"),
+    ):
+        if code in codes:
+            return Cell(name="peers", mark=mark, says=says, anchor="doubts")
+    several = page.devices > 1
+    return Cell(
+        name="peers",
+        mark=OK if several else NONE,
+        says="peers_agree" if several else "one_device",
+        anchor="journal",
     )
 
 

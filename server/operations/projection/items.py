@@ -28,6 +28,8 @@ class Items:
         self._visits = visits
         #: Whether anything came that makes the worker check media again.
         self.wants_check = False
+        #: Items of which their officers' devices are to be told anew.
+        self.changed: set[str] = set()
 
     def announce(self, act: Act) -> str | None:
         inspection = self._lookup.inspection(act) if "inspection" in act.body else None
@@ -79,6 +81,7 @@ class Items:
             )
         )
         self._session.flush()
+        self.changed.add(item_id)
         if inspection is not None:
             self._visits.opened.add(inspection.id)
         return inspection.id if inspection else None
@@ -100,10 +103,12 @@ class Items:
         item = self._session.get(EvidenceItem, act.uuid("item"))
         if item is None or item.inspection_id != inspection.id:
             raise NotShown("projection.unknown_item")
-        if item.state in _JUDGED or too_late(self._session, inspection, act):
+        late = too_late(self._session, inspection, act) and not act.released
+        if item.state in _JUDGED or late:
             raise NotShown(TOO_LATE)
         item.state = "discarded"
         item.discard_reason = act.text("reason", 4000)
+        self.changed.add(item.id)
         return inspection.id
 
     def check_again(self, inspection: Inspection) -> None:

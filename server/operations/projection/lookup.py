@@ -10,6 +10,7 @@ from server.models.people import Officer
 from server.operations.projection.act import Act, NotShown, is_uuid
 
 _Owned = TypeVar("_Owned", Task, RegulatedEntity, Officer)
+_Named = TypeVar("_Named", Task, RegulatedEntity)
 
 
 class Lookup:
@@ -44,6 +45,19 @@ class Lookup:
                 raise NotShown("projection.unknown_officer")
             officers.append(officer)
         return officers
+
+    def named(self, kind: type[_Named], act: Act, name: str) -> _Named | None:
+        """The task or entity that ``act`` names; a released one may name what is not known.
+
+        Raises:
+            NotShown: if it is not known.
+        """
+        try:
+            return self.own(kind, act.body.get(name), f"projection.unknown_{name}")
+        except NotShown:
+            if act.released:
+                return None
+            raise
 
     def own(self, kind: type[_Owned], identifier: object, code: str) -> _Owned | None:
         """The row of that id if one is named; it must belong to the device's organisation."""

@@ -25,6 +25,7 @@ from server.operations.projection.records import Records
 from server.operations.projection.sealing import mark_outside, touched_by
 from server.operations.projection.sessions import OfficerSessions
 from server.operations.projection.visits import TOO_LATE, Visits
+from server.operations.visit_documents import visits_changed
 from sync.evidence import acts, canonical
 from sync.evidence.line import Line
 from sync.wire import Projection
@@ -49,6 +50,7 @@ class Projector:
 
     def __init__(self, session: Session, organization_id: str, *, now_ms: int) -> None:
         self._session = session
+        self._now_ms = now_ms
         self._lookup = Lookup(session, organization_id)
         self._sessions = OfficerSessions(session, organization_id)
         self._visits = Visits(session, self._lookup)
@@ -114,6 +116,26 @@ class Projector:
         self._judge_seals()
         self._records.judge()
         self._chains.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Send what has changed down to the officers' devices."""
+        self._session.flush()
+        visits_changed(
+            self._session,
+            self._visits.changed,
+            self._items.changed,
+            self._records.added,
+            position=self._newest_position(),
+            now_ms=self._now_ms,
+        )
+        for told in (self._visits.changed, self._items.changed, self._records.added):
+            told.clear()
+
+    def release(self, row: LineOutcome) -> None:
+        """Show one line in spite of its reason; ``row.released`` is set."""
+        self._retry(row)
+        self.finish()
 
     def retry(self, code: str) -> None:
         """Try again all lines of the organisation that wait for one reason."""

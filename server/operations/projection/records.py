@@ -56,6 +56,8 @@ class Records:
         self._lookup = lookup
         self._revisions: list[tuple[object, ...]] = []
         self._addenda: list[dict[str, Any]] = []
+        #: Addenda of which the officers' devices are to be told.
+        self.added: set[str] = set()
         self._touched: dict[str, str] = {}
         #: The fields of the revisions of this push, which need no reading again.
         self._fields: dict[str, Mapping[str, Any]] = {}
@@ -100,6 +102,7 @@ class Records:
             if record_id is None:
                 raise NotShown("projection.malformed_act")
             self.touch(record_id, inspection.id)
+        self.added.add(act.digest)
         self._addenda.append(
             {
                 **dict(zip(_PLACE, _place(act, inspection), strict=True)),

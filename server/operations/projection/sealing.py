@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
-from server.models.journal import MAIN, JournalLine
+from server.models.journal import MAIN, JournalLine, LineOutcome
 from server.operations.projection.act import act_of_digest
 from sync.evidence.line import Header
 from sync.evidence.seal import read_seal
@@ -23,11 +23,17 @@ def mark_outside(session: Session, inspection: Inspection) -> set[str]:
         return set()
     seal = read_seal(act)
     reach = seal.reach(lambda *head: is_head(session, *head))
+    # A head reaches along the main chain only; a branch shares its places, not its lines.
+    forked = _forked(session, inspection)
     for item in session.scalars(
         select(EvidenceItem).where(EvidenceItem.inspection_id == inspection.id)
     ):
         item.outside_seal = not seal.covers(
-            item.sha256, device=item.device_id, epoch=item.epoch, seq=item.seq, reach=reach
+            item.sha256,
+            device=item.device_id,
+            epoch=item.epoch,
+            seq=item.seq,
+            reach={} if item.line_digest in forked else reach,
         )
     records = set()
     for revision in session.scalars(
@@ -38,7 +44,7 @@ def mark_outside(session: Session, inspection: Inspection) -> set[str]:
             device=revision.device_id,
             epoch=revision.epoch,
             seq=revision.seq,
-            reach=reach,
+            reach={} if revision.line_digest in forked else reach,
         )
         if revision.outside_seal != outside:
             revision.outside_seal = outside
@@ -46,6 +52,24 @@ def mark_outside(session: Session, inspection: Inspection) -> set[str]:
     # What merges the records reads these marks by statements of its own.
     session.flush()
     return records
+
+
+def _forked(session: Session, inspection: Inspection) -> frozenset[str]:
+    """The digests of the inspection's lines that lie on branches; shown are only released ones."""
+    return frozenset(
+        session.scalars(
+            select(JournalLine.digest)
+            .join(
+                LineOutcome,
+                (LineOutcome.device_id == JournalLine.device_id)
+                & (LineOutcome.epoch == JournalLine.epoch)
+                & (LineOutcome.branch == JournalLine.branch)
+                & (LineOutcome.seq == JournalLine.seq),
+            )
+            .where(LineOutcome.inspection_id == inspection.id, LineOutcome.released)
+            .where(JournalLine.branch != MAIN)
+        )
+    )
 
 
 def seals_line(session: Session, inspection: Inspection, header: Header) -> bool:

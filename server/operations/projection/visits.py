@@ -33,6 +33,8 @@ class Visits:
         self._lookup = lookup
         #: Inspections that came or changed: lines may have waited for them.
         self.opened: set[str] = set()
+        #: Those of which their officers' devices are to be told anew.
+        self.changed: set[str] = set()
 
     def open(self, act: Act) -> str:
         """Open a visit, or join the one that a fellow officer's device opened."""
@@ -44,7 +46,7 @@ class Visits:
         if existing is None:
             self._session.add(self._inspection(inspection_id, act))
             self._session.flush()
-        elif too_late(self._session, existing, act):
+        elif too_late(self._session, existing, act) and not act.released:
             self._need_listed(inspection_id, officers)
         for officer in officers:
             self._session.merge(
@@ -56,13 +58,12 @@ class Visits:
                 )
         self._session.flush()
         self.opened.add(inspection_id)
+        self.changed.add(inspection_id)
         return inspection_id
 
     def _inspection(self, inspection_id: str, act: Act) -> Inspection:
-        task = self._lookup.own(Task, act.body.get("task"), "projection.unknown_task")
-        entity = self._lookup.own(
-            RegulatedEntity, act.body.get("entity"), "projection.unknown_entity"
-        )
+        task = self._lookup.named(Task, act, "task")
+        entity = self._lookup.named(RegulatedEntity, act, "entity")
         entity_id = entity.id if entity else task.entity_id if task else None
         return Inspection(
             id=inspection_id,
@@ -91,6 +92,7 @@ class Visits:
         inspection.sealed_at_ms = act.header.t.wall_ms
         inspection.sealed_line = act.digest
         self._session.flush()
+        self.changed.add(inspection.id)
         return inspection
 
 
