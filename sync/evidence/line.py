@@ -67,6 +67,20 @@ _USUAL_TAIL = re.compile(
     re.VERBOSE,
 )
 
+
+class Codec(NamedTuple):
+    """Parsing and encoding of canonical JSON: this package's own, or a faster pair.
+
+    What ``parse`` takes and ``encode`` gives again to the byte must be canonical
+    and have the same value as here; what they refuse is looked at again.
+    """
+
+    parse: Callable[..., Any]
+    encode: Callable[[Any], bytes]
+
+
+_OWN = Codec(canonical.parse, canonical.encode)
+
 #: Checks ``signature`` (64 bytes, r‖s) over ``message``; returns whether it verifies.
 Verify = Callable[[bytes, bytes], bool]
 #: Signs ``message`` and returns 64 bytes r‖s; high S is brought low here.
@@ -209,7 +223,7 @@ def build_line(
     return parse_line(raw, limit=limit)
 
 
-def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES) -> Line:
+def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES, codec: Codec = _OWN) -> Line:
     """Parse one pushed line (no newline) and check everything but its signature and place.
 
     Raises:
@@ -217,10 +231,10 @@ def parse_line(raw: bytes, *, limit: int = MAX_LINE_BYTES) -> Line:
     """
     if len(raw) > limit:
         raise LineTooLong(size=len(raw), limit=limit)
-    return _parse_usual(raw) or parse_any_line(raw)
+    return _parse_usual(raw, codec) or parse_any_line(raw)
 
 
-def _parse_usual(raw: bytes) -> Optional[Line]:
+def _parse_usual(raw: bytes, codec: Codec) -> Optional[Line]:
     """The line where its bytes show at once that all is right; None where they do not.
 
     Pushing is mostly this. It refuses nothing: whatever it does not recognise,
@@ -234,8 +248,8 @@ def _parse_usual(raw: bytes) -> Optional[Line]:
     if not _in_range(signature):
         return None
     try:
-        values = canonical.parse(raw[5 : end + 1], max_depth=canonical.MAX_DEPTH - 1)
-        parts = _bodies(dict(enumerate(values)), header)
+        values = codec.parse(raw[5 : end + 1], max_depth=canonical.MAX_DEPTH - 1)
+        parts = _bodies(dict(enumerate(values)), header, codec.encode)
     except SyncError:
         return None
     # Both halves are canonical by themselves, and so is the line that they make.
@@ -329,18 +343,20 @@ def _line(value: Dict[str, Any], parts: Mapping[int, Any]) -> Line:
     header = _header(value["e"])
     header_bytes = canonical.encode(value["e"])
     signature = _signature(value["s"])
-    bodies = _bodies(parts, header)
+    bodies = _bodies(parts, header, canonical.encode)
     digest = sha256_hex(signed_bytes(header_bytes, key_id, signature))
     return Line(header, header_bytes, key_id, signature, bodies, digest, parts.get(0))
 
 
-def _bodies(parts: Mapping[int, Any], header: Header) -> Dict[int, bytes]:
+def _bodies(
+    parts: Mapping[int, Any], header: Header, encode: Callable[[Any], bytes]
+) -> Dict[int, bytes]:
     """The canonical bytes of each of ``parts``, which must be what the header names."""
     bodies = {}
     for number, part in parts.items():
         if not 0 <= number < len(header.parts):
             raise LineMalformed("parts", "as many digests as parts")
-        body = canonical.encode(part)
+        body = encode(part)
         _check_part(number, part)
         if sha256_hex(body) != header.parts[number]:
             raise PartMismatch(part=number)

@@ -20,7 +20,8 @@ from server.operations.insert import insert_rows
 from server.operations.outcomes import mark_changed
 from server.operations.projection.act import Act, NotShown, within
 from server.operations.projection.lookup import Lookup
-from sync.evidence import acts, canonical
+from server.quickjson import encode
+from sync.evidence import acts
 from sync.evidence.errors import LineMalformed
 from sync.merge import Choice, Revision, Standing, standings_of
 from sync.wire import Projection
@@ -80,7 +81,7 @@ class Records:
                 record_id,
                 template_id[:_MAX_NAME],
                 version,
-                canonical.encode(fields).decode(),
+                encode(fields).decode(),
                 base,
                 inspection.sealed_line is not None,
             )
@@ -241,7 +242,7 @@ def _base(act: Act) -> str:
     base = act.body.get("base", [])
     if not isinstance(base, list) or not all(isinstance(digest, str) for digest in base):
         raise NotShown("projection.malformed_act")
-    return canonical.encode(base).decode()
+    return encode(base).decode()
 
 
 def _place(act: Act, inspection: Inspection) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.models.devices import DeviceKey
+from server.quickjson import CODEC
 from server.signatures import verifier
 from sync.evidence import acts
 from sync.evidence.encoding import from_b64url
@@ -71,7 +72,7 @@ def parse_lines(
 
 
 def _parse(raw: bytes, device: str, epoch: str, line_limit: int) -> Line:
-    line = parse_line(raw, limit=line_limit)
+    line = parse_line(raw, limit=line_limit, codec=CODEC)
     header = line.header
     if (header.device, header.epoch) != (device, epoch):
         raise WrongPlace(device=header.device, epoch=header.epoch, seq=header.seq)
