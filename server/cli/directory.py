@@ -19,8 +19,9 @@ from server.db import transaction
 from server.failures import Invalid, NotFound
 from server.models.inspections import RegulatedEntity
 from server.models.people import ROLES, Officer, Organization, Person, User, UserRole
-from server.operations import directory, people
+from server.operations import directory, grid, people
 from server.operations.directory import NewEntity, NewTask
+from server.operations.grid import NewCell
 from server.settings import Settings
 from sync import catalogue
 
@@ -42,6 +43,49 @@ class _PersonSchema(Schema):
     certificate = fields.Nested(_CertificateSchema)
 
 
+def _external_ids() -> fields.Dict:
+    """Names in other systems by scheme, such as ``provincial_task``, ``case`` or ``permit``."""
+    return fields.Dict(
+        keys=fields.String(validate=validate.Regexp(r"^[a-z][a-z0-9_]{0,31}\Z")),
+        values=fields.String(validate=_NAME),
+        load_default=dict,
+        validate=validate.Length(max=16),
+    )
+
+
+class _PermitSchema(Schema):
+    number = fields.String(required=True, validate=_NAME)
+    kind = fields.String(load_default="", validate=validate.Length(max=100))
+    valid_to = fields.Date()
+
+
+class _DossierSchema(Schema):
+    """What a target's dossier (一厂一档) holds beside name, place and past visits."""
+
+    legal_representative = fields.String(validate=_NAME)
+    contact = fields.String(validate=_NAME)
+    grade = fields.String(validate=_NAME)
+    classes = fields.List(fields.String(validate=_NAME), validate=validate.Length(max=20))
+    permits = fields.List(fields.Nested(_PermitSchema), validate=validate.Length(max=50))
+    sensitive_areas = fields.List(fields.String(validate=_NAME), validate=validate.Length(max=50))
+    notes = fields.String(validate=validate.Length(max=4000))
+
+
+class _GridCellSchema(Schema):
+    code = fields.String(required=True, validate=validate.Length(1, 32))
+    name = fields.String(required=True, validate=_NAME)
+    boundary = fields.List(
+        fields.Tuple(
+            (
+                fields.Decimal(validate=validate.Range(-180, 180)),
+                fields.Decimal(validate=validate.Range(-90, 90)),
+            )
+        ),
+        load_default=list,
+        validate=validate.Length(max=1000),
+    )
+
+
 class _EntitySchema(Schema):
     name = fields.String(required=True, validate=_NAME)
     uscc = fields.String(load_default="", validate=validate.Length(max=18))
@@ -49,6 +93,9 @@ class _EntitySchema(Schema):
     lat = fields.Decimal(validate=validate.Range(-90, 90))
     lon = fields.Decimal(validate=validate.Range(-180, 180))
     radius_m = fields.Integer(validate=validate.Range(1, 100_000))
+    grid_cell = fields.String(validate=validate.Length(1, 32))
+    external_ids = _external_ids()
+    dossier = fields.Nested(_DossierSchema, load_default=dict)
 
 
 class _TaskSchema(Schema):
@@ -63,7 +110,10 @@ class _TaskSchema(Schema):
     entity = fields.String()
     officers = fields.List(fields.String(), required=True, validate=validate.Length(min=2))
     approved_by = fields.String(required=True)
-    due_at_ms = fields.Integer(load_default=None, allow_none=True)
+    due_at_ms = fields.Integer(
+        load_default=None, allow_none=True, validate=validate.Range(0, 2**53 - 1)
+    )
+    external_ids = _external_ids()
 
 
 class _OrganizationSchema(Schema):
@@ -76,6 +126,7 @@ class DirectorySchema(Schema):
 
     organization = fields.Nested(_OrganizationSchema)
     people = fields.List(fields.Nested(_PersonSchema), load_default=list)
+    grid_cells = fields.List(fields.Nested(_GridCellSchema), load_default=list)
     entities = fields.List(fields.Nested(_EntitySchema), load_default=list)
     tasks = fields.List(fields.Nested(_TaskSchema), load_default=list)
 
@@ -114,7 +165,7 @@ def enter(session: Session, data: dict[str, Any], *, now_ms: int) -> Entered:
 
     Raises:
         Conflict: if a user name is taken.
-        NotFound: if a task names an officer, party or leader that is not here.
+        NotFound: if a task or party names an officer, party, leader or cell that is not here.
     """
     entered = Entered()
     organization_id = session.scalars(select(Organization.id)).one()
@@ -124,8 +175,11 @@ def enter(session: Session, data: dict[str, Any], *, now_ms: int) -> Entered:
         )
     for person in data["people"]:
         _enter_person(session, organization_id, person, entered, now_ms=now_ms)
+    for cell in data["grid_cells"]:
+        grid.enter_cell(session, organization_id, _new_cell(cell), now_ms=now_ms)
     for entity in data["entities"]:
-        directory.create_entity(session, organization_id, _new_entity(entity), now_ms=now_ms)
+        new = _new_entity(session, organization_id, entity)
+        directory.create_entity(session, organization_id, new, now_ms=now_ms)
         if entity["uscc"] and not directory.is_uscc(entity["uscc"]):
             entered.warnings.append(catalogue.text("directory.uscc", **entity))
     for task in data["tasks"]:
@@ -162,20 +216,31 @@ def _enter_person(
         )
 
 
-def _new_entity(entity: dict[str, Any]) -> NewEntity:
-    radius_m = entity.get("radius_m")
+def _new_cell(cell: dict[str, Any]) -> NewCell:
+    ring = [(_e7(lon), _e7(lat)) for lon, lat in cell["boundary"]]
+    return NewCell(code=cell["code"], name=cell["name"], boundary=ring)
+
+
+def _new_entity(session: Session, organization_id: str, entity: dict[str, Any]) -> NewEntity:
+    radius_m, code = entity.get("radius_m"), entity.get("grid_cell")
+    cell = None if code is None else grid.cell_of_code(session, organization_id, code)
+    if code is not None and cell is None:
+        raise NotFound("grid_cell", code)
     return NewEntity(
         name=entity["name"],
         uscc=entity["uscc"],
         address=entity["address"],
-        lat_e7=_e7(entity.get("lat")),
-        lon_e7=_e7(entity.get("lon")),
+        lat_e7=_e7(entity["lat"]) if "lat" in entity else None,
+        lon_e7=_e7(entity["lon"]) if "lon" in entity else None,
         radius_cm=radius_m * 100 if radius_m is not None else None,
+        grid_cell_id=cell.id if cell is not None else None,
+        external_ids=entity["external_ids"],
+        dossier=_DossierSchema().dump(entity["dossier"]),
     )
 
 
-def _e7(degrees: Decimal | None) -> int | None:
-    return None if degrees is None else int((degrees * 10_000_000).to_integral_value())
+def _e7(degrees: Decimal) -> int:
+    return int((degrees * 10_000_000).to_integral_value())
 
 
 def _enter_task(
@@ -201,6 +266,7 @@ def _enter_task(
             entity_id=_entity_id(session, organization_id, task.get("entity")),
             officers=[_officer_id(session, organization_id, no) for no in task["officers"]],
             due_at_ms=task["due_at_ms"],
+            external_ids=task["external_ids"],
         ),
         approved_by=person.id,
         approver={"person": person.id, "user": user.id, "name": person.name},

@@ -20,6 +20,7 @@ from media.findings.rules import digest_mismatch
 from media.second import SecondFacts, SecondFailed, SecondReader, Thumbnail
 from media.store import S3Source
 from server.db import reading, transaction
+from server.models.base import position_of
 from server.models.inspections import (
     Derivative,
     EvidenceItem,
@@ -31,6 +32,7 @@ from server.models.uploads import MediaObject, QuarantinedMedia
 from server.operations import ledger
 from server.operations.holding import held
 from server.operations.media_context import THUMBNAIL, Work, gather
+from server.operations.visit_documents import items_changed
 from server.services import Services
 from sync.evidence.encoding import sha256_hex
 
@@ -55,13 +57,24 @@ class _Result:
     thumbnail: Thumbnail | None
 
 
-def item_bytes_arrived(session: Session, sha256: str) -> None:
-    """Mark the items whose bytes are in the store now; called as the bytes are committed."""
+def item_bytes_arrived(session: Session, sha256: str, position: int, now_ms: int) -> None:
+    """Mark the items whose bytes are in the store now; called as the bytes are committed.
+
+    ``position`` is the place in the ledger of the event that says so.
+    """
     theirs = update(EvidenceItem).where(
         EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
     )
     session.execute(theirs.where(EvidenceItem.state == "captured").values(state="stored"))
     session.execute(theirs.values(check_wanted=True))
+    items = session.scalars(
+        select(EvidenceItem)
+        .where(
+            EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
+        )
+        .execution_options(populate_existing=True)
+    ).all()
+    items_changed(session, items, position=position, now_ms=now_ms)
 
 
 def item_bytes_differed(session: Session, announced: str, found: str) -> None:
@@ -269,6 +282,8 @@ def _keep(
             now_ms=now_ms,
         )
         session.add(thumbnail)
+    if item.state == "stored":
+        item.state = "checked"
     _keep_check(
         session,
         item,
@@ -277,8 +292,6 @@ def _keep(
         found=result.found,
         now_ms=now_ms,
     )
-    if item.state == "stored":
-        item.state = "checked"
 
 
 def _keep_check(
@@ -336,3 +349,4 @@ def _keep_check(
         )
         for finding in found
     )
+    items_changed(session, [item], position=position_of(generation, index), now_ms=now_ms)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from server.failures import Conflict, Invalid, NotFound
 from server.models.people import ROLES, Officer, Organization, Person, User, UserRole
-from server.operations import feed, ledger
+from server.operations import deadlines, feed, ledger, scopes
 from server.operations.access import hash_password
 
 FIRST_USERNAME = "admin"
@@ -130,7 +130,7 @@ def create_officer(
         now_ms=now_ms,
         about=(f"person:{person_id}", f"officer:{row.id}"),
     )
-    feed.put_document(
+    position = feed.put_document(
         session,
         scope=feed.organization_scope(organization_id),
         kind="officer",
@@ -138,7 +138,57 @@ def create_officer(
         body=body,
         now_ms=now_ms,
     )
+    due = deadlines.deadline(
+        "certificate", {"officer": row.id}, due_at_ms=deadlines.end_of_day_ms(valid_to)
+    )
+    mine = feed.Put(scope=feed.officer_scope(row.id), kind="deadline", id=due["id"], body=due)
+    feed.publish(session, [mine], position=position, now_ms=now_ms)
+    scopes.officer_changed(session, row, by=by, now_ms=now_ms)
     return row.id
+
+
+def withdraw_officer(
+    session: Session,
+    organization_id: str,
+    officer_id: str,
+    *,
+    reason: str,
+    day: str,
+    by: By,
+    now_ms: int,
+) -> None:
+    """Let an officer go who has left or lost the certificate, from ``day`` (``YYYY-MM-DD``) on.
+
+    What they did stays as it is, and so does whatever still comes of it.
+
+    Raises:
+        NotFound: if there is no such officer in force in the organisation.
+        Invalid: without a reason.
+    """
+    if not reason.strip() or len(reason) > 1000:
+        raise Invalid("reason", "between 1 and 1000 characters")
+    ledger.lock_head(session)
+    row = session.get(Officer, officer_id, populate_existing=True)
+    if row is None or row.organization_id != organization_id or row.withdrawn_at_ms is not None:
+        raise NotFound("officer", officer_id)
+    row.withdrawn_at_ms, row.valid_to = now_ms, min(row.valid_to, day)
+    _policy(
+        session,
+        {"organization": organization_id, "person": row.person_id},
+        {"act": "officer_withdrawn", "officer": row.id, "day": day, "reason": reason.strip()},
+        by=by,
+        now_ms=now_ms,
+        about=(f"person:{row.person_id}", f"officer:{row.id}"),
+    )
+    session.flush()
+    feed.remove_document(
+        session,
+        scope=feed.organization_scope(organization_id),
+        kind="officer",
+        identifier=row.id,
+        now_ms=now_ms,
+    )
+    scopes.officer_withdrawn(session, row, by=by, now_ms=now_ms)
 
 
 def create_user(

@@ -7,10 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server.failures import Conflict, Invalid, NotFound, NotIndependent
+from server.models.base import position_of
 from server.models.inspections import CaseSide, EvidenceItem, Inspection, Judgement
 from server.models.people import Officer
 from server.operations import ledger
 from server.operations.access import Actor, require
+from server.operations.visit_documents import items_changed
 
 VERDICTS = ("accepted", "questioned", "rejected")
 REVIEW = "review"
@@ -83,7 +85,7 @@ def judge(session: Session, actor: Actor, item_id: str, word: Word, *, now_ms: i
         )
     )
     item.state = word.verdict
-    session.flush()
+    items_changed(session, [item], position=position_of(head.generation, index), now_ms=now_ms)
 
 
 def judgement_count(session: Session, item_id: str) -> int:

@@ -35,6 +35,13 @@ _FILE = {
         },
         {"name": "示例丁", "username": "example-d", "roles": ["leader"]},
     ],
+    "grid_cells": [
+        {
+            "code": "G-01",
+            "name": "示例网格",
+            "boundary": [["123", "29"], ["124", "29"], ["124", "30"]],
+        }
+    ],
     "entities": [
         {
             "name": "示例公司",
@@ -42,6 +49,12 @@ _FILE = {
             "lat": "29.5",
             "lon": "123.5",
             "radius_m": 300,
+            "grid_cell": "G-01",
+            "external_ids": {"pollution_source": "示例源-1"},
+            "dossier": {
+                "permits": [{"number": "示例证-1", "kind": "排污许可", "valid_to": "2028-01-01"}],
+                "sensitive_areas": ["示例小学"],
+            },
         }
     ],
     "tasks": [
@@ -50,6 +63,7 @@ _FILE = {
             "entity": "示例公司",
             "officers": ["示例-1", "示例-2"],
             "approved_by": "example-d",
+            "external_ids": {"provincial_task": "省-2026-1"},
         }
     ],
 }
@@ -91,9 +105,15 @@ def test_a_bureau_is_entered_and_its_devices_are_told(world, enter):
     (entity,) = world.rows(RegulatedEntity, name="示例公司")
     assert (entity.lat_e7, entity.radius_cm) == (295_000_000, 30_000)
     (task,) = world.rows(Task, entity_id=entity.id)
-    bodies = {row.id: json.loads(row.body) for row in world.rows(Document)}
+    bodies = {row.id: json.loads(row.body) for row in world.rows(Document, op="put")}
     officers = {row.certificate_no: row.id for row in world.rows(Officer)}
-    assert bodies[task.id]["officers"] == [officers["示例-1"], officers["示例-2"]]
+    assert bodies[task.id]["officers"] == sorted(officers[no] for no in ("示例-1", "示例-2"))
+    (dossier,) = (json.loads(row.body) for row in world.rows(Document, kind="dossier"))
+    assert dossier["permits"] == [
+        {"number": "示例证-1", "kind": "排污许可", "valid_to": "2028-01-01"}
+    ]
+    assert dossier["grid_cell"]["code"] == "G-01"
+    assert bodies[task.id]["external_ids"] == {"provincial_task": "省-2026-1"}
     assert all(user.must_change_password for user in world.rows(User))
 
 
@@ -105,6 +125,8 @@ def test_a_bureau_is_entered_and_its_devices_are_told(world, enter):
         {"people": [{"name": ""}]},
         {"people": [{"name": "x", "username": "x!", "roles": ["god"]}]},
         {"entities": [{"name": "x", "lat": 91}]},
+        {"entities": [{"name": "x", "grid_cell": "none"}]},
+        {"entities": [{"name": "x", "external_ids": {"Bad Scheme": "1"}}]},
         {"unknown": 1},
     ],
 )

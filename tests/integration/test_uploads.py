@@ -99,7 +99,7 @@ def test_what_is_stored_stands_in_the_ledger(bureau):
 
 def test_those_who_wait_for_a_file_are_told_in_the_same_transaction(bureau, monkeypatch):
     told = []
-    monkeypatch.setattr(uploads.committing, "after_stored", [lambda _s, sha: told.append(sha)])
+    monkeypatch.setattr(uploads.committing, "after_stored", [lambda _s, sha, *_: told.append(sha)])
 
     send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
     send(bureau, bureau.create(b"photo"), b"photo", pieces=5)

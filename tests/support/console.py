@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from argon2 import PasswordHasher
 
 from server.db import transaction
+from server.models.base import position_of
 from server.models.people import Organization, Person
 from server.models.uploads import MediaObject
 from server.operations import access, ledger, media_checks, people
@@ -196,7 +197,8 @@ def store(world, data):
             )
         )
         session.flush()
-        media_checks.item_bytes_arrived(session, sha256)
+        position = position_of(1, ledger.size(session))
+        media_checks.item_bytes_arrived(session, sha256, position, world.now_ms)
 
 
 def views(world):

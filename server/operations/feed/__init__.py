@@ -3,10 +3,13 @@
 from server.operations.feed.digests import Digest, read_digest, repair_buckets
 from server.operations.feed.documents import (
     Put,
+    inspection_scope,
+    officer_scope,
     organization_scope,
     publish,
     put_document,
     remove_document,
+    task_scope,
 )
 from server.operations.feed.reading import PAGE, Page, read_page
 
@@ -15,6 +18,8 @@ __all__ = [
     "Digest",
     "Page",
     "Put",
+    "inspection_scope",
+    "officer_scope",
     "organization_scope",
     "publish",
     "put_document",
@@ -22,4 +27,5 @@ __all__ = [
     "read_page",
     "remove_document",
     "repair_buckets",
+    "task_scope",
 ]

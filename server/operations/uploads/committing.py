@@ -18,6 +18,7 @@ from media.errors import MediaError
 from media.hashing import RunningDigest
 from media.store import MultipartGone, ObjectMissing, StoreUnavailable
 from media.upload import DEAD_AFTER_MS, in_one_piece
+from server.models.base import position_of
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
 from server.operations.holding import SENT
@@ -33,8 +34,9 @@ from server.operations.uploads.desk import (
 
 _log = logging.getLogger(__name__)
 
-#: Called in the transaction that stores an object, with its digest.
-after_stored: list[Callable[[Session, str], None]] = []
+#: Called in the transaction that stores an object, with its digest, the place in the
+#: ledger of the event that says so, and the time.
+after_stored: list[Callable[[Session, str, int, int], None]] = []
 #: Called in the transaction that sets bytes aside, with the announced and the found digest.
 on_mismatch: list[Callable[[Session, str, str], None]] = []
 
@@ -181,11 +183,11 @@ def _make_single(desk: Desk, state: UploadState, content: bytes | None) -> None:
 
 
 def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> UploadState:
-    """Write down that the object is there, once, with its ledger event last."""
+    """Write down that the object is there, once, its ledger event first."""
     now_ms = desk.now_ms()
     genuine = state.found_sha256 == state.sha256
     # The ledger's head before any row: the order of locks that every writer keeps.
-    ledger.lock_head(session)
+    head = ledger.lock_head(session)
     result = session.execute(
         update(Upload)
         # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
@@ -208,11 +210,8 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
         return load(session, state.id)
     about = [f"device:{state.device_id}"]
     if genuine:
-        _settle_object(session, state, crc32=crc32, now_ms=now_ms)
         about.append(f"media:{state.sha256}")
-    else:
-        _set_aside(session, state, now_ms=now_ms)
-    ledger.append(
+    index = ledger.append(
         session,
         "verify" if genuine else "quarantine",
         actor={"device": state.device_id},
@@ -225,10 +224,17 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
         about=about,
         now_ms=now_ms,
     )
+    if genuine:
+        position = position_of(head.generation, index)
+        _settle_object(session, state, crc32=crc32, position=position, now_ms=now_ms)
+    else:
+        _set_aside(session, state, now_ms=now_ms)
     return load(session, state.id)
 
 
-def _settle_object(session: Session, state: UploadState, *, crc32: int, now_ms: int) -> None:
+def _settle_object(
+    session: Session, state: UploadState, *, crc32: int, position: int, now_ms: int
+) -> None:
     result = session.execute(
         update(MediaObject)
         .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
@@ -242,7 +248,7 @@ def _settle_object(session: Session, state: UploadState, *, crc32: int, now_ms: 
     # Bytes that are here since earlier are news to an organisation that sends its first copy.
     if first or not _sent_before(session, state):
         for hook in after_stored:
-            hook(session, state.sha256)
+            hook(session, state.sha256, position, now_ms)
 
 
 def _sent_before(session: Session, state: UploadState) -> bool:
