@@ -16,7 +16,7 @@ from server.api.schemas import (
 from server.db import reading, transaction
 from server.failures import ServerError
 from server.models.people import Organization
-from server.operations import enrolment, feed, ledger
+from server.operations import backups, enrolment, feed, ledger
 from server.operations.enrolment import NewDevice
 from server.services import services
 from sync.evidence.canonical import MAX_DEPTH
@@ -37,6 +37,7 @@ def hello() -> dict[str, Any]:
         if checkpoint is None:
             raise ServerError("no checkpoint has been signed")
         note = checkpoint.note
+        backed_up = backups.backed_up_size(session)
     return {
         "server_ms": parts.now_ms(),
         "clock": parts.clock_state(),
@@ -52,7 +53,7 @@ def hello() -> dict[str, Any]:
             "digests": 1000,
         },
         "journal_versions": [VERSION],
-        "backed_up_size": 0,
+        "backed_up_size": backed_up,
         "carrier": parts.carrier_note(generation.origin),
         "checkpoint": note,
     }

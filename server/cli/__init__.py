@@ -14,9 +14,11 @@ from media.errors import MediaError
 from server import clock, jobs, migrations
 from server import db as database
 from server.app import create_app, create_database_app
+from server.cli.backup import backup
 from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
 from server.cli.export import export_package
+from server.cli.forms import publish_template
 from server.cli.ledger import ledger as ledger_commands
 from server.db import db, transaction
 from server.failures import GenerationEnded, LedgerBehind, ServerError
@@ -139,7 +141,9 @@ def ledger_key() -> None:
 
 cli.add_command(export_package)
 cli.add_command(enter_directory)
+cli.add_command(publish_template)
 cli.add_command(ledger_commands)
+cli.add_command(backup)
 cli.add_command(carrier)
 
 
