@@ -4,6 +4,7 @@ They are computed when they are shown, since any later line may settle them.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sqlalchemy import select
@@ -29,17 +30,26 @@ from server.operations.projection import act_of_digest
 from sync import shortcode
 
 
+@dataclass(frozen=True)
+class InspectionDoubts:
+    """Findings about an inspection as a whole, and how many devices wrote its lines."""
+
+    doubts: tuple[Doubt, ...]
+    devices: int
+
+
 def inspection_doubts(
     session: Session, inspection: Inspection, upto: Upto | None = None
-) -> tuple[Doubt, ...]:
+) -> InspectionDoubts:
     """What is doubtful about the inspection, as of now or of an earlier size of the ledger."""
     peers = read_peers(session, inspection, upto)
     named = {*peers.devices, *(check.about for check in peers.checks if check.about)}
     names = {card.device_id: card.name for card in device_cards(session, named).values()}
-    return (
+    doubts = (
         *_of_peers(peers, names),
         *_of_officers(session, inspection, alone=len(peers.devices) < 2),
     )
+    return InspectionDoubts(doubts, len(peers.devices))
 
 
 def _of_peers(peers: PeerView, names: Mapping[str, str]) -> Iterator[Doubt]:

@@ -11,6 +11,7 @@ from server.models.journal import MAIN, JournalLine, JournalPart
 from server.models.ledger import Checkpoint
 from server.operations import ledger
 from server.operations.intervals import interval_of
+from server.operations.revocation import came_after, revoked_before
 from server.signatures import verifier
 from sync.evidence import canonical, merkle
 from sync.evidence.checkpoint import parse_checkpoint
@@ -128,7 +129,7 @@ def _chain(session: Session, row: JournalLine) -> ChainPlace:
         digest_holds=row.digest == sha256_hex(signed_bytes(row.header, row.key_id, row.signature)),
         text_holds=text is not None and sha256_hex(text.body) == header.parts[0],
         follows=header.prev == (before.digest if before else GENESIS),
-        after_revocation=row.after_revocation,
+        after_revocation=came_after(row, revoked_before(session, [row.key_id])),
         session_method=_session_method(session, row, officer),
         before=_neighbour(session, before),
         after=_neighbour(session, after),

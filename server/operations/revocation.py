@@ -5,7 +5,7 @@ key is revoked is worked out when it is shown, so that a moment stated later, or
 an earlier one than at first, marks the lines that are here already.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -88,18 +88,20 @@ def _is_earlier(key: DeviceKey, since_ms: int) -> bool:
     return since_ms < (key.revoked_from_ms or key.revoked_at_ms)
 
 
-def revoked_from(session: Session, key_ids: Iterable[str]) -> dict[str, int]:
-    """The moments from which the revoked ones of these keys are revoked, by key."""
+def revoked_before(session: Session, key_ids: Iterable[str]) -> dict[str, int]:
+    """The moments since which these keys count as revoked, where they lie before the entry."""
     rows = session.execute(
-        select(DeviceKey.key_id, DeviceKey.revoked_from_ms, DeviceKey.revoked_at_ms).where(
-            DeviceKey.key_id.in_(set(key_ids)), DeviceKey.revoked_at_ms.is_not(None)
+        select(DeviceKey.key_id, DeviceKey.revoked_from_ms).where(
+            DeviceKey.key_id.in_(set(key_ids)), DeviceKey.revoked_from_ms < DeviceKey.revoked_at_ms
         )
     )
-    return {key_id: since or entered or 0 for key_id, since, entered in rows}
+    return {key_id: since for key_id, since in rows if since is not None}
 
 
-def came_after(line: JournalLine, since: dict[str, int]) -> bool:
-    """Whether ``line`` is marked: received at or after its key's moment in ``since``."""
-    return line.after_revocation or line.received_at_ms >= since.get(
-        line.key_id, line.received_at_ms + 1
-    )
+def came_after(line: JournalLine, since: Mapping[str, int]) -> bool:
+    """Whether ``line`` is marked: it came after the entry, or since the moment that was stated.
+
+    ``since`` is what :func:`revoked_before` says of the line's key.
+    """
+    stated = since.get(line.key_id)
+    return line.after_revocation or (stated is not None and line.received_at_ms >= stated)

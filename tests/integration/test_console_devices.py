@@ -1,11 +1,19 @@
-"""Devices in the console: letting one in, and revoking one that is lost."""
+"""Devices in the console: letting one in, whom it serves, its clock, and losing it."""
+
+import hashlib
 
 import pytest
 
+from media.findings import words
+from server.models.devices import Device, DeviceHolder, DeviceKey
 from server.models.journal import JournalLine
 from server.models.ledger import LedgerEvent
-from tests.support.console import console_world, visitor
+from sync import wire
+from sync.evidence.encoding import to_b64url
+from tests.support.console import console_world, make_case, views, visitor
 from tests.support.simdevice import SimDevice
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -75,3 +83,175 @@ def test_a_device_is_revoked_once(world):
     page = visitor(world, "administrator").get("/devices").text
     assert "已吊销" in page
     assert "/revocation" not in page
+
+
+def _row(world, device):
+    (row,) = world.rows(Device, id=device.id)
+    return row
+
+
+def test_lines_received_since_the_stated_moment_are_marked_also_those_already_here(world):
+    device = world.on_patrol()
+    world.push(device)
+    world.now_ms += HOUR_MS
+    device.write(
+        "note.added", officer=world.officers[0], inspection=device.inspection, text="被盗之后"
+    )
+    world.push(device, device.body(4))
+    world.now_ms += HOUR_MS
+    stated = words.moment(world.now_ms - HOUR_MS - 60_000)[:16].replace(" ", "T")
+
+    answer = visitor(world, "administrator").post(
+        f"/devices/{device.id}/revocation",
+        {"reason": "被盗", "from": stated},
+        page=f"/devices/{device.id}",
+    )
+
+    assert answer.status_code == 303
+    (key,) = world.rows(DeviceKey, device_id=device.id)
+    assert key.revoked_from_ms == (world.now_ms - HOUR_MS - 60_000) // 60_000 * 60_000
+    assert key.revoked_at_ms == world.now_ms
+    (event,) = world.rows(LedgerEvent, kind="revoke")
+    assert f'"revoked_from_ms":{key.revoked_from_ms}' in event.event.decode()
+    page = visitor(world, "reviewer").get(f"/inspections/{device.inspection}").text
+    assert page.count("入库时设备密钥已吊销") == 1
+
+
+@pytest.mark.parametrize("moment", ["2099-01-01T00:00", "昨天", "99999-99-99T99:99"])
+def test_a_moment_that_is_none_or_still_to_come_is_refused_with_a_sentence(world, moment):
+    device = world.on_patrol()
+
+    answer = visitor(world, "administrator").post(
+        f"/devices/{device.id}/revocation",
+        {"reason": "遗失", "from": moment},
+        page=f"/devices/{device.id}",
+    )
+
+    assert answer.status_code == 422
+    assert "请填写不晚于现在的日期和时间" in answer.text
+    assert not world.rows(LedgerEvent, kind="revoke")
+
+
+def test_a_later_revocation_may_only_state_an_earlier_moment_or_ask_for_the_wipe(world):
+    device = world.on_patrol()
+    _revoke(world, device)
+    browser = visitor(world, "administrator")
+    path = f"/devices/{device.id}/revocation"
+
+    assert browser.post(path, {"reason": "再报"}).status_code == 409
+    assert browser.post(path, {"reason": "清空", "wipe": "yes"}).status_code == 303
+    assert browser.post(path, {"reason": "更早", "from": "2026-05-01T08:00"}).status_code == 303
+
+    (key,) = world.rows(DeviceKey, device_id=device.id)
+    assert words.moment(key.revoked_from_ms) == "2026-05-01 08:00:00 +08:00"
+    assert _row(world, device).wipe_wanted_at_ms == world.now_ms
+    assert len(world.rows(LedgerEvent, kind="revoke")) == 3
+
+
+def test_a_device_learns_with_its_token_how_it_stands(world):
+    device = world.on_patrol()
+    world.push(device)
+
+    def standing():
+        nonce = world.client.post("/api/v1/nonces", json={"key_id": device.key_id}).json["nonce"]
+        proof = wire.token_proof(
+            nonce=nonce, key_id=device.key_id, origin=world.services.ledger_signer.name
+        )
+        signed = {"key_id": device.key_id, "nonce": nonce}
+        signed["signature"] = to_b64url(device.sign(proof))
+        return world.client.post("/api/v1/tokens", json=signed).json["standing"]
+
+    path, browser = f"/devices/{device.id}/revocation", visitor(world, "administrator")
+    seen = [standing()]
+    browser.post(path, {"reason": "遗失"})
+    seen.append(standing())
+    browser.post(path, {"reason": "清空", "wipe": "yes"})
+    seen.append(standing())
+    device.write("device.wiped", lines=5, media=0)
+    world.push(device, device.body(4))
+    seen.append(standing())
+
+    assert seen == ["active", "revoked", "wipe", "revoked"]
+    assert _row(world, device).wiped_at_ms == world.now_ms
+
+
+def test_an_administrator_says_whom_a_device_serves(world):
+    browser = visitor(world, "administrator")
+    code = browser.post(
+        "/devices/codes", {"serves": "officers", "officer": world.officers[0]}, page="/devices"
+    ).text
+    code = code.split('<p class="big-code"><code>')[1].split("<")[0]
+    device = SimDevice()
+    world.client.post("/api/v1/enrolments", json=device.enrolment(code))
+
+    def held():
+        return {row.officer_id for row in world.rows(DeviceHolder, device_id=device.id)}
+
+    assert (held(), _row(world, device).shared) == ({world.officers[0]}, False)
+    form = {"serves": "officers", "officer": world.officers}
+    path = f"/devices/{device.id}/holders"
+    assert browser.post(path, form, page=f"/devices/{device.id}").status_code == 303
+    assert held() == set(world.officers)
+    assert browser.post(path, {"serves": "officers"}).status_code == 422
+    assert browser.post(path, {"serves": "all"}).status_code == 303
+    assert (held(), _row(world, device).shared) == (set(), True)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_page_of_a_device_names_steps_restarts_and_sleeps(world, lang):
+    device = world.on_patrol()
+    for wall_ms, mono_ms, server_ms in (
+        (0, 10_000, 0),
+        (HOUR_MS, HOUR_MS + 10_000, HOUR_MS),
+        (2 * HOUR_MS, HOUR_MS + 20_000, 2 * HOUR_MS),
+        (9 * HOUR_MS, 2 * HOUR_MS + 20_000, 3 * HOUR_MS),
+    ):
+        device.write(
+            "clock.compared",
+            server_ms=world.now_ms + server_ms,
+            offset_ms=server_ms - wall_ms,
+            error_ms=20,
+            wall_ms=world.now_ms + wall_ms,
+            mono_ms=mono_ms,
+        )
+    world.push(device)
+
+    page = visitor(world, "supervisor").get(f"/devices/{device.id}?lang={lang}").text
+
+    said = {
+        "zh": ("休眠至少", "时钟被改动 +6 h 00 min", "漂移", "首次比对"),
+        "en": ("slept for at least", "the clock was set by +6 h 00 min", "drifted", "first"),
+    }
+    for sentence in said[lang]:
+        assert sentence in page
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_statement_names_what_is_known_to_be_missing(world, lang):
+    lost, fellow = world.on_patrol(), world.enrol()
+    world.push(lost)
+    for number in range(3):
+        lost.write(
+            "note.added", officer=world.officers[0], inspection=lost.inspection, text=str(number)
+        )
+    head = lost.lines[-1]
+    fellow.open_epoch()
+    fellow.write("peer.head", device=lost.id, epoch=lost.epoch, seq=6, head=head.digest)
+    world.push(fellow)
+    _revoke(world, lost)
+
+    page = visitor(world, "leader").get(f"/devices/{lost.id}/statement?lang={lang}").text
+
+    said = {"zh": ("第 4 至 6 行，共 3 行", "手机遗失"), "en": ("4 to 6, 3 in all", "手机遗失")}
+    for sentence in said[lang]:
+        assert sentence in page
+
+
+def test_the_statement_names_files_that_never_came(world):
+    case = make_case(world)
+
+    page = visitor(world, "administrator").get(f"/devices/{case.device.id}/statement").text
+
+    assert "危废暂存间" in page
+    assert hashlib.sha256(case.bytes["危废暂存间"]).hexdigest()[:8] in page
+    assert views(world)[-1]["subject"]["page"] == "device_statement"

@@ -166,6 +166,7 @@ def test_a_device_that_is_told_to_wipe_hands_in_everything_and_then_empties_itse
     assert statement["receipts"]
     key = f"media/{captured.sha256[:2]}/{captured.sha256}"
     assert world.services.store.head(key).size == captured.size
+    device.close()
     with pytest.raises(DeviceWiped):
         Device.open(folder)
 
