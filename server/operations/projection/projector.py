@@ -97,8 +97,9 @@ class Projector:
         self._records.write()
         self._judge_seals()
         for digest, (projection, code) in self._records.judge().items():
-            if digest in shown:
-                shown[digest] = replace(shown[digest], projection=projection, code=code)
+            known = shown.get(digest)
+            if known is not None and (known.projection, known.code) != (projection, code):
+                shown[digest] = replace(known, projection=projection, code=code)
 
     def finish(self) -> None:
         """Write what was gathered, and try again the lines that waited for what has come."""

@@ -60,8 +60,8 @@ class Records:
         #: Addenda of which the officers' devices are to be told.
         self.added: set[str] = set()
         self._touched: dict[str, str] = {}
-        #: The fields of the revisions of this push, which need no reading again.
-        self._fields: dict[str, Mapping[str, Any]] = {}
+        #: Base and fields of the revisions of this push, which need no reading again.
+        self._fresh: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
 
     def save(self, act: Act) -> str:
         """Keep one revision; its sensitive fields stand in parts of their own."""
@@ -74,7 +74,7 @@ class Records:
         base = _base(act)
         if not act.released:
             self._lookup.need_template(template_id, version)
-        self._fields[act.digest] = fields
+        self._fresh[act.digest] = (act.body.get("base", []), fields)
         self._revisions.append(
             (
                 *_place(act, inspection),
@@ -143,7 +143,7 @@ class Records:
         inspections = set(self._touched.values())
         standings = self._standings(sorted(self._touched))
         self._touched.clear()
-        self._fields.clear()
+        self._fresh.clear()
         outcomes = {digest: _OUTCOMES[standing] for digest, standing in standings.items()}
         self._change_stored(outcomes, inspections)
         return outcomes
@@ -151,7 +151,7 @@ class Records:
     def _standings(self, records: list[str]) -> dict[str, Standing]:
         revisions: dict[str, list[Revision]] = defaultdict(list)
         choices: dict[str, list[Choice]] = defaultdict(list)
-        for row in self._session.execute(
+        for digest, inspection, record, base, fields, position, outside in self._session.execute(
             select(
                 RecordRevision.line_digest,
                 RecordRevision.inspection_id,
@@ -162,15 +162,15 @@ class Records:
                 RecordRevision.outside_seal,
             ).where(RecordRevision.record_id.in_(records))
         ):
-            fields = self._fields.get(row.line_digest)
+            seen, changed = self._fresh.get(digest) or (json.loads(base), json.loads(fields))
             # Two inspections that claim one record id have a record each.
-            revisions[row.inspection_id + row.record_id].append(
+            revisions[inspection + record].append(
                 Revision(
-                    digest=row.line_digest,
-                    base=json.loads(row.base),
-                    fields=json.loads(row.fields) if fields is None else fields,
-                    position=row.position,
-                    outside_seal=row.outside_seal,
+                    digest=digest,
+                    base=seen,
+                    fields=changed,
+                    position=position,
+                    outside_seal=outside,
                 )
             )
         for addendum in self._session.execute(

@@ -23,13 +23,14 @@ class OfficerSessions:
             NotShown: if they had none.
         """
         seq = act.header.seq
-        if not any(
-            known.officer_id == officer
-            and known.opened_seq < seq
-            and (known.closed_seq is None or known.closed_seq >= seq)
-            for known in self._of(act)
-        ):
-            raise NotShown("projection.no_officer_session")
+        for known in self._of(act):
+            if (
+                known.officer_id == officer
+                and known.opened_seq < seq
+                and (known.closed_seq is None or known.closed_seq >= seq)
+            ):
+                return
+        raise NotShown("projection.no_officer_session")
 
     def open(self, act: Act) -> None:
         """Project ``session.opened``."""
