@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
+from sync import divergence, wire
+from sync.evidence.errors import BadEncoding
 from sync.wire import Journal, LineResult, Projection
 
 _DIGEST = validate.Regexp(r"[0-9a-f]{64}\Z")
@@ -94,6 +96,25 @@ class FeedPage:
     reset: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Digest:
+    """The server's sums of what this device holds at a cursor (sync.divergence)."""
+
+    bits: int
+    count: int
+    sums: str
+    reset: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What to put, and the marks of what is not this device's (any more) as it stands."""
+
+    documents: list[dict[str, Any]]
+    gone: list[str]
+    more: bool
+
+
 @dataclass(frozen=True)
 class Lacking:
     """Of the digests asked about: no bytes here; and no journal line here that names them."""
@@ -180,6 +201,7 @@ class NonceSchema(_Answer):
 
 class TokenSchema(_Answer):
     token = fields.String(required=True)
+    standing = fields.Enum(wire.Standing, by_value=True, load_default=wire.Standing.ACTIVE)
 
 
 class _LineResultSchema(_Answer):
@@ -288,6 +310,33 @@ class LineageSchema(_Answer):
 
 class LedgerStandingSchema(_Answer):
     behind = fields.Boolean(required=True)
+
+
+class DigestSchema(_Answer):
+    bits = fields.Integer(
+        required=True, strict=True, validate=validate.Range(0, divergence.MAX_BITS)
+    )
+    count = fields.Integer(required=True, strict=True, validate=_NATURAL)
+    sums = fields.String(required=True)
+    reset = fields.Boolean(load_default=False)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Digest:
+        try:
+            divergence.decode_sums(data["sums"], data["bits"])
+        except BadEncoding as error:
+            raise ValidationError(str(error), "sums") from error
+        return Digest(**data)
+
+
+class RepairSchema(_Answer):
+    documents = fields.List(fields.Nested(_DocumentSchema), required=True)
+    gone = fields.List(fields.String(), required=True)
+    more = fields.Boolean(required=True)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Repair:
+        return Repair(**data)
 
 
 class ConsistencySchema(_Answer):

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from sync import wire
 from sync.client.answers import (
     ConsistencySchema,
+    Digest,
+    DigestSchema,
     Enrolled,
     EnrolledSchema,
     FatePage,
@@ -23,6 +26,8 @@ from sync.client.answers import (
     NonceSchema,
     Pushed,
     PushedSchema,
+    Repair,
+    RepairSchema,
     Standing,
     StandingSchema,
     TokenSchema,
@@ -46,6 +51,8 @@ class Api:
         self._key = key
         self._origin = origin
         self._token = ""
+        #: Whether the server told this device, with its newest token, to empty itself.
+        self.wipe_wanted = False
 
     def hello(self, *, tries: int = TRIES) -> Hello:
         answer = self.link.send("GET", f"{API}/hello", tries=tries)
@@ -105,6 +112,19 @@ class Api:
         """Get tokens of the ledger ``origin`` from now on."""
         self._origin, self._token = origin, ""
 
+    def digest(self, cursor: str) -> Digest:
+        """The sums of what this device was given up to ``cursor``."""
+        answer = self.send("GET", f"{API}/digest?cursor={quote(cursor, safe='')}")
+        digest: Digest = self.link.read(answer, DigestSchema)
+        return digest
+
+    def repair(self, bits: int, buckets: Mapping[int, Sequence[str]]) -> Repair:
+        """What this device lacks in ``buckets``, of which it holds documents with these marks."""
+        body = _dump({"bits": bits, "buckets": {str(n): marks for n, marks in buckets.items()}})
+        answer = self.send("POST", f"{API}/digest/documents", body=body, headers=_JSON)
+        repair: Repair = self.link.read(answer, RepairSchema)
+        return repair
+
     def consistency(self, first: int, second: int, generation: int | None = None) -> list[bytes]:
         """The proof that the ledger of ``second`` leaves begins with that of ``first``.
 
@@ -158,7 +178,9 @@ class Api:
         proof = token_proof(nonce=nonce, key_id=self._key.key_id, origin=self._origin)
         signed = {**request, "nonce": nonce, "signature": to_b64url(self._key.sign(proof))}
         answer = self.link.send("POST", f"{API}/tokens", body=_dump(signed), headers=_JSON)
-        return str(self.link.read(answer, TokenSchema, status=201)["token"])
+        issued = self.link.read(answer, TokenSchema, status=201)
+        self.wipe_wanted = issued["standing"] is wire.Standing.WIPE
+        return str(issued["token"])
 
 
 def _dump(value: Mapping[str, Any]) -> bytes:

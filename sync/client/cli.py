@@ -12,10 +12,13 @@ from sync.client import (
     carrier_commands,
     commands,
     evidence_commands,
+    field_commands,
     listing,
     reading_commands,
 )
 from sync.client.console import FAILED, Console, both
+from sync.client.folder import DeviceFolder
+from sync.client.wiping import refuse_wiped
 from sync.errors import SyncError
 
 _PLUGINS = "liuhen.commands"
@@ -81,12 +84,14 @@ def _loaded(plugin: Any) -> click.Command | None:
 @click.pass_context
 def cli(ctx: click.Context, folder: Path, as_json: bool, lang: str) -> None:
     ctx.obj = Console(folder, lang, as_json)
+    refuse_wiped(DeviceFolder(folder))
 
 
 for command in (
     *commands.COMMANDS,
     *carrier_commands.COMMANDS,
     *evidence_commands.COMMANDS,
+    *field_commands.COMMANDS,
     *listing.COMMANDS,
     *reading_commands.COMMANDS,
 ):

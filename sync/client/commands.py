@@ -77,11 +77,12 @@ def logout(console: Console, officer: str) -> None:
 
 
 @click.command(help=both("client.help.sync"))
+@click.option("--check", is_flag=True, help=both("client.help.check"))
 @click.pass_context
-def sync(ctx: click.Context) -> None:
+def sync(ctx: click.Context, check: bool) -> None:
     console = ctx.ensure_object(Console)
     with console.device() as device, console.progress() as progress:
-        report = device.sync(progress)
+        report = device.sync(progress, check=check)
         worst = device.status().worst
     _tell_sync(console, report)
     _tell_worst(console, worst)
@@ -133,7 +134,9 @@ def _tell_sync(console: Console, report: SyncReport) -> None:
     console.dump(
         {
             "complete": report.complete,
+            "wiped": report.wiped,
             "documents": report.documents,
+            "documents_repaired": report.documents_repaired,
             "lines_safe": report.lines_safe,
             "lines_unsent": report.lines_unsent,
             "lines_quarantined": report.lines_quarantined,
@@ -151,6 +154,8 @@ def _tell_sync(console: Console, report: SyncReport) -> None:
             offset=f"{report.offset.offset_ms:+}",
             error=report.offset.error_ms,
         )
+    if report.wiped or report.wipe_waits:
+        console.say("client.wiped" if report.wiped else "client.wipe_waits")
     if report.lines_quarantined:
         console.say("client.quarantined", count=report.lines_quarantined)
     for error in report.problems:

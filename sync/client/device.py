@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from sync.carrier.writing import SPLIT_BYTES
-from sync.client import enrolling
+from sync.client import enrolling, peers
 from sync.client.api import Api
 from sync.client.carrier import Written, write_carrier
 from sync.client.carrier_replies import Replies, RepliesRead
@@ -31,10 +31,13 @@ from sync.client.keys import DeviceKey, load_key
 from sync.client.link import Link
 from sync.client.outbox import Outbox
 from sync.client.recovery import Recovery
+from sync.client.results import Place
 from sync.client.sessions import Method, Session, Sessions
 from sync.client.status import Status, read_status
 from sync.client.syncing import Synchroniser, SyncReport
 from sync.client.trust import Enrolment
+from sync.client.wiping import erase, refuse_wiped
+from sync.shortcode import FullHead
 
 
 class Device(Fieldwork):
@@ -68,6 +71,7 @@ class Device(Fieldwork):
         Raises:
             FolderBusy: if another process works in it.
             FolderDamaged: if its parts contradict each other.
+            DeviceWiped: if it was told to empty itself.
         """
         place = DeviceFolder(folder)
         with ExitStack() as stack:
@@ -76,6 +80,7 @@ class Device(Fieldwork):
             except OSError as error:
                 raise FolderDamaged(str(folder), error.strerror or str(error)) from error
             stack.enter_context(place.locked())
+            refuse_wiped(place)
             device = cls(place, clock or SystemClock(), stack)
             device._stack = stack.pop_all()
         return device
@@ -162,6 +167,28 @@ class Device(Fieldwork):
         """
         self._login.close(officer)
 
+    def hand_over(
+        self, leaving: str, taking: str, *, method: Method = "none", pin: str = ""
+    ) -> Session:
+        """Close one officer's session and open the next officer's; see :class:`Sessions`."""
+        return self._login.hand_over(leaving, taking, method=method, pin=pin)
+
+    def head(self) -> FullHead:
+        """Where this device's journal stands, for a fellow's device to note.
+
+        Raises:
+            NothingWritten.
+        """
+        return peers.own_head(self._outbox, self._journal)
+
+    def note_head(
+        self, said: str, *, device: str | None = None, inspection: str | None = None
+    ) -> Place:
+        """Note a fellow device's head, typed or scanned; see :func:`peers.note_head`."""
+        return peers.note_head(
+            self._outbox, self._journal, said, device=device, inspection=inspection
+        )
+
     def sessions(self) -> list[Session]:
         """The open sessions, oldest first."""
         return self._login.current()
@@ -197,8 +224,11 @@ class Device(Fieldwork):
         with ExitStack() as stack:
             return self._synchroniser(stack).pull()
 
-    def sync(self, progress: Progress | None = None) -> SyncReport:
+    def sync(self, progress: Progress | None = None, *, check: bool = False) -> SyncReport:
         """Sync once; everything that went wrong stands in the report.
+
+        With ``check`` the whole local copy is compared with the server's, which is
+        else done once a day.
 
         ``progress`` is told a stage (``push`` or ``upload``), what is done of it
         and the total, in lines or bytes.
@@ -207,7 +237,10 @@ class Device(Fieldwork):
             NotEnrolled.
         """
         with ExitStack() as stack:
-            report = self._synchroniser(stack).run(progress)
+            report = self._synchroniser(stack).run(progress, check=check)
+        if report.wiped:
+            erase(self._folder, self._outbox, self.need_enrolment(), self._clock)
+            return report
         # A restored server goes on under another name.
         self.enrolment = Enrolment(**self._outbox.meta("enrolment"))
         return report

@@ -1,6 +1,7 @@
 """The documents pulled from the server: officers, tasks, targets and templates, for use offline."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ from sync.client import search
 from sync.client.answers import FeedPage
 from sync.client.errors import AmbiguousOfficer, UnknownDocument
 from sync.client.outbox import Outbox
+from sync.evidence import canonical
+from sync.evidence.errors import NotCanonical
 
 #: States of a document: ours; of before a reset, until the feed brings it again; not ours
 #: any more, kept while own work waits to be handed in.
@@ -91,6 +94,23 @@ class Documents:
                 self.came_whole()
             self._outbox.remember("cursor", page.cursor)
 
+    def mend(self, changes: list[dict[str, Any]]) -> None:
+        """Take over what a comparison with the server's copy brought."""
+        with self._outbox.transaction():
+            self.apply(changes)
+
+    def pull_anew(self) -> None:
+        """Have the next pull begin at the start of the feed."""
+        with self._outbox.transaction():
+            self.begin_again()
+            self._outbox.remember("cursor", "")
+
+    def held(self) -> Iterator[tuple[str, str, str]]:
+        """Kind, id and canonical JSON of every document that is this device's to hold."""
+        yield from self._outbox.db.execute(
+            "SELECT kind, id, body FROM document WHERE state = ?", (HELD,)
+        )
+
     def begin_again(self) -> None:
         """The feed was reset: what it does not bring anew will leave; the outbox is untouched."""
         self._mark(STALE, "state = ?", HELD)
@@ -107,7 +127,7 @@ class Documents:
         row = self._outbox.db.execute(
             "INSERT INTO document (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id)"
             " DO UPDATE SET body = excluded.body, state = 'held' RETURNING number",
-            (kind, identifier, json.dumps(body, ensure_ascii=False)),
+            (kind, identifier, _canonical(body)),
         ).fetchone()
         search.index(self._outbox.db, row[0], body)
 
@@ -123,3 +143,11 @@ class Documents:
             values,
         ).fetchall()
         search.drop(self._outbox.db, [row[0] for row in rows])
+
+
+def _canonical(body: dict[str, Any]) -> str:
+    """The form whose digest is compared; what has none (a fraction, null) is kept all the same."""
+    try:
+        return canonical.dumps(body).decode()
+    except NotCanonical:
+        return json.dumps(body, ensure_ascii=False)

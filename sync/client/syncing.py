@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from sync.client import fates, freeing, stuck
+from sync.client import diverging, fates, freeing, stuck
 from sync.client.answers import Hello
 from sync.client.api import Api
 from sync.client.carrier import remember_recipient
@@ -35,22 +35,30 @@ from sync.client.recovery import Recovery
 from sync.client.sessions import Sessions
 from sync.client.trust import Enrolment, LedgerWatch
 from sync.client.uploading import Uploader
+from sync.client.wiping import is_handed_in, is_wiping, say_farewell
 from sync.evidence import acts
 
 PINGS = 5
 #: Each refused line costs one epoch; more than a few in one sync is a fault, not bad luck.
 _EPOCHS_AT_ONCE = 5
+_COMPARED_AT = "documents_compared_ms"
+_COMPARED_EVERY_MS = 24 * 3600 * 1000
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Offset:
-    """How far the server's clock is ahead of ours, ± ``error_ms``."""
+    """How far the server's clock is ahead of ours, ± ``error_ms``.
+
+    When the server's clock showed ``server_ms``, ours showed ``wall_ms`` and ``mono_ms``.
+    """
 
     offset_ms: int
     error_ms: int
     server_ms: int
+    wall_ms: int
+    mono_ms: int
 
 
 @dataclass
@@ -58,6 +66,7 @@ class SyncReport:
     """What one sync did and what it left; ``problems`` are in the order they were met."""
 
     documents: int = 0
+    documents_repaired: int = 0
     lines_safe: int = 0
     lines_unsent: int = 0
     lines_quarantined: int = 0
@@ -65,6 +74,8 @@ class SyncReport:
     media_unsent: int = 0
     alarms: tuple[str, ...] = ()
     offset: Offset | None = None
+    wiped: bool = False
+    wipe_waits: bool = False
     problems: list[LinkError] = field(default_factory=list)
 
     @property
@@ -98,18 +109,21 @@ class Synchroniser:
         self._recovery = Recovery(outbox, journal, sessions)
         self._watch = LedgerWatch(folder, outbox, enrolment, api.consistency)
 
-    def run(self, progress: Progress | None = None) -> SyncReport:
-        """Sync once; whatever goes wrong on the way stands in the report."""
+    def run(self, progress: Progress | None = None, *, check: bool = False) -> SyncReport:
+        """Sync once; whatever goes wrong on the way stands in the report.
+
+        ``check`` compares the whole local copy with the server's, which is else done daily.
+        """
         report = SyncReport()
         try:
-            self._steps(report, progress)
+            self._steps(report, progress, check=check)
         except LinkError as error:
             report.problems.append(error)
         self._count(report)
         stuck.remember(self._outbox, report.problems[0] if report.problems else None)
         return report
 
-    def _steps(self, report: SyncReport, progress: Progress | None) -> None:
+    def _steps(self, report: SyncReport, progress: Progress | None, *, check: bool) -> None:
         # 1. Is it our server, and how far apart are the clocks?
         hello, report.offset = self._contact(report)
         # 2. Its ledger must begin with what it showed us before.
@@ -122,10 +136,14 @@ class Synchroniser:
                 "server_ms": report.offset.server_ms,
                 "offset_ms": report.offset.offset_ms,
                 "error_ms": report.offset.error_ms,
+                "wall_ms": report.offset.wall_ms,
+                "mono_ms": report.offset.mono_ms,
             }
         )
         # 4. Documents come down. A revoked device gets none, but may still hand in what it has.
         self._attempt(report, lambda: self._pull(report))
+        if check or self._is_due():
+            self._attempt(report, lambda: self._compare(report))
         # 5. Lines go up.
         pusher = Pusher(self._outbox, self._api, self._enrolment, hello.limits)
         self._push(pusher, report, progress)
@@ -138,6 +156,19 @@ class Synchroniser:
         Uploader(self._folder.media, self._outbox, self._api).run(progress)
         # 8. What is not ours any more goes, now that nothing here may need it.
         self._let_go()
+        # 9. A device that is lost empties itself, once everything is handed in.
+        if self._api.wipe_wanted or is_wiping(self._outbox):
+            self._wipe(pusher, report)
+
+    def _wipe(self, pusher: Pusher, report: SyncReport) -> None:
+        """Hand in one last line that says so; with its receipt, everything may go."""
+        if not is_handed_in(self._outbox):
+            report.wipe_waits = True
+            return
+        if not is_wiping(self._outbox):
+            say_farewell(self._outbox, self._journal)
+            self._push(pusher, report, None)
+        report.wiped = is_handed_in(self._outbox)
 
     def pull(self) -> int:
         """Pull documents alone; returns how many came.
@@ -164,10 +195,13 @@ class Synchroniser:
             if hello.origin != self._enrolment.origin:
                 self._follow(report, hello.origin)
             # Both clocks count whole milliseconds, so half the way and two of them bound the error.
+            wall_ms, mono_ms = sent.wall_ms + way_ms // 2, sent.mono_ms + way_ms // 2
             offset = Offset(
-                offset_ms=hello.server_ms - (sent.wall_ms + way_ms // 2),
+                offset_ms=hello.server_ms - wall_ms,
                 error_ms=way_ms // 2 + 2,
                 server_ms=hello.server_ms,
+                wall_ms=wall_ms,
+                mono_ms=mono_ms,
             )
             if best is None or offset.error_ms < best[1].error_ms:
                 best = hello, offset
@@ -191,6 +225,20 @@ class Synchroniser:
             report.documents += len(page.documents)
             if not page.more:
                 return
+
+    def _is_due(self) -> bool:
+        """Whether the last comparison is a day ago, by a clock that may have been set back."""
+        last = self._outbox.meta(_COMPARED_AT) or 0
+        return abs(self._clock.read().wall_ms - last) >= _COMPARED_EVERY_MS
+
+    def _compare(self, report: SyncReport) -> None:
+        report.documents_repaired = diverging.repair(
+            self._documents, self._api, self._outbox.meta("cursor") or ""
+        )
+        if not self._outbox.meta("cursor"):
+            self._pull(report)
+        with self._outbox.transaction():
+            self._outbox.remember(_COMPARED_AT, self._clock.read().wall_ms)
 
     def _let_go(self) -> None:
         """Purge evicted documents, unless work of this device still waits to be handed in."""
