@@ -72,4 +72,4 @@ def _live(url: str, folder: Path, steps: int, seed: int, life: int) -> Counter[s
     finally:
         chaos.close()
     lines = sum(len(field.written) for field in chaos.fields)
-    return Counter(steps=steps, lines=lines, kills=chaos.kills)
+    return Counter(steps=steps, lines=lines, kills=chaos.kills, restores=chaos.restores)

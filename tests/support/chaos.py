@@ -7,30 +7,26 @@ oracle is what the devices signed and were promised (``tests/support/stage.py``)
 
 import hashlib
 
-from server.db import reading, transaction
-from server.models.inspections import EvidenceItem
-from server.operations import feed, ledger, review
 from tests.support.hostile import CLOCKS, HOSTILE
 from tests.support.simdevice import new_id
 from tests.support.simfield import SimField, photo
-from tests.support.stage import FATES, Stage
+from tests.support.stage import FATES
+from tests.support.upheaval import Upheaval
 
 _YEAR_MS = 365 * 24 * 3_600_000
 _FIELDS = ("findings", "weather", "outlets")
 
 
-class Chaos(Stage):
-    """The rules, each a method that takes one step."""
-
-    # The device's side.
+class Chaos(Upheaval):
+    """The rules of the devices' side beside those of the bureau's."""
 
     def enrol(self, rng):
         """A further device, or the same one installed anew: another key, another identity."""
         world = self.world
         field = SimField(
             world.enrol(),
-            receipt_keys=[world.services.receipt_signer.verifier_key],
-            ledger_keys=[world.services.ledger_signer.verifier_key],
+            receipt_keys=self.receipt_keys,
+            ledger_keys=self.ledger_keys,
         )
         field.keep(field.sim.open_epoch())
         for officer in world.officers[: rng.choice((1, 2, 2, 2))]:
@@ -60,7 +56,7 @@ class Chaos(Stage):
             officer=rng.choice(self.world.officers),
             inspection=inspection,
             record=new_id() if rng.random() < 0.3 else inspection,
-            template={"id": "site_inspection_record", "version": 1},
+            template={"id": "site_inspection_record", "version": rng.choice((1, 1, 1, 2, 99))},
             fields={rng.choice(_FIELDS): str(rng.randrange(4))},
             base=rng.sample(seen, min(len(seen), rng.randrange(3))),
         )
@@ -184,40 +180,6 @@ class Chaos(Stage):
     def ask_outcomes(self, rng):
         self.outcomes(rng.choice(self.fields), limit=rng.choice((1, 3, 500)))
 
-    # The bureau's side.
-
-    def publish(self, rng):
-        """The administrator enters or changes a document."""
-        identifier = rng.choice("abcdefgh")
-        body = {"id": identifier, "name": f"示例{rng.randrange(1000)}"}
-        self.published["entity", identifier] = body
-        with self.world.app.app_context(), transaction() as session:
-            feed.put_document(
-                session,
-                scope=feed.organization_scope(self.world.organization),
-                kind="entity",
-                identifier=identifier,
-                body=body,
-                now_ms=self.world.now_ms,
-            )
-
-    def judge(self, rng):
-        """The reviewer says a word on an item whose bytes are here."""
-        with self.world.app.app_context(), reading() as session:
-            items = session.query(EvidenceItem.id).filter(EvidenceItem.state == "stored")
-            known = sorted(row.id for row in items)
-        if not known:
-            return
-        word = review.Word(verdict=rng.choice(review.VERDICTS), reason="见备注", seen=0)
-        with self.world.app.app_context(), transaction() as session:
-            review.judge(session, self.reviewer, rng.choice(known), word, now_ms=self.world.now_ms)
-
-    def checkpoint(self, _rng):
-        with self.world.app.app_context(), transaction() as session:
-            ledger.sign_checkpoint(
-                session, self.world.services.ledger_signer, now_ms=self.world.now_ms
-            )
-
     def _at_work(self, rng):
         field = rng.choice(self.fields)
         return field, rng.choice([*field.inspections, new_id()][:8])
@@ -253,6 +215,13 @@ RULES = {
     "pull": 10,
     "ask_outcomes": 5,
     "publish": 5,
+    "publish_forms": 1,
+    "hand_over": 3,
+    "revoke": 1,
     "judge": 3,
+    "decide": 4,
     "checkpoint": 4,
+    "damage": 3,
+    "back_up": 2,
+    "put_back": 2,
 }

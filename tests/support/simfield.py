@@ -42,7 +42,6 @@ class SimField:
     inspections: list[str] = field(default_factory=list)
     #: Item → the bytes announced.
     media: dict[str, bytes] = field(default_factory=dict)
-    sealed: set[str] = field(default_factory=set)
 
     def __post_init__(self):
         self.chains.append(self.sim)
@@ -139,6 +138,7 @@ class SimField:
         new = parse_checkpoint(note.open_note(text, keys)[0])
         if self.checkpoint:
             old = parse_checkpoint(note.open_note(self.checkpoint, keys)[0])
+            # After a restore the ledger begins anew under another name.
             if new.origin == old.origin:
                 assert new.size >= old.size, "the ledger has shrunk"
                 verify_consistency(

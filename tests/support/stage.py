@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from server.models.people import Person
 from server.models.uploads import MediaObject
 from server.operations.access import Actor
 from tests.support.audit import audit
+from tests.support.copies import Copy
 from tests.support.failpoints import AFTER_COMMIT, BEFORE_COMMIT, dies
+from tests.support.restoring import Backup
 from tests.support.simdevice import new_id
 from tests.support.simfield import SimField, reduce_feed
 from tests.support.stores import MemoryStore
@@ -42,15 +45,36 @@ class Stage:
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.store = MemoryStore()
+        self.folder = folder
         self.world = make_world(database_url, folder, store=self.store)
         self.fields: list[SimField] = []
         self.published: dict[tuple[str, str], dict] = {}
+        self.backup: Backup | None = None
+        #: What of the oracle belongs to the backup.
+        self.kept_state = None
+        #: Every key under which this server has signed, one of each generation.
+        self.receipt_keys: list[str] = []
+        self.ledger_keys: list[str] = []
+        self.learn_keys()
         self.reviewer = self._reviewer()
-        self.kills = 0
+        self.kills = self.restores = 0
 
     def close(self) -> None:
         with self.world.app.app_context():
             db.engine.dispose()
+        if self.backup is not None:
+            self.backup.discard()
+
+    def learn_keys(self) -> None:
+        """Believe the present generation's keys beside the earlier ones."""
+        self.receipt_keys.append(self.world.services.receipt_signer.verifier_key)
+        self.ledger_keys.append(self.world.services.ledger_signer.verifier_key)
+
+    @contextmanager
+    def writing(self):
+        """A transaction on the bureau's side."""
+        with self.world.app.app_context(), transaction() as session:
+            yield session
 
     def _reviewer(self):
         person = Person(id=new_id(), name="示例审核员")
@@ -59,7 +83,7 @@ class Stage:
             person_id=person.id,
             name=person.name,
             organization_id=self.world.organization,
-            roles=frozenset({"reviewer", "admin"}),
+            roles=frozenset({"reviewer", "administrator"}),
         )
         with self.world.app.app_context(), transaction() as session:
             session.add(person)
@@ -88,8 +112,7 @@ class Stage:
 
     def compare(self) -> None:
         """Compare at rest; ``settle`` has let everything arrive."""
-        signers = self.world.services
-        kept = audit(self.world.app, [signers.receipt_signer.verifier_key])
+        kept = audit(self.world.app, self.receipt_keys)
         written = {d: raw for field in self.fields for d, raw in field.written.items()}
         assert kept.lines == written, "lines are lost, altered or doubled"
         for field in self.fields:
@@ -112,6 +135,7 @@ class Stage:
             reduce_feed(fresh, page["documents"])
             cursor, more = page["cursor"], page["more"]
         assert field.documents == fresh, "the local copy differs from a first pull"
+        assert self.repair(field) == 0, "the digests differ where the documents do not"
         for key, body in self.published.items():
             assert field.documents.get(key) == body, f"{key} is not what was published"
 
@@ -197,6 +221,16 @@ class Stage:
             field.told[row["digest"]] = row["projection"], row["code"]
         field.since = answer.json["cursor"]
         return answer.json["more"]
+
+    def repair(self, field):
+        """Find and mend what differs in the device's copy; how many documents that was."""
+        before = dict(field.documents)
+        copy = Copy(
+            self.world.client, field.sim.headers, cursor=field.cursor, documents=field.documents
+        )
+        copy.repair()
+        names = before.keys() | copy.documents.keys()
+        return sum(before.get(name) != copy.documents.get(name) for name in names)
 
     def _finish_reading(self, field):
         while self.outcomes(field, limit=500):
