@@ -111,6 +111,7 @@ class Settings:
     push_limit_bytes: int = _number(8 << 20, 65_536, 256 << 20)
     media_limit_bytes: int = _number(8 << 30, 1 << 20, 1 << 40)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
+    feed_retention_days: int = _number(400, 31, 36_500)
     checkpoint_interval_ms: int = _number(1000, 250, 60_000)
 
     @classmethod

@@ -11,7 +11,8 @@ from flask import Flask, current_app
 from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
-from server.operations import export, media_checks, uploads
+from server.db import transaction
+from server.operations import export, feed, media_checks, uploads
 from server.services import services
 from server.settings import Settings
 
@@ -21,6 +22,8 @@ _QUEUE = "liuhen.queue"
 CHECK_MEDIA = "check_media"
 BUILD_PACKAGES = "build_packages"
 KEEP_UPLOADS = "keep_uploads"
+
+_DAY_MS = 86_400_000
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -46,6 +49,13 @@ def install(app: Flask, settings: Settings) -> None:
         with turns[name], app.app_context():
             work[name]()
 
+    def perform_nightly() -> None:
+        with app.app_context():
+            now_ms = services().now_ms()
+            oldest_ms = now_ms - settings.feed_retention_days * _DAY_MS
+            with transaction() as session:
+                feed.compact(session, older_than_ms=oldest_ms, now_ms=now_ms)
+
     def perform_all() -> None:
         for name in work:
             perform(name)
@@ -53,6 +63,7 @@ def install(app: Flask, settings: Settings) -> None:
     app.extensions[_QUEUE] = queue
     app.extensions[_TASK] = queue.task(name="perform")(perform)
     queue.periodic_task(crontab(minute="*"), name="perform_all")(perform_all)
+    queue.periodic_task(crontab(minute="17", hour="3"), name="perform_nightly")(perform_nightly)
 
 
 def queue_of(app: Flask) -> Huey:

@@ -1,5 +1,6 @@
 """What flows down to devices: the newest version of each document, in ledger order (§4.4)."""
 
+from server.operations.feed.compaction import compact
 from server.operations.feed.digests import Digest, read_digest, repair_buckets
 from server.operations.feed.documents import (
     Put,
@@ -18,6 +19,7 @@ __all__ = [
     "Digest",
     "Page",
     "Put",
+    "compact",
     "inspection_scope",
     "officer_scope",
     "organization_scope",
