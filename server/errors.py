@@ -46,6 +46,8 @@ STATUS: dict[type[Exception], int] = {
     failures.Forbidden: HTTPStatus.FORBIDDEN,
     failures.NotIndependent: HTTPStatus.FORBIDDEN,
     failures.CsrfFailed: HTTPStatus.FORBIDDEN,
+    failures.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    failures.FormPublished: HTTPStatus.CONFLICT,
     failures.PackageNotReady: HTTPStatus.CONFLICT,
     failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     failures.GenerationEnded: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,5 +1,9 @@
 """The server's typed errors; they carry the values that explain them and know no HTTP."""
 
+from collections.abc import Sequence
+
+from sync.templates import Problem
+
 
 class ServerError(Exception):
     """Base of every error of ``server``; ``code`` is part of the API and never reused."""
@@ -160,6 +164,22 @@ class CsrfFailed(ServerError):
     """A form came without the token of its page."""
 
     code = "access.csrf_failed"
+
+
+class FormInvalid(ServerError):
+    """A form that somebody wants to publish cannot be used; ``problems`` say all that is amiss."""
+
+    code = "forms.invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message("en") for problem in problems[:20]))
+        self.problems = tuple(problems)
+
+
+class FormPublished(ServerError):
+    """That version of the form exists, and a published version is never changed."""
+
+    code = "forms.version_exists"
 
 
 class PackageNotReady(ServerError):

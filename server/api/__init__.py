@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask_smorest import Api
 
 from media.upload import BODY_TYPE
-from server.api import enrolment, feed, journal, ledger, outcomes, uploads
+from server.api import enrolment, feed, journal, ledger, outcomes, templates, uploads
 from server.api.schemas import ProblemSchema
 
 #: A thousand digests are 67 KiB; journals and uploads have limits of their own.
@@ -51,6 +51,6 @@ def register_api(app: Flask) -> None:
     api = ProblemApi(app)
     schemes: dict[str, Any] = {"type": "http", "scheme": "bearer"}
     api.spec.components.security_scheme("deviceToken", schemes)
-    for module in (enrolment, journal, outcomes, feed, ledger, uploads):
+    for module in (enrolment, journal, outcomes, feed, ledger, templates, uploads):
         api.register_blueprint(module.bp)
     app.before_request(bound_body)

@@ -159,13 +159,20 @@ def _first_fields(began_ms: int) -> dict[str, object]:
     return {
         "started_at": _minute(began_ms),
         "place": "示范区演示路 1 号",
-        "coordinates": f"{bureau.LAT_E7 / 1e7:.6f}, {bureau.LON_E7 / 1e7:.6f}",
+        "coordinates": {
+            "lat": bureau.LAT_E7,
+            "lon": bureau.LON_E7,
+            "acc": _ACCURACY_CM,
+            "source_datum": "WGS-84",
+        },
         "party": "示例化工有限公司",
-        "officers": "示例检查员甲（示例-0001）、示例检查员乙（示例-0002）",
-        "recorder": "示例检查员甲",
+        "site_contact": {"name": "示例负责人庚", "position": "（演示）"},
+        "recorder": {"name": "示例检查员甲", "certificate_no": "示例-0001"},
         "certificates_shown": True,
         "recusal_told": True,
+        "recusal_wanted": False,
         "duty_told": True,
+        "survey_made": False,
         "findings": "（演示）雨水排口正在排水，水体浑浊；在线监测设备正在运行；原料堆场存放五桶。",
     }
 
@@ -173,16 +180,22 @@ def _first_fields(began_ms: int) -> dict[str, object]:
 def _second_fields() -> dict[str, object]:
     return {
         "ended_at": _minute(_now_ms()),
-        "sampling": "（演示）未采样",
+        "officers": [
+            {
+                "officer": {"name": f"示例检查员{name}", "certificate_no": f"示例-000{number}"},
+                "signature": {"how": "paper"},
+            }
+            for number, name in ((1, "甲"), (2, "乙"))
+        ],
+        "sampling_done": False,
         "measures": "（演示）要求立即关闭雨水排口阀门",
-        "officer_signatures": "示例检查员甲、示例检查员乙",
-        "party_signature": "（演示）当事人不在场",
+        "party_signature": {"how": "absent", "reason": "（演示）当事人不在场"},
     }
 
 
 def _minute(at_ms: int) -> str:
     local = datetime.fromtimestamp(at_ms / 1000, timezone(timedelta(minutes=_ZONE_MIN)))
-    return local.strftime("%Y-%m-%d %H:%M")
+    return local.isoformat(timespec="minutes")
 
 
 def _position(fix_ms: int) -> Position:

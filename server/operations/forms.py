@@ -5,22 +5,28 @@ A published version is never changed: records name it for good (docs/forms.md §
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from importlib import resources
 from typing import Any
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from server.failures import FormInvalid, FormPublished, NotFound
 from server.models.base import place_of
 from server.models.inspections import Document, TemplateVersion
-from server.operations import feed
+from server.operations import feed, ledger
+from server.operations.cards import person_names
 from server.operations.projection import Projector
 from sync.evidence import canonical
-from sync.templates import Template, parse_template
+from sync.evidence.encoding import sha256_hex
+from sync.templates import MAX_VERSION, Problem, Template, parse_template, problems
 
 _KIND = "template"
 #: Where a shipped form says nothing, it is in force since ever.
 _ALWAYS = "0001-01-01"
+_BEIJING = timezone(timedelta(hours=8))
 
 
 def shipped_forms() -> list[dict[str, Any]]:
@@ -43,6 +49,109 @@ def publish_shipped(session: Session, organization_id: str, *, now_ms: int) -> N
     for form in shipped_forms():
         if (form["id"], form["version"]) not in present:
             _publish(session, organization_id, form, published_by=None, now_ms=now_ms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormRow:
+    """A published version as a list shows it; ``published_by`` is empty for shipped ones."""
+
+    id: str
+    version: int
+    title: Mapping[str, str]
+    in_force_from: str
+    in_force_to: str
+    published_by: str
+    published_at_ms: int
+
+
+def list_forms(session: Session, organization_id: str) -> tuple[FormRow, ...]:
+    """All published versions, the newest of each form first."""
+    rows = session.scalars(
+        select(TemplateVersion)
+        .where(TemplateVersion.organization_id == organization_id)
+        .order_by(TemplateVersion.id, TemplateVersion.version.desc())
+    ).all()
+    names = person_names(session, (row.published_by for row in rows if row.published_by))
+    return tuple(
+        FormRow(
+            id=row.id,
+            version=row.version,
+            title=json.loads(row.body)["title"],
+            in_force_from="" if row.in_force_from == _ALWAYS else row.in_force_from,
+            in_force_to=row.in_force_to or "",
+            published_by=names.get(row.published_by or "", ""),
+            published_at_ms=row.published_at_ms,
+        )
+        for row in rows
+    )
+
+
+def read_form(
+    session: Session, organization_id: str, template_id: str, version: int
+) -> dict[str, Any]:
+    """The document of one version.
+
+    Raises:
+        NotFound: if it was not published here.
+    """
+    row = None
+    if 0 < version <= MAX_VERSION:
+        row = session.get(TemplateVersion, (organization_id, template_id, version))
+    if row is None:
+        raise NotFound("template", document_id(template_id, version))
+    body: dict[str, Any] = json.loads(row.body)
+    return body
+
+
+def read_body(text: str) -> dict[str, Any]:
+    """The form in a text that somebody typed or uploaded, whole and with nothing amiss.
+
+    Raises:
+        FormInvalid: with everything that is amiss.
+    """
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormInvalid((Problem(place="", code="form"),)) from error
+    found = problems(body)
+    if found:
+        raise FormInvalid(found)
+    checked: dict[str, Any] = body
+    return checked
+
+
+def publish(
+    session: Session,
+    organization_id: str,
+    body: Mapping[str, Any],
+    *,
+    by: Mapping[str, str],
+    now_ms: int,
+) -> None:
+    """Publish a version that :func:`read_body` accepted; ``by`` is the actor for the ledger.
+
+    Without a date it is in force from today on. Records that waited for it are shown.
+
+    Raises:
+        FormPublished: if that version exists; a change needs a new one.
+    """
+    if session.get(TemplateVersion, (organization_id, body["id"], body["version"])) is not None:
+        raise FormPublished(document_id(body["id"], body["version"]))
+    form = {"in_force_from": _beijing_day(now_ms), **body}
+    ledger.append(
+        session,
+        "policy",
+        actor=by,
+        subject={"template": body["id"], "version": body["version"]},
+        snapshot={"act": "template_published", "sha256": sha256_hex(canonical.dumps(form))},
+        now_ms=now_ms,
+        about=(f"{_KIND}:{document_id(body['id'], body['version'])}",),
+    )
+    _publish(session, organization_id, form, published_by=by.get("person"), now_ms=now_ms)
+
+
+def _beijing_day(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, _BEIJING).date().isoformat()
 
 
 def document_id(template_id: str, version: int) -> str:

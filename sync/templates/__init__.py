@@ -1,13 +1,13 @@
 """Forms as data (docs/forms.md); pure, shared by server and device client."""
 
-from sync.templates.checking import MAX_SENSITIVE, Problem, problems
+from sync.templates.checking import MAX_VERSION, Problem, problems
 from sync.templates.gaps import Gap, is_well_formed, lacking
 from sync.templates.model import Field, Template, in_force, is_blank, parse_template
 from sync.templates.schema import json_schema
 from sync.templates.words import value_text
 
 __all__ = [
-    "MAX_SENSITIVE",
+    "MAX_VERSION",
     "Field",
     "Gap",
     "Problem",
