@@ -49,6 +49,7 @@ STATUS: dict[type[Exception], int] = {
     failures.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     failures.FormPublished: HTTPStatus.CONFLICT,
     failures.PackageNotReady: HTTPStatus.CONFLICT,
+    failures.SeveralGenerations: HTTPStatus.CONFLICT,
     failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     failures.GenerationEnded: HTTPStatus.SERVICE_UNAVAILABLE,
     upload.HeaderInvalid: HTTPStatus.BAD_REQUEST,

@@ -188,6 +188,12 @@ class PackageNotReady(ServerError):
     code = "package.not_ready"
 
 
+class SeveralGenerations(ServerError):
+    """A case lies in two generations of the ledger, which no single checkpoint proves."""
+
+    code = "package.several_generations"
+
+
 class LedgerBehind(ServerError):
     """The database is behind a checkpoint that was signed with its key: it refuses to append."""
 

@@ -8,12 +8,14 @@ the old one ends here and how far it is known to have gone (docs/evidence.md §5
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server import db
 from server.failures import Invalid
+from server.models.devices import Device, DeviceKey
 from server.models.ledger import (
     Checkpoint,
     Generation,
@@ -30,6 +32,7 @@ from server.signing import load_signer
 from sync.evidence import note as notes
 from sync.evidence.checkpoint import Checkpoint as TreeHead
 from sync.evidence.checkpoint import parse_checkpoint
+from sync.evidence.encoding import to_b64url
 from sync.evidence.errors import SyncError
 
 _MAX_REASON = 1000
@@ -155,8 +158,38 @@ def restore(session: Session, settings: Settings, *, reason: str, now_ms: int) -
         about=("server:keys",),
     )
     publish_keys(session, settings, origin=origin, now_ms=now_ms)
+    _publish_devices(session, now_ms=now_ms)
     signer = load_signer(settings.secrets_dir / LEDGER_KEY, origin)
     return ledger.sign_checkpoint(session, signer, now_ms=now_ms)
+
+
+def _publish_devices(session: Session, *, now_ms: int) -> None:
+    """Enrol every device's key again, and revoke those that were: packages prove keys by it."""
+    events = []
+    rows = session.execute(
+        select(DeviceKey, Device)
+        .join(Device, Device.id == DeviceKey.device_id)
+        .order_by(DeviceKey.key_id)
+    )
+    for key, device in rows:
+        common: dict[str, Any] = {
+            "actor": {"server": "restore"},
+            "subject": {"device": device.id, "key_id": key.key_id},
+            "about": (f"device:{device.id}", f"key:{key.key_id}"),
+        }
+        snapshot = {
+            "spki": to_b64url(key.spki),
+            "kind": device.kind,
+            "serial": device.serial,
+            "name": device.name,
+            "organization": device.organization_id,
+        }
+        events.append(ledger.Event(kind="enrol", snapshot=snapshot, **common))
+        if key.revoked_at_ms is not None:
+            since = {"revoked_from_ms": key.revoked_from_ms or key.revoked_at_ms}
+            events.append(ledger.Event(kind="revoke", snapshot=since, **common))
+    if events:
+        ledger.append_events(session, events, now_ms=now_ms)
 
 
 def provable(session: Session, number: int | None) -> tuple[int, int]:

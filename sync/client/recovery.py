@@ -60,6 +60,13 @@ class Recovery:
             self._sessions.close(session.officer)
         return left or bool(waiting)
 
+    def leave_for_new_generation(self) -> None:
+        """Go on in an epoch of its own, so that the chains to come lie in one generation whole."""
+        head = self._outbox.head()
+        before = {"epoch": head.epoch, "seq": head.next_seq - 1, "head": head.digest}
+        self._journal.open_epoch("restored", {"before": before})
+        self._sessions.carry_over(head.epoch)
+
     def _leave_broken_epoch(self) -> bool:
         epoch = self._outbox.head().epoch
         broken = list(

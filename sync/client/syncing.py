@@ -216,6 +216,7 @@ class Synchroniser:
         self._watch = LedgerWatch(
             self._folder, self._outbox, self._enrolment, self._api.consistency
         )
+        self._recovery.leave_for_new_generation()
         report.problems.append(said)
 
     def _pull(self, report: SyncReport) -> None:

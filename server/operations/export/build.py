@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ from server.operations.export.errors import ExportFailed
 from server.operations.export.moment import Moment
 from server.operations.export.request import BUILDING, FAILED, QUEUED, READY
 from server.operations.export.spool import Spool
-from server.services import Services
+from server.services import Services, receipt_name
 from sync.errors import SyncError
 from sync.evidence import package
 from sync.evidence.package import PackageFile
@@ -156,8 +156,10 @@ def _build(services: Services, order: Order, folder: Path) -> Built:
     files = collect(services, order.inspection_id, order.moment, folder)
     archive = folder / "package.zip"
     sha256, size = write_archive(files, archive)
-    verdict = checking.verify(archive, services.ledger_signer.verifier_key)
-    note = services.ledger_signer.sign(package.sidecar_text(sha256=sha256, size=size))
+    # The keys stay, but a generation that has ended signed under a name of its own.
+    signer = replace(services.ledger_signer, name=order.moment.origin)
+    verdict = checking.verify(archive, signer.verifier_key)
+    note = signer.sign(package.sidecar_text(sha256=sha256, size=size))
     key = keeping.keep(services.store, archive, note, package_id=order.package_id, sha256=sha256)
     return Built(key=key, sha256=sha256, size=size, verdict=verdict)
 
@@ -167,8 +169,10 @@ def collect(
 ) -> list[PackageFile]:
     """All files of the package in their order; what is made for it is kept in ``folder``."""
     spool = Spool(folder)
-    ledger_key = services.ledger_signer.verifier_key
-    receipt_key = services.receipt_signer.verifier_key
+    ledger_signer = replace(services.ledger_signer, name=moment.origin)
+    ledger_key = ledger_signer.verifier_key
+    receipt_signer = replace(services.receipt_signer, name=receipt_name(moment.origin))
+    receipt_key = receipt_signer.verifier_key
     with reading() as session:
         case = read_case(session, inspection_id, moment)
         files = [
@@ -185,7 +189,7 @@ def collect(
         info=info,
         origin=moment.origin,
         ledger_size=moment.size,
-        sign=services.ledger_signer.sign,
+        sign=ledger_signer.sign,
     )
 
 

@@ -71,7 +71,7 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
         raise NotFound("inspection", inspection_id)
     chains = read_chains(session, moment, inspection_id)
     officers = read_officers(session, moment, officers_of(chains))
-    devices = read_devices(session, chains)
+    devices = read_devices(session, moment, chains)
     stamps = Stamps(session, moment)
     seal = next((line for line, _ in acting(chains, acts.INSPECTION_SEALED)), None)
     revisions = tuple(line for line, _ in acting(chains, acts.RECORD_SAVED))

@@ -67,13 +67,28 @@ def read_officers(
     return tuple(states)
 
 
-def read_devices(session: Session, chains: Sequence[Chain]) -> tuple[DeviceState, ...]:
+def read_devices(
+    session: Session, moment: Moment, chains: Sequence[Chain]
+) -> tuple[DeviceState, ...]:
+    """The devices that wrote ``chains``; a restore has enrolled their keys in its generation."""
     rows = session.execute(
         select(DeviceKey, Device)
         .join(Device, Device.id == DeviceKey.device_id)
         .where(DeviceKey.key_id.in_({chain.key_id for chain in chains}))
         .order_by(Device.id, DeviceKey.key_id)
     ).all()
+    again = {
+        about.removeprefix("key:"): index
+        for about, index in session.execute(
+            select(LedgerSubject.about, LedgerEvent.index)
+            .join(LedgerEvent, same_leaf())
+            .where(
+                LedgerSubject.about.in_([f"key:{key.key_id}" for key, _ in rows]),
+                LedgerSubject.generation == moment.generation,
+                LedgerEvent.kind == "enrol",
+            )
+        )
+    }
     return tuple(
         DeviceState(
             id=device.id,
@@ -82,7 +97,7 @@ def read_devices(session: Session, chains: Sequence[Chain]) -> tuple[DeviceState
             name=device.name,
             key_id=key.key_id,
             spki=key.spki,
-            enrolled_index=key.enrolled_index,
+            enrolled_index=again.get(key.key_id, key.enrolled_index),
         )
         for key, device in rows
     )

@@ -192,7 +192,9 @@ def _is_head(
 ) -> bool:
     """Whether the main chain held this line at this place at the moment."""
     row = session.get(JournalLine, (device, epoch, MAIN, seq))
-    return row is not None and row.digest == digest and row.ledger_index < moment.size
+    if row is None or (row.digest, row.generation) != (digest, moment.generation):
+        return False
+    return row.ledger_index < moment.size
 
 
 def _sources(
@@ -221,7 +223,11 @@ def _sources(
 def _words(session: Session, moment: Moment, inspection_id: str) -> Iterable[Judgement]:
     return session.execute(
         select(Judgement)
-        .where(Judgement.case_id == inspection_id, Judgement.ledger_index < moment.size)
+        .where(
+            Judgement.case_id == inspection_id,
+            Judgement.generation == moment.generation,
+            Judgement.ledger_index < moment.size,
+        )
         .order_by(Judgement.ledger_index)
     ).scalars()
 
@@ -251,7 +257,11 @@ def _checks(session: Session, moment: Moment, items: Sequence[str]) -> dict[str,
         )
         runs = session.execute(
             select(ItemCheck)
-            .where(ItemCheck.item_id.in_(page), ItemCheck.ledger_index < moment.size)
+            .where(
+                ItemCheck.item_id.in_(page),
+                ItemCheck.generation == moment.generation,
+                ItemCheck.ledger_index < moment.size,
+            )
             .order_by(ItemCheck.ledger_index)
         ).scalars()
         for run in runs:
@@ -277,7 +287,11 @@ def _facts(session: Session, moment: Moment, digests: set[str]) -> Iterator[Medi
     for page in pages_of(sorted(digests)):
         yield from session.execute(
             select(MediaFacts)
-            .where(MediaFacts.sha256.in_(page), MediaFacts.ledger_index < moment.size)
+            .where(
+                MediaFacts.sha256.in_(page),
+                MediaFacts.generation == moment.generation,
+                MediaFacts.ledger_index < moment.size,
+            )
             .order_by(MediaFacts.ledger_index)
         ).scalars()
 

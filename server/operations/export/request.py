@@ -2,17 +2,24 @@
 
 import uuid
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.failures import Invalid, NotFound
+from server.failures import Invalid, NotFound, SeveralGenerations
 from server.models.inspections import EvidencePackage, Inspection
+from server.models.journal import JournalLine, LineOutcome
+from server.models.ledger import Checkpoint, LedgerEvent, LedgerSubject
 from server.models.people import Person
 from server.operations import ledger
+from server.operations.export.proofs import same_leaf
 from server.services import services
 
 QUEUED, BUILDING, READY, FAILED = "queued", "building", "ready", "failed"
 
 _MAX_REASON = 1000
+
+#: Events about a case that change nothing of it.
+_ABOUT_THE_PACKAGE = ("view", "export", "alarm")
 
 
 def request_package(
@@ -21,11 +28,13 @@ def request_package(
     """Queue a package of an inspection and return the package's id.
 
     A checkpoint is signed first: the package shows the case as the ledger stood
-    then, whenever its bytes are put together.
+    then, whenever its bytes are put together. A case of a generation that has
+    ended is shown as it stood at that one's end.
 
     Raises:
         NotFound: if there is no such inspection or person.
         Invalid: without a reason.
+        SeveralGenerations: if the ledger was restored while the case went on.
     """
     inspection = session.get(Inspection, inspection_id)
     if inspection is None:
@@ -37,6 +46,14 @@ def request_package(
     if not 0 < len(reason) <= _MAX_REASON:
         raise Invalid("reason", f"between 1 and {_MAX_REASON} characters")
     checkpoint = ledger.sign_checkpoint(session, services().ledger_signer, now_ms=now_ms)
+    generation = _generation_of(session, inspection.id)
+    if generation not in (None, checkpoint.generation):
+        checkpoint = session.scalars(
+            select(Checkpoint)
+            .where(Checkpoint.generation == generation)
+            .order_by(Checkpoint.size.desc())
+            .limit(1)
+        ).one()
     package_id = str(uuid.uuid4())
     ledger.append(
         session,
@@ -61,3 +78,46 @@ def request_package(
     )
     session.flush()
     return package_id
+
+
+def _generation_of(session: Session, inspection_id: str) -> int | None:
+    """The one generation of the ledger that holds the whole case; None if nothing of it is there.
+
+    A journal counts from its first line, since a package carries it so. Who looked
+    at a case or took it out does not belong to its state.
+
+    Raises:
+        SeveralGenerations: if there are two: one checkpoint cannot prove both.
+    """
+    reach = (
+        select(
+            LineOutcome.device_id,
+            LineOutcome.epoch,
+            LineOutcome.branch,
+            func.max(LineOutcome.seq).label("last"),
+        )
+        .where(LineOutcome.inspection_id == inspection_id)
+        .group_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.branch)
+        .subquery()
+    )
+    lines = select(JournalLine.generation).join(
+        reach,
+        (JournalLine.device_id == reach.c.device_id)
+        & (JournalLine.epoch == reach.c.epoch)
+        & (JournalLine.branch == reach.c.branch)
+        & (JournalLine.seq <= reach.c.last),
+    )
+    events = (
+        select(LedgerEvent.generation)
+        .join(LedgerSubject, same_leaf())
+        .where(
+            LedgerSubject.about == f"inspection:{inspection_id}",
+            LedgerEvent.kind.not_in(_ABOUT_THE_PACKAGE),
+        )
+    )
+    found = {
+        generation for query in (lines, events) for generation in session.scalars(query.distinct())
+    }
+    if len(found) > 1:
+        raise SeveralGenerations(inspection_id)
+    return found.pop() if found else None
