@@ -18,8 +18,8 @@ from server.cli.backup import backup
 from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
 from server.cli.export import export_package
-from server.cli.forms import publish_template
 from server.cli.ledger import ledger as ledger_commands
+from server.cli.template import publish_template
 from server.db import db, transaction
 from server.failures import GenerationEnded, LedgerBehind, ServerError
 from server.models.people import Organization
