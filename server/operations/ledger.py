@@ -91,13 +91,17 @@ def append(
     return append_events(session, [event], now_ms=now_ms)
 
 
-def append_events(session: Session, events: Sequence[Event], *, now_ms: int) -> int:
+def append_events(
+    session: Session, events: Sequence[Event], *, now_ms: int, head: LedgerHead | None = None
+) -> int:
     """Append ``events`` in order and return the index of the first.
+
+    ``head`` is what :func:`lock_head` gave to whoever has asked it in this transaction.
 
     Raises:
         LedgerBehind: if a checkpoint is known that is larger than the ledger.
     """
-    head = lock_head(session)
+    head = head or lock_head(session)
     first, at_ms = head.size, max(head.last_at_ms, now_ms)
     generation = head.generation
     tree = merkle.CompactRange(
@@ -169,14 +173,18 @@ def lock_head(session: Session) -> LedgerHead:
             back and must become a new generation.
     """
     head = hold_head(session)
-    signed = session.scalar(
-        select(func.max(Checkpoint.size)).where(Checkpoint.generation == head.generation)
-    )
+    signed, known = session.execute(
+        select(
+            select(func.max(Checkpoint.size))
+            .where(Checkpoint.generation == head.generation)
+            .scalar_subquery(),
+            select(func.max(KnownCheckpoint.size))
+            .where(KnownCheckpoint.generation == head.generation)
+            .scalar_subquery(),
+        )
+    ).one()
     if signed is not None and signed > head.size:
         raise LedgerBehind(f"checkpoint {signed}, ledger {head.size}")
-    known = session.scalar(
-        select(func.max(KnownCheckpoint.size)).where(KnownCheckpoint.generation == head.generation)
-    )
     if known is not None:
         raise LedgerBehind(f"known outside {known}, ledger {head.size}")
     return head

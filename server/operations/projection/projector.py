@@ -57,6 +57,8 @@ class Projector:
         self._items = Items(session, self._lookup, self._visits)
         self._records = Records(session, self._lookup)
         self._chains: set[tuple[str, str]] = set()
+        #: Whether all that has been projected has been judged by the seals.
+        self._judged = False
         self._rules: dict[str, Callable[[Act], str | None]] = {
             acts.EPOCH_OPENED: self._nothing,
             acts.SESSION_OPENED: self._sessions.open,
@@ -145,6 +147,9 @@ class Projector:
 
     def _judge_seals(self) -> None:
         """Judge what came after a seal, or with the head that the seal names."""
+        if self._judged:
+            return
+        self._judged = True
         for device, epoch in sorted(self._chains):
             for inspection in touched_by(self._session, device, epoch):
                 self._mark_outside(inspection)
@@ -219,6 +224,7 @@ class Projector:
 
     def _outcome(self, act: Act) -> Outcome:
         self._chains.add((act.header.device, act.header.epoch))
+        self._judged = False
         claimed = act.body.get("inspection")
         inspection_id = claimed if is_uuid(claimed) else None
         try:

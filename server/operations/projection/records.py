@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
 from server.models.base import table_of
@@ -212,10 +212,12 @@ class Records:
         )
         rows = select(LineOutcome, JournalLine.digest).join(JournalLine, same_place)
         changed: int | None = None
-        for which in (
-            standing & LineOutcome.inspection_id.in_(sorted(inspections)),
-            JournalLine.digest.in_(apart),
-        ):
+        questions: list[ColumnElement[bool]] = [
+            standing & LineOutcome.inspection_id.in_(sorted(inspections))
+        ]
+        if apart:
+            questions.append(JournalLine.digest.in_(apart))
+        for which in questions:
             for row, digest in self._session.execute(rows.where(which)).all():
                 projection, code = outcomes.get(digest, (Projection.QUARANTINED, ""))
                 if Projection.QUARANTINED in (projection, row.projection):

@@ -18,7 +18,7 @@ from server.models.journal import (
     LineOutcome,
     QuarantinedLine,
 )
-from server.models.ledger import Generation
+from server.models.ledger import Generation, LedgerHead
 from server.operations import ledger
 from server.operations.enrolment import DeviceIdentity
 from server.operations.insert import insert_rows
@@ -64,6 +64,7 @@ class _Push:
     """One push of one device's epoch: the session, who, where and when."""
 
     session: Session
+    ledger_head: LedgerHead
     device: DeviceIdentity
     epoch: str
     generation: Generation
@@ -86,9 +87,9 @@ def append_lines(
     lines again adds nothing and answers with the stored receipts.
     """
     # 1. The ledger's head first: from here on nobody else writes.
-    ledger.lock_head(session)
     push = _Push(
         session=session,
+        ledger_head=ledger.lock_head(session),
         device=device,
         epoch=epoch,
         generation=ledger.current_generation(session),
@@ -179,7 +180,9 @@ def _append_to_ledger(push: _Push, fresh: Sequence[Placed], refused: Refused | N
                 about=(f"device:{push.device.id}",),
             )
         )
-    return ledger.append_events(push.session, events, now_ms=push.now_ms) if events else 0
+    if not events:
+        return 0
+    return ledger.append_events(push.session, events, now_ms=push.now_ms, head=push.ledger_head)
 
 
 def _subject(push: _Push, placed: Placed) -> bytes:
