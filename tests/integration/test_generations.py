@@ -2,35 +2,21 @@
 
 import json
 import shutil
-import sqlite3
-from dataclasses import replace
 
 import pytest
 
-from server.app import create_app
 from server.db import db, reading, transaction
 from server.failures import GenerationEnded, Invalid, LedgerBehind
 from server.models.journal import JournalLine
 from server.models.ledger import KnownCheckpoint, LedgerEvent
 from server.operations import checkpoint_folder, generations, ledger
-from server.services import open_services
 from server.signing import load_signer, make_key
 from sync.evidence import canonical, merkle, note
 from sync.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
 from sync.evidence.encoding import sha256_hex
+from tests.support.restoring import copy_database, restart, restore, sign
 from tests.support.simdevice import SimDevice
 from tests.support.world import make_world
-
-
-def sign(world):
-    """What the sequencer does: sign, and keep the note outside the database."""
-    with world.app.app_context():
-        with transaction() as session:
-            text = ledger.sign_checkpoint(
-                session, world.services.ledger_signer, now_ms=world.now_ms
-            ).note
-        checkpoint_folder.keep_newest(world.settings.checkpoint_dir, text)
-    return text
 
 
 def grow(world, number=1):
@@ -39,38 +25,6 @@ def grow(world, number=1):
             ledger.append(
                 session, "policy", actor={"server": "t"}, subject={"n": n}, now_ms=world.now_ms
             )
-
-
-def restart(world):
-    """The processes end, and start again over what the database holds now."""
-    with world.app.app_context():
-        db.engine.dispose()
-        with reading() as session:
-            origin = ledger.current_generation(session).origin
-    fresh = open_services(world.settings, origin=origin)
-    world.services = replace(
-        fresh,
-        store=world.services.store,
-        now_ms=lambda: world.now_ms,
-        clock_state=lambda: "synchronised",
-    )
-    world.app = create_app(world.settings, services=world.services)
-    world.client = world.app.test_client()
-
-
-def restore(world, reason="磁盘损坏，换用备份"):
-    with world.app.app_context():
-        with transaction() as session:
-            text = generations.restore(
-                session, world.settings, reason=reason, now_ms=world.now_ms
-            ).note
-        checkpoint_folder.keep_newest(world.settings.checkpoint_dir, text)
-    restart(world)
-
-
-def copy(source, target):
-    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
-        old.backup(new)
 
 
 @pytest.fixture
@@ -82,10 +36,10 @@ def lite(make_database, tmp_path):
     def put_back():
         with world.app.app_context():
             db.engine.dispose()
-        copy(saved, live)
+        copy_database(saved, live)
         restart(world)
 
-    world.keep = lambda: copy(live, saved)
+    world.keep = lambda: copy_database(live, saved)
     world.put_back = put_back
     return world
 

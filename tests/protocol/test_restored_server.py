@@ -2,25 +2,23 @@
 
 import json
 import os
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from server.app import create_app
 from server.db import db, transaction
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
-from server.operations import generations, ledger
-from server.services import open_services
+from server.operations import ledger
 from sync.client.answers import LineageSchema
 from sync.client.device import Device
 from sync.client.errors import GenerationChanged, LedgerForked, LedgerRestored
 from sync.client.generation import believe
 from tests.protocol.conftest import furnished_world, served
 from tests.support.fieldkit import HandClock, lines_of, write
+from tests.support.restoring import copy_database, restore
 
 
 @pytest.fixture
@@ -49,32 +47,10 @@ def at(world, device, *, enrol=False):
         yield network
 
 
-def copy_database(source, target):
-    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
-        old.backup(new)
-
-
 def put_back(world):
     with world.app.app_context():
         db.engine.dispose()
     copy_database(world.backup, world.live)
-
-
-def restore(world):
-    """``liuhen-admin ledger restore``, and the processes started again."""
-    with world.app.app_context():
-        with transaction() as session:
-            generations.restore(session, world.settings, reason="磁盘损坏", now_ms=world.now_ms)
-            origin = ledger.current_generation(session).origin
-        db.engine.dispose()
-    world.services = replace(
-        open_services(world.settings, origin=origin),
-        store=world.services.store,
-        now_ms=lambda: world.now_ms,
-        clock_state=lambda: "synchronised",
-    )
-    world.app = create_app(world.settings, services=world.services)
-    world.client = world.app.test_client()
 
 
 def sign_checkpoint(world):

@@ -1,81 +1,34 @@
-"""Putting an old copy of a database in place of the present one, as a restored backup does."""
+"""What an administrator does around a restored backup, over a world's real database."""
 
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from server.app import create_app
 from server.db import db, reading, transaction
-from server.operations import generations, ledger
+from server.operations import checkpoint_folder, generations, ledger
 from server.services import open_services
 
 
-class Backup:
-    """Copies of the database of ``world``: ``keep`` makes one, ``put_back`` restores the last."""
-
-    def __init__(self, world, folder: Path) -> None:
-        self._world = world
-        self._url = make_url(world.settings.database_url)
-        self._saved = folder / "backup.sqlite"
-
-    def keep(self) -> None:
-        self._let_go()
-        if self._url.get_backend_name() == "sqlite":
-            _copy_file(self._url.database, self._saved)
-        else:
-            self._copy(self._url.database, f"{self._url.database}_kept")
-
-    def put_back(self) -> None:
-        self._let_go()
-        if self._url.get_backend_name() == "sqlite":
-            _copy_file(self._saved, self._url.database)
-        else:
-            self._copy(f"{self._url.database}_kept", self._url.database)
-        restart(self._world)
-
-    def _let_go(self):
-        with self._world.app.app_context():
-            db.session.remove()
-            db.engine.dispose()
-
-    def _copy(self, source, target):
-        server = create_engine(self._url.set(database="postgres"), isolation_level="AUTOCOMMIT")
-        with server.connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)"))
-            connection.execute(
-                text(f"CREATE DATABASE {target} TEMPLATE {source} STRATEGY file_copy")
-            )
-        server.dispose()
-
-    def discard(self) -> None:
-        """Leave nothing on the server."""
-        if self._url.get_backend_name() != "sqlite":
-            server = create_engine(self._url.set(database="postgres"), isolation_level="AUTOCOMMIT")
-            with server.connect() as connection:
-                connection.execute(
-                    text(f"DROP DATABASE IF EXISTS {self._url.database}_kept WITH (FORCE)")
-                )
-            server.dispose()
-
-
-def _copy_file(source, target):
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-
-
-def restart(world) -> None:
-    """The server's processes end, and start again over what the database holds now."""
+def sign(world):
+    """What the sequencer does: sign, and keep the note outside the database."""
     with world.app.app_context():
+        with transaction() as session:
+            text = ledger.sign_checkpoint(
+                session, world.services.ledger_signer, now_ms=world.now_ms
+            ).note
+        checkpoint_folder.keep_newest(world.settings.checkpoint_dir, text)
+    return text
+
+
+def restart(world):
+    """The processes end, and start again over what the database holds now."""
+    with world.app.app_context():
+        db.engine.dispose()
         with reading() as session:
             origin = ledger.current_generation(session).origin
-        db.engine.dispose()
-    fresh = open_services(world.settings, origin=origin)
     world.services = replace(
-        fresh,
+        open_services(world.settings, origin=origin),
         store=world.services.store,
         now_ms=lambda: world.now_ms,
         clock_state=lambda: "synchronised",
@@ -84,8 +37,18 @@ def restart(world) -> None:
     world.client = world.app.test_client()
 
 
-def begin_generation(world) -> None:
-    """What ``liuhen-admin ledger restore`` does, and the restart after it."""
-    with world.app.app_context(), transaction() as session:
-        generations.restore(session, world.settings, reason="换用备份", now_ms=world.now_ms)
+def restore(world, reason="磁盘损坏，换用备份"):
+    """``liuhen-admin ledger restore``, and the processes started again."""
+    with world.app.app_context():
+        with transaction() as session:
+            text = generations.restore(
+                session, world.settings, reason=reason, now_ms=world.now_ms
+            ).note
+        checkpoint_folder.keep_newest(world.settings.checkpoint_dir, text)
     restart(world)
+
+
+def copy_database(source, target):
+    """Put the whole of one SQLite database in place of another, as a restore does."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)

@@ -54,6 +54,9 @@ def request_package(
             .order_by(Checkpoint.size.desc())
             .limit(1)
         ).one()
+        if _last_index(session, inspection.id, checkpoint.generation) >= checkpoint.size:
+            # Its last entries came too late for a signature under the old name.
+            raise SeveralGenerations(inspection.id)
     package_id = str(uuid.uuid4())
     ledger.append(
         session,
@@ -78,6 +81,17 @@ def request_package(
     )
     session.flush()
     return package_id
+
+
+def _last_index(session: Session, inspection_id: str, generation: int) -> int:
+    """Where the last event about the case stands in ``generation``; -1 without any."""
+    last = session.scalar(
+        select(func.max(LedgerSubject.index)).where(
+            LedgerSubject.about == f"inspection:{inspection_id}",
+            LedgerSubject.generation == generation,
+        )
+    )
+    return -1 if last is None else last
 
 
 def _generation_of(session: Session, inspection_id: str) -> int | None:
