@@ -23,7 +23,7 @@ from sync.catalogue import LANGUAGES, text
 
 #: Fits every file system and disc in use: FAT32 ends at 4 GiB, a DVD at 4.7 GB.
 SPLIT_BYTES = 4_000_000_000
-SMALLEST_SPLIT = 256 << 10
+SMALLEST_SPLIT = 256_000
 _INCOMPLETE = ".incomplete"
 # An age file adds a header, a nonce and 16 bytes to each 64 KiB.
 _AGE_CHUNK, _AGE_TAG, _AGE_HEAD = 1 << 16, 16, 1024
