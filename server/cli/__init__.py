@@ -30,6 +30,7 @@ from server.operations import (
     installation,
     ledger,
     people,
+    visit_documents,
 )
 from server.services import open_services, services
 from server.settings import Settings
@@ -62,7 +63,7 @@ def init() -> None:
             with database.reading() as session:
                 answer["behind"] = generations.standing(session).behind
             if not answer["behind"]:
-                _publish_new_forms()
+                _send_what_is_new()
     click.echo(json.dumps(answer))
 
 
@@ -81,11 +82,12 @@ def _first_start(settings: Settings) -> dict[str, object]:
     return {"created": True, "username": people.FIRST_USERNAME, "password": password}
 
 
-def _publish_new_forms() -> None:
-    """Versions of forms that a newer program brings along."""
+def _send_what_is_new() -> None:
+    """Send devices what a newer program brings along: forms, and what it did not send before."""
     with transaction() as session:
         for organization_id in session.scalars(select(Organization.id)).all():
             forms.publish_shipped(session, organization_id, now_ms=clock.now_ms())
+        visit_documents.send_older_visits(session, now_ms=clock.now_ms())
 
 
 @cli.command()

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from server.models.base import position_of
 from server.models.inspections import (
     Addendum,
+    Document,
     EvidenceItem,
     Finding,
     Inspection,
@@ -21,11 +23,13 @@ from server.models.inspections import (
     Judgement,
 )
 from server.models.uploads import MediaObject
-from server.operations import deadlines, dossiers, scopes
+from server.operations import deadlines, dossiers, ledger, scopes
 from server.operations.feed.documents import Put, inspection_scope, officer_scope, publish
 
 #: Items of these states still wait for their bytes.
 _LACKING = "captured"
+#: How many older inspections are read together.
+_AT_ONCE = 100
 
 
 def visits_changed(
@@ -53,6 +57,29 @@ def visits_changed(
     # Last, so that a device which is new to the inspection is sent all of this as one block.
     for inspection in rows:
         scopes.inspection_opened(session, inspection, now_ms=now_ms)
+
+
+def send_older_visits(session: Session, *, now_ms: int) -> None:
+    """Send down the inspections that were here before inspections were sent at all."""
+    sent = select(Document.id).where(Document.kind == "inspection")
+    older = session.scalars(select(Inspection.id).where(Inspection.id.not_in(sent))).all()
+    if not older:
+        return
+    index = ledger.append(
+        session,
+        "policy",
+        actor={"server": "feed"},
+        subject={"feed": "inspections"},
+        snapshot={"act": "older_inspections_sent", "count": len(older)},
+        now_ms=now_ms,
+    )
+    position = position_of(ledger.current_generation(session).number, index)
+    for start in range(0, len(older), _AT_ONCE):
+        some = older[start : start + _AT_ONCE]
+        items = session.scalars(
+            select(EvidenceItem.id).where(EvidenceItem.inspection_id.in_(some))
+        ).all()
+        visits_changed(session, some, items, (), position=position, now_ms=now_ms)
 
 
 def items_changed(

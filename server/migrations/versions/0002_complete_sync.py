@@ -318,11 +318,12 @@ def _move_documents(connection: sa.Connection) -> None:
 def _grant_scopes(connection: sa.Connection) -> None:
     """Every device was sent everything of its organisation: it stays so until somebody narrows it.
 
-    The grants begin at the ledger's end, so that each device is sent what is new to it.
+    The grants stand at the ledger's last event, so that each device is sent all of it once.
     """
     end = connection.scalar(
         sa.text(
-            f"SELECT generation * {_SPAN} + size FROM ledger_head ORDER BY generation DESC LIMIT 1"
+            f"SELECT generation * {_SPAN} + size - 1 FROM ledger_head"
+            " ORDER BY generation DESC LIMIT 1"
         )
     )
     insert = "INSERT INTO scope_grant (device_id, scope, granted) "
@@ -330,7 +331,7 @@ def _grant_scopes(connection: sa.Connection) -> None:
         " FROM device d{join} WHERE EXISTS (SELECT 1 FROM device_key k"
         " WHERE k.device_id = d.id AND k.revoked_at_ms IS NULL)"
     )
-    for kind in ("organization", "task", "inspection"):
+    for kind in ("organization", "officer", "task", "inspection"):
         join = (
             ""
             if kind == "organization"
