@@ -19,6 +19,7 @@ from sync.wire import pre_authentication_encoding
 
 CARRIER_TYPE = "application/vnd.liuhen.carrier+json"
 MANIFEST_NAME = "manifest.age"
+KINDS = frozenset({"carrier", "reply"})
 README_NAME = "README.txt"
 #: A manifest beyond this is not read; it has room for some 200,000 files.
 MANIFEST_BYTES = 64 << 20

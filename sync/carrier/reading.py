@@ -25,6 +25,7 @@ from sync.carrier.errors import (
 )
 from sync.carrier.keys import CarrierKey
 from sync.carrier.manifest import (
+    KINDS,
     MANIFEST_BYTES,
     MANIFEST_NAME,
     README_NAME,
@@ -75,6 +76,9 @@ def find_folders(place: Path, kind: str) -> Found:
     for entry in entries:
         if folder_id(entry.name, kind) and entry.is_dir(follow_symlinks=False):
             folders.append(place / entry.name)
+        elif any(folder_id(entry.name, other) for other in KINDS - {kind}):
+            # What goes the other way lies on the same disk as a rule.
+            continue
         elif is_incomplete(entry.name):
             incomplete.append(entry.name)
         else:
