@@ -24,6 +24,7 @@ from server.operations.peers import (
     PeerView,
     Unmatched,
     Upto,
+    before,
     read_peers,
 )
 from server.operations.projection import act_of_digest
@@ -47,7 +48,7 @@ def inspection_doubts(
     names = {card.device_id: card.name for card in device_cards(session, named).values()}
     doubts = (
         *_of_peers(peers, names),
-        *_of_officers(session, inspection, alone=len(peers.devices) < 2),
+        *_of_officers(session, inspection, upto, alone=len(peers.devices) < 2),
     )
     return InspectionDoubts(doubts, len(peers.devices))
 
@@ -96,7 +97,9 @@ def spelled(seq: int, head: str | None, code: str | None) -> str:
     return f"{seq}-{shortcode.grouped(code)}" if code else shortcode.spell(seq, head or "0" * 64)
 
 
-def _of_officers(session: Session, inspection: Inspection, *, alone: bool) -> Iterator[Doubt]:
+def _of_officers(
+    session: Session, inspection: Inspection, upto: Upto | None, *, alone: bool
+) -> Iterator[Doubt]:
     """Officers who did not confirm the opening or the seal on the device where it was written.
 
     Where one device served both (``alone``), both confirm on it; where each has a
@@ -110,7 +113,7 @@ def _of_officers(session: Session, inspection: Inspection, *, alone: bool) -> It
         (inspection.opened_line, "opening"),
         (inspection.sealed_line, "sealing"),
     ):
-        line = _line(session, digest)
+        line = _line(session, digest, upto)
         if line is None:
             continue
         needed = set(listed) if alone else _named(session, line)
@@ -141,10 +144,12 @@ def confirmed_at(session: Session, line: JournalLine) -> set[str]:
     )
 
 
-def _line(session: Session, digest: str | None) -> JournalLine | None:
+def _line(session: Session, digest: str | None, upto: Upto | None) -> JournalLine | None:
     if digest is None:
         return None
-    return session.scalars(select(JournalLine).where(JournalLine.digest == digest)).first()
+    return session.scalars(
+        select(JournalLine).where(JournalLine.digest == digest, before(upto))
+    ).first()
 
 
 def _doubt(

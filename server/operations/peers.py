@@ -168,7 +168,7 @@ def _devices(session: Session, inspection: Inspection, upto: Upto | None) -> tup
             LineOutcome.inspection_id == inspection.id,
             LineOutcome.projection != Projection.QUARANTINED.value,
             Device.organization_id == inspection.organization_id,
-            _before(upto),
+            before(upto),
         )
         .order_by(JournalLine.device_id)
     )
@@ -210,7 +210,7 @@ def _of_row(row: PeerHead) -> Noted:
 def _sealed(session: Session, inspection: Inspection, upto: Upto | None) -> Iterator[Noted]:
     """The heads of other devices that the seal names: it is signed like any other note."""
     line = session.scalars(
-        select(JournalLine).where(JournalLine.digest == inspection.sealed_line, _before(upto))
+        select(JournalLine).where(JournalLine.digest == inspection.sealed_line, before(upto))
     ).first()
     act = act_of_digest(session, line.digest) if line else None
     if line is None or act is None:
@@ -229,7 +229,8 @@ def _sealed(session: Session, inspection: Inspection, upto: Upto | None) -> Iter
             )
 
 
-def _before(upto: Upto | None) -> ColumnElement[bool]:
+def before(upto: Upto | None) -> ColumnElement[bool]:
+    """Whether a line stood in the ledger at ``upto``; always true without it."""
     if upto is None:
         return true()
     return (JournalLine.generation < upto.generation) | (
@@ -286,7 +287,7 @@ class _Comparer:
                 JournalLine.digest < prefix + "g",
                 JournalLine.branch == MAIN,
                 Device.organization_id == self._organization_id,
-                _before(self._upto),
+                before(self._upto),
             )
         ).all()
 
@@ -300,7 +301,7 @@ class _Comparer:
                 JournalLine.branch == MAIN,
                 JournalLine.seq == seq,
                 Device.organization_id == self._organization_id,
-                _before(self._upto),
+                before(self._upto),
             )
         )
 
@@ -325,7 +326,7 @@ class _Comparer:
                 JournalLine.epoch == epoch,
                 JournalLine.branch == MAIN,
                 Device.organization_id == self._organization_id,
-                _before(self._upto),
+                before(self._upto),
             )
         )
         return 0 if last is None else last + 1

@@ -13,6 +13,7 @@ from media.findings import model, words
 from server.operations.cards import in_force
 from server.operations.export import writings
 from server.operations.export.case import CaseState
+from server.operations.export.confirmations import Sessions, Unlocked, doubts_about
 from server.operations.export.documents import OfficerState
 from server.operations.export.items import ItemState
 from server.operations.export.spool import Spool
@@ -62,19 +63,22 @@ class ShownItem:
     seq: int
     ledger_index: int
     verdict: str
+    unlocked: Unlocked
     findings: tuple[ShownFinding, ...]
     words: tuple[Any, ...]
 
 
 def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[PackageFile]:
     """The report and the list of materials as self-contained HTML, Chinese before English."""
-    items = [_shown_item(case, item) for item in case.items]
+    sessions = Sessions(case)
+    items = [_shown_item(case, item, sessions) for item in case.items]
     values = {
         "case": case,
         "items": items,
         "records": writings.shown_records(session, case),
         "addenda": writings.shown_addenda(session, case),
         "counts": _counts(case),
+        "doubts": [_shown_finding(doubt) for doubt in doubts_about(session, case)],
         "certified": lambda officer: _certified(officer, case.inspection.opened_at_ms),
     }
     for path, template, heading in (
@@ -135,7 +139,7 @@ def _certified(officer: OfficerState, at_ms: int) -> bool:
     return in_force(officer.valid_from, officer.valid_to, at_ms)
 
 
-def _shown_item(case: CaseState, item: ItemState) -> ShownItem:
+def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownItem:
     kind = item.media_type.partition("/")[0]
     lat, lon, accuracy = (item.position(name) for name in ("lat", "lon", "acc"))
     newest = item.checks[-1] if item.checks else None
@@ -147,6 +151,7 @@ def _shown_item(case: CaseState, item: ItemState) -> ShownItem:
         media_type=item.media_type,
         fact=item.text("fact_to_prove"),
         maker=maker_of(case, item.text("officer")),
+        unlocked=sessions.unlocked(item.line, item.text("officer")),
         method=item.text("method"),
         class_key=f"report.class.{item.act['class']}",
         claimed=moment_text(item.line.wall_ms),
