@@ -15,8 +15,8 @@ from tests.support.chaos import RULES, Chaos
 
 _SEEDS = st.integers(0, 2**32 - 1)
 _BOUNDED = settings(
-    max_examples=5,
-    stateful_step_count=40,
+    max_examples=3,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

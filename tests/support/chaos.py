@@ -215,6 +215,8 @@ RULES = {
     "pull": 10,
     "ask_outcomes": 5,
     "publish": 5,
+    "withdraw": 2,
+    "compact": 1,
     "publish_forms": 1,
     "hand_over": 3,
     "revoke": 1,

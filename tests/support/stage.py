@@ -14,9 +14,9 @@ from server.models.people import Person
 from server.models.uploads import MediaObject
 from server.operations.access import Actor
 from tests.support.audit import audit
+from tests.support.backup import Backup
 from tests.support.copies import Copy
 from tests.support.failpoints import AFTER_COMMIT, BEFORE_COMMIT, dies
-from tests.support.restoring import Backup
 from tests.support.simdevice import new_id
 from tests.support.simfield import SimField, reduce_feed
 from tests.support.stores import MemoryStore
@@ -138,6 +138,8 @@ class Stage:
         assert self.repair(field) == 0, "the digests differ where the documents do not"
         for key, body in self.published.items():
             assert field.documents.get(key) == body, f"{key} is not what was published"
+        ours = {key for key in field.documents if key[0] == "entity" and len(key[1]) == 1}
+        assert ours == set(self.published), "a document that was withdrawn is still there"
 
     # Talking.
 

@@ -9,7 +9,8 @@ from server.operations.revocation import revoke_device
 from sync.evidence import note
 from sync.evidence.checkpoint import parse_checkpoint
 from tests.support.audit import audit
-from tests.support.restoring import Backup, begin_generation
+from tests.support.backup import Backup
+from tests.support.restoring import restore
 from tests.support.stage import Stage
 
 
@@ -30,6 +31,27 @@ class Upheaval(Stage):
                 body=body,
                 now_ms=self.world.now_ms,
             )
+
+    def withdraw(self, rng):
+        """A document is deleted for everyone."""
+        if not self.published:
+            return
+        kind, identifier = rng.choice(sorted(self.published))
+        del self.published[kind, identifier]
+        with self.writing() as session:
+            feed.remove_document(
+                session,
+                scope=feed.organization_scope(self.world.organization),
+                kind=kind,
+                identifier=identifier,
+                now_ms=self.world.now_ms,
+            )
+
+    def compact(self, _rng):
+        """A year and more later: whoever has not read since begins anew."""
+        now_ms = self.world.now_ms
+        with self.writing() as session:
+            feed.compact(session, older_than_ms=now_ms, now_ms=now_ms)
 
     def publish_forms(self, _rng):
         """New versions of the forms come with a new version of the program."""
@@ -138,7 +160,7 @@ class Upheaval(Stage):
         for field, revoked in zip(self.fields, self.kept_state[2], strict=True):
             field.revoked = revoked
         self._refuses_until_restored()
-        begin_generation(self.world)
+        restore(self.world)
         self.learn_keys()
         kept = audit(self.world.app, self.receipt_keys)
         for field in self.fields:
