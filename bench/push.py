@@ -124,13 +124,17 @@ def _database_cpu(url: str | None) -> float | None:
         return None
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain) as connection:
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    stat = Path(f"/proc/{row[0]}/stat") if row else Path("/proc/0")
-    try:
+        backend = connection.info.backend_pid
+        stat = Path(f"/proc/{backend}/stat")
+        if not stat.exists():
+            return None
         postmaster = int(stat.read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:
-        return None
-    return tree_cpu_seconds(postmaster)
+        while True:
+            try:
+                return tree_cpu_seconds(postmaster)
+            except FileNotFoundError:
+                # Another of its processes ended between being listed and being read.
+                continue
 
 
 def _stages(world: World, device: SimDevice, size: int) -> dict[str, float]:
