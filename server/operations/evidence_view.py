@@ -17,6 +17,7 @@ from server.models.inspections import (
     Judgement,
     RegulatedEntity,
 )
+from server.models.journal import LineOutcome
 from server.models.ledger import LedgerEvent, LedgerSubject
 from server.models.uploads import MediaObject
 from server.operations.access import Actor
@@ -124,6 +125,8 @@ class EvidencePage:
     state: str
     discard_reason: str
     outside_seal: bool
+    #: Whether a reviewer released its line from quarantine.
+    released: bool
     sha256: str
     size: int
     received: Received | None
@@ -203,6 +206,9 @@ def read_evidence(
         state=item.state,
         discard_reason=item.discard_reason,
         outside_seal=item.outside_seal,
+        released=session.get_one(
+            LineOutcome, (item.device_id, item.epoch, item.branch, item.seq)
+        ).released,
         sha256=item.sha256,
         size=item.size,
         received=_received(media),

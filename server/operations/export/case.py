@@ -59,6 +59,18 @@ class CaseState:
     sealed: Placed | None
     events: tuple[int, ...]
 
+    @property
+    def quarantine(self) -> dict[str, int]:
+        """How many lines of the case waited, were kept back, and were released by a reviewer."""
+        own = [line for chain in self.chains for line in chain.lines if line.own]
+        held = [line for line in own if not line.applied]
+        kept = sum(line.decision == "kept" for line in held)
+        return {
+            "waiting": len(held) - kept,
+            "kept": kept,
+            "released": sum(line.applied and line.decision == "released" for line in own),
+        }
+
 
 def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState:
     """Read the case as it was at ``moment``.

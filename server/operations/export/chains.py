@@ -15,7 +15,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.models.journal import IngestReceipt, JournalLine, JournalPart, LineOutcome
+from server.models.journal import (
+    IngestReceipt,
+    JournalLine,
+    JournalPart,
+    LineOutcome,
+    QuarantineDecision,
+)
 from server.models.ledger import LedgerEvent
 from server.operations.export.moment import Moment
 from server.operations.projection import is_uuid
@@ -55,6 +61,10 @@ class Placed:
     tz_min: int
     anchor_size: int | None
     applied: bool
+    #: What a reviewer decided by then on a line in quarantine; empty without a decision.
+    decision: str
+    #: Whether it is a line of the case itself.
+    own: bool
     act: Act | None
 
 
@@ -144,7 +154,9 @@ def read_chains(session: Session, moment: Moment, inspection_id: str) -> tuple[C
     """
     ends = _last_lines(session, moment, inspection_id)
     while True:
-        whole = [_read_chain(session, moment, name, last) for name, last in ends.items()]
+        whole = [
+            _read_chain(session, moment, name, last, inspection_id) for name, last in ends.items()
+        ]
         scope = _scope(whole, inspection_id)
         shown = tuple(
             replace(chain, lines=tuple(_shown(line, scope) for line in chain.lines))
@@ -299,11 +311,14 @@ def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
         yield b'{"b":{%s},%s' % (b",".join(bodies), signed[1:])
 
 
-def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) -> Chain:
+def _read_chain(
+    session: Session, moment: Moment, name: ChainName, last: int, inspection_id: str
+) -> Chain:
     receipts = _receipts(session, name, last)
     # A receipt covers one transaction, which a checkpoint never cuts in two.
     end = max([last, *(row.last_seq for row in receipts)])
-    applied = _applied(session, name)
+    outcomes = _outcomes(session, name)
+    decisions = _decisions(session, moment, name)
     lines: list[Placed] = []
     anchors: set[tuple[int, str]] = set()
     anchor_size: int | None = None
@@ -324,7 +339,9 @@ def _read_chain(session: Session, moment: Moment, name: ChainName, last: int) ->
                 wall_ms=header.t.wall_ms,
                 tz_min=header.t.tz_min,
                 anchor_size=anchor_size,
-                applied=row.seq in applied,
+                applied=_took_effect(outcomes[row.seq], decisions.get(row.digest, "")),
+                decision=decisions.get(row.digest, ""),
+                own=outcomes[row.seq].inspection_id == inspection_id,
                 act=_whole_act(parts),
             )
         )
@@ -396,13 +413,32 @@ def _receipts(session: Session, name: ChainName, last: int) -> Sequence[IngestRe
     )
 
 
-def _applied(session: Session, name: ChainName) -> set[int]:
+def _outcomes(session: Session, name: ChainName) -> dict[int, LineOutcome]:
+    rows = session.scalars(select(LineOutcome).where(_of(LineOutcome, name)))
+    return {row.seq: row for row in rows}
+
+
+def _decisions(session: Session, moment: Moment, name: ChainName) -> dict[str, str]:
+    """What was decided by the moment on each line of the chain, by digest; the newest counts."""
     rows = session.execute(
-        select(LineOutcome.seq).where(
-            _of(LineOutcome, name), LineOutcome.projection != Projection.QUARANTINED.value
+        select(QuarantineDecision.subject, QuarantineDecision.decision)
+        .join(JournalLine, JournalLine.digest == QuarantineDecision.subject)
+        .where(
+            _of(JournalLine, name),
+            QuarantineDecision.kind == "line",
+            QuarantineDecision.generation == moment.generation,
+            QuarantineDecision.ledger_index < moment.size,
         )
+        .order_by(QuarantineDecision.id)
     )
-    return set(rows.scalars())
+    return {row.subject: row.decision for row in rows}
+
+
+def _took_effect(outcome: LineOutcome, decision: str) -> bool:
+    """Whether the line was shown; one that was released only later was not yet."""
+    if outcome.released and decision != "released":
+        return False
+    return outcome.projection != Projection.QUARANTINED.value
 
 
 def _of(table: Any, name: ChainName) -> Any:

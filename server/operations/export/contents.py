@@ -94,6 +94,7 @@ def case_index(case: CaseState, withheld: Iterable[int] = ()) -> records.CaseInd
         "opened_at_ms": inspection.opened_at_ms,
         "state": "sealed" if case.sealed is not None else "open",
         "organization": dict(case.organization),
+        "quarantine": case.quarantine,
         "withheld_events": [{"index": index, "reason": "other_cases"} for index in withheld],
     }
     if case.sealed is not None:
@@ -170,6 +171,7 @@ def _about(item: ItemState) -> dict[str, Any]:
         "received_at_ms": item.line.received_at_ms,
         "ingest_index": item.line.ledger_index,
         "outside_seal": item.outside_seal,
+        "released": item.released,
     }
     for name in ("name", "title", "fact_to_prove", "method"):
         about[name] = item.text(name)

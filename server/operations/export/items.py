@@ -90,6 +90,11 @@ class ItemState:
         return self.discard is not None and self.discard.applied
 
     @property
+    def released(self) -> bool:
+        """Whether the item is shown because a reviewer released its line."""
+        return self.line.applied and self.line.decision == "released"
+
+    @property
     def disposition(self) -> str:
         """Whether the package holds the bytes, withholds them, or never got them."""
         if self.discarded:
@@ -182,7 +187,9 @@ def outside_of(
 
     def is_outside(digest: str, line: Placed) -> bool:
         place = {"device": line.chain.device, "epoch": line.chain.epoch}
-        return not sealed.covers(digest, **place, seq=line.seq, reach=reach)
+        # A head reaches along the main chain; a released line of a branch is none of it.
+        own = {} if line.chain.branch else reach
+        return not sealed.covers(digest, **place, seq=line.seq, reach=own)
 
     return is_outside
 

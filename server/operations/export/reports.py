@@ -60,6 +60,7 @@ class ShownItem:
     file: str
     discard_reason: str
     outside_seal: bool
+    released: bool
     seq: int
     ledger_index: int
     verdict: str
@@ -169,6 +170,7 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
         file=item.file,
         discard_reason=item.discard_reason,
         outside_seal=item.outside_seal,
+        released=item.released,
         seq=item.line.seq,
         ledger_index=item.line.ledger_index,
         verdict=f"findings.verdict.{newest.verdict}" if newest else "",
