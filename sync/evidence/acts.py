@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-from sync.evidence import canonical
-from sync.evidence.errors import LineMalformed
+from . import canonical
+from .errors import LineMalformed
 
 EPOCH_OPENED = "epoch.opened"
 SESSION_OPENED = "session.opened"
