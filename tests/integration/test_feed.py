@@ -1,10 +1,15 @@
 """The feed: what changed since the cursor, in ledger order, for one's own bureau."""
 
-import pytest
+import gzip
 
-from server.db import transaction
+import pytest
+import zstandard
+
+from server.db import reading, transaction
+from server.models.base import position_of
 from server.models.people import Organization
-from server.operations import feed
+from server.operations import feed, ledger
+from sync.evidence.encoding import to_b64url
 from tests.support.simdevice import new_id
 
 
@@ -89,3 +94,76 @@ def test_a_cursor_of_another_generation_starts_over(world):
 
     assert page["reset"]
     assert [doc["id"] for doc in page["documents"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2.1.{end}.{beyond}",
+        "2.1.{beyond}.{end}",
+        "2.2.{end}.{end}",
+        "1.1.5",
+        "2.1.9999999999999999.9999999999999999",
+    ],
+)
+def test_a_cursor_that_is_ahead_or_of_another_time_starts_over(world, text):
+    device = world.enrol()
+    _put(world, "a", {"name": "甲"})
+    with world.app.app_context(), reading() as session:
+        end = position_of(1, ledger.size(session))
+
+    page = _read(world, device, to_b64url(text.format(end=end, beyond=end + 1).encode()))
+
+    assert page["reset"]
+    assert [doc["id"] for doc in page["documents"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2.1.1",
+        "2.1.1.1.1",
+        "2.1.1.1.1.k",
+        "3.1.1.1",
+        "2.-1.1.1",
+        "2.1.1.1.1.k.a\x00",
+        "2.1.1.1.1.k.",
+    ],
+)
+def test_a_forged_cursor_of_no_form_of_ours_is_a_typed_error(world, text):
+    device = world.enrol()
+
+    answer = world.client.get(
+        "/api/v1/feed", query_string={"cursor": to_b64url(text.encode())}, headers=device.headers
+    )
+
+    assert (answer.status_code, answer.json["code"]) == (422, "server.invalid")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "gzip;q=0, identity"])
+def test_a_page_comes_packed_as_the_device_likes_it(world, encoding):
+    device = world.enrol()
+    for number in range(20):
+        _put(world, str(number), {"n": number, "name": "示例" * 20})
+    plain = world.client.get("/api/v1/feed", headers=device.headers).data
+
+    answer = world.client.get(
+        "/api/v1/feed", headers={**device.headers, "Accept-Encoding": encoding}
+    )
+
+    unpack = {"gzip": gzip.decompress, "zstd": zstandard.ZstdDecompressor().decompress}
+    assert unpack.get(answer.headers.get("Content-Encoding"), bytes)(answer.data) == plain
+    assert len(answer.data) < len(plain) or "identity" in encoding
+
+
+def test_an_empty_poll_writes_nothing(world):
+    device = world.enrol()
+    cursor = _read(world, device)["cursor"]
+    with world.app.app_context(), reading() as session:
+        before = ledger.size(session)
+
+    page = _read(world, device, cursor)
+
+    assert (page["documents"], page["cursor"]) == ([], cursor)
+    with world.app.app_context(), reading() as session:
+        assert ledger.size(session) == before
