@@ -7,6 +7,7 @@ device wrote itself and may not have handed in yet.
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sync.client import search
 from sync.client.documents import LEAVING
 from sync.client.errors import AmbiguousName, UnknownDocument
 from sync.client.outbox import RESTATED, Outbox
+from sync.errors import SyncError
 from sync.evidence import acts
 from sync.evidence.line import Line, parse_line
 
@@ -177,7 +179,9 @@ class Library:
             (*_SPOKEN, RESTATED, *map(search.pattern, words)),
         )
         for line in lines:
-            yield parse_line(line.raw, limit=len(line.raw))
+            # Bytes that went bad on the disk are for `status` to name.
+            with suppress(SyncError):
+                yield parse_line(line.raw, limit=len(line.raw))
 
     def _records(self, inspection: str) -> Iterator[Record]:
         """The records of ``inspection``, merged from own revisions and those that came down."""

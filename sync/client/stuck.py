@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sync.catalogue import LANGUAGES
 from sync.client.errors import LinkError, sentence
 from sync.client.outbox import Outbox
+from sync.errors import SyncError
 from sync.evidence.line import parse_line
 
 _LAST_PROBLEM = "last_problem"
@@ -68,4 +69,8 @@ def _since_ms(outbox: Outbox, table: str, where: str) -> int | None:
     oldest = next(outbox.lines(where, limit=1), None)
     if oldest is None:
         return None
-    return parse_line(oldest.raw, limit=len(oldest.raw)).header.t.wall_ms
+    try:
+        return parse_line(oldest.raw, limit=len(oldest.raw)).header.t.wall_ms
+    except SyncError:
+        # What was refused may be no line at all: bytes that went bad on the disk.
+        return None

@@ -8,11 +8,21 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from server.db import transaction
-from server.operations import feed, ledger
+from server.operations import feed, forms, ledger
 from sync.client.device import Device
 from tests.support.badnet import BadNetwork
-from tests.support.fieldkit import TEMPLATE, HandClock
+from tests.support.fieldkit import LABEL, TEMPLATE, HandClock
 from tests.support.world import make_world
+
+_FORM = {
+    "id": TEMPLATE,
+    "version": 9,
+    "title": {"zh": "笔录", "en": "record"},
+    "fields": [
+        {"id": "weather", "type": "text", "label": LABEL},
+        {"id": "outlets", "type": "integer", "label": LABEL},
+    ],
+}
 
 
 class _Quiet(WSGIRequestHandler):
@@ -91,16 +101,6 @@ def _publish(world):
     documents = [
         ("task", world.task, {"id": world.task, "title": "日常检查"}),
         ("entity", world.entity, {"id": world.entity, "name": "示例化工"}),
-        (
-            "template",
-            TEMPLATE,
-            {
-                "id": TEMPLATE,
-                "version": 1,
-                "title": {"zh": "笔录", "en": "record"},
-                "fields": [{"id": "weather", "type": "text"}, {"id": "outlets", "type": "integer"}],
-            },
-        ),
     ]
     documents += [
         ("officer", who, {"id": who, "name": f"检查员{n}", "certificate_no": f"示例00{n}"})
@@ -116,3 +116,6 @@ def _publish(world):
                 body=body,
                 now_ms=world.now_ms,
             )
+        forms.publish(
+            session, world.organization, _FORM, by={"server": "test"}, now_ms=world.now_ms
+        )
