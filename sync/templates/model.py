@@ -116,7 +116,7 @@ def _parse_field(body: Mapping[str, Any]) -> Field:
     return Field(
         id=body["id"],
         type=body["type"],
-        label=body["label"],
+        label=body.get("label") or dict.fromkeys(("zh", "en"), body["id"]),
         required=required is not False,
         sensitive=body.get("sensitive", False),
         shown_when=None if shown_when is None else _parse_condition(shown_when),

@@ -44,6 +44,10 @@ def _address(app, case, method, endpoint):
         "item_id": case.items["废水总排口"],
         "package_id": _NOBODY,
         "device_id": _NOBODY,
+        "kind": "line",
+        "subject": "0" * 64,
+        "template_id": "site_inspection_record",
+        "version": 1,
         "filename": "console.css",
     }
     rule = next(r for r in app.url_map.iter_rules(endpoint) if method in r.methods)
@@ -108,6 +112,12 @@ def test_another_organisations_rows_do_not_exist_whatever_ones_roles_are(scene):
         ("POST", f"/items/{case.items['废水总排口']}/judgements"),
         ("POST", f"/inspections/{case.inspection}/packages"),
         *(("POST", f"/devices/{row.id}/revocation") for row in world.rows(Device)),
+        *(("POST", f"/devices/{row.id}/holders") for row in world.rows(Device)),
+        *(
+            ("GET", f"/devices/{row.id}{part}")
+            for row in world.rows(Device)
+            for part in ("", "/statement")
+        ),
     ]
 
     for method, address in addresses:
