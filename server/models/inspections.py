@@ -175,6 +175,7 @@ class RecordRevision(Base):
     __table_args__ = (
         Index("ix_record_revision_place", "device_id", "epoch", "outside_seal"),
         Index("ix_record_revision_feed", "inspection_id", "position"),
+        Index("ix_record_revision_position", "position"),
     )
 
     line_digest: Mapped[Digest] = mapped_column(primary_key=True)
@@ -356,6 +357,8 @@ class Document(Base):
     __table_args__ = (
         Index("ix_document_feed", "scope", "position", "kind", "id"),
         Index("ix_document_id", "id"),
+        # PostgreSQL finds the few newest by these, where a device holds many scopes.
+        Index("ix_document_position", "position"),
         CheckConstraint("op IN ('put', 'tombstone')", name="op_known"),
     )
 

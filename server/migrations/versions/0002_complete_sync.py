@@ -232,6 +232,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_record_revision_feed", "record_revision", ["inspection_id", "position"], unique=False
     )
+    op.create_index("ix_record_revision_position", "record_revision", ["position"], unique=False)
     op.drop_index("ix_record_revision_inspection_id", "record_revision")
     op.drop_index("ix_record_revision_place", "record_revision")
     op.create_index(
@@ -298,6 +299,7 @@ def _move_documents(connection: sa.Connection) -> None:
         "ix_document_feed", "document", ["scope", "position", "kind", "id"], unique=False
     )
     op.create_index("ix_document_id", "document", ["id"], unique=False)
+    op.create_index("ix_document_position", "document", ["position"], unique=False)
     moved = [
         {
             "scope": f"task:{row.id}" if row.kind == "task" else row.scope,
