@@ -37,6 +37,7 @@ def _evidence_addresses(case):
         "console.thumbnail": f"/items/{item}/thumbnail",
         "console.original": f"/items/{item}/original",
         "console.download": f"/items/{item}/download",
+        "console.device_statement": f"/devices/{case.device.id}/statement",
         "console.quarantine": "/quarantine",
         "console.quarantined": f"/quarantine/line/{case.device.lines[-1].digest}",
     }
