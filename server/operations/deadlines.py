@@ -31,9 +31,13 @@ RULES = (Rule(code="upload_media", hours=24, in_force_from="0001-01-01", source=
 def due_after(code: str, starts_at_ms: int) -> tuple[int, str] | None:
     """When what started at ``starts_at_ms`` is due, and by which source; None without a rule.
 
-    The rule in force on the day of the start event decides.
+    The rule in force on the day of the start event decides. A device's clock may
+    claim any moment: one beyond the calendar has no deadline.
     """
-    day = datetime.fromtimestamp(starts_at_ms / 1000, UTC).astimezone(_CHINA).date().isoformat()
+    try:
+        day = datetime.fromtimestamp(starts_at_ms / 1000, UTC).astimezone(_CHINA).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
     rules = [rule for rule in RULES if rule.code == code and rule.in_force_from <= day]
     if not rules:
         return None
