@@ -2,11 +2,10 @@
 
 from server.operations.projection.act import (
     Outcome,
-    about_line,
     act_of_digest,
     header_of,
     is_uuid,
 )
 from server.operations.projection.projector import Projector
 
-__all__ = ["Outcome", "Projector", "about_line", "act_of_digest", "header_of", "is_uuid"]
+__all__ = ["Outcome", "Projector", "act_of_digest", "header_of", "is_uuid"]

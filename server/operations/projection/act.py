@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine, JournalPart
 from sync.evidence import canonical
-from sync.evidence.line import Header, Line, parse_header
+from sync.evidence.line import Header, parse_header
 from sync.wire import Projection
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -64,17 +64,6 @@ class Act:
 
 def is_uuid(value: object) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
-
-
-def about_line(line: Line) -> tuple[str, ...]:
-    """The ``kind:id`` names under which the ledger finds a line's event again."""
-    act = line.act or {}
-    names = [f"device:{line.header.device}"]
-    for kind in ("inspection", "item"):
-        value = act.get(kind)
-        if is_uuid(value):
-            names.append(f"{kind}:{value}")
-    return tuple(names)
 
 
 def header_of(row: JournalLine) -> Header:
