@@ -31,7 +31,9 @@ def test_every_route_of_the_api_is_described(world, document):
     for rule in world.app.url_map.iter_rules():
         if not rule.rule.startswith("/api/v1/") or rule.endpoint.startswith("api-docs"):
             continue
-        path = rule.rule.replace("<", "{").replace(">", "}").replace("uuid:", "").replace("int:", "")
+        path = (
+            rule.rule.replace("<", "{").replace(">", "}").replace("uuid:", "").replace("int:", "")
+        )
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             assert (path, method) in described, (path, method)
 
