@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -67,7 +67,7 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("a transaction is already open; operations never open their own")
     # A read before this block would have opened a snapshot that may be stale by now.
     session.rollback()
-    with _write_lock(str(db.engine.url)):
+    with _write_lock(db.engine.url):
         session.info[_WRITING] = True
         try:
             session.connection(execution_options={_WRITING: True})
@@ -91,8 +91,7 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
-def _write_lock(database_url: str) -> Iterator[None]:
-    url = make_url(database_url)
+def _write_lock(url: URL) -> Iterator[None]:
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         yield
         return

@@ -57,11 +57,10 @@ def push_lines(device_id: str, epoch: str) -> Response:
             clock=parts.clock_state(),
             now_ms=parts.now_ms(),
         )
+        checkpoint = ledger.newest_note(session)
     if outcome.wants_check:
         jobs.wake(jobs.CHECK_MEDIA)
-    with reading() as session:
-        checkpoint = ledger.newest_checkpoint(session)
-    return packed_json(_answer(outcome, checkpoint.note if checkpoint else ""))
+    return packed_json(_answer(outcome, checkpoint))
 
 
 @bp.get("/<device_id>/<epoch>")

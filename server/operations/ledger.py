@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from server.failures import GenerationEnded, LedgerBehind, NotFound
+from server.models.base import table_of
 from server.models.ledger import (
     Checkpoint,
     Generation,
@@ -33,6 +35,32 @@ from sync.evidence.checkpoint import format_checkpoint
 
 EVENT_VERSION = 1
 _SALT_BYTES = 32
+
+# What every push says is built once: building a statement costs more than running it.
+_HEAD, _CHECKPOINT, _KNOWN = (table_of(kind) for kind in (LedgerHead, Checkpoint, KnownCheckpoint))
+_NEWEST_GENERATION = select(Generation).order_by(Generation.number.desc()).limit(1)
+_LOCKED_HEAD = (
+    select(LedgerHead)
+    .order_by(LedgerHead.generation.desc())
+    .limit(1)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_LARGEST_SEEN = select(
+    *(
+        select(func.max(table.c.size))
+        .where(table.c.generation == bindparam("of"))
+        .scalar_subquery()
+        for table in (_CHECKPOINT, _KNOWN)
+    )
+)
+_ADVANCE = update(_HEAD).where(_HEAD.c.generation == bindparam("of"))
+_ADVANCE = _ADVANCE.values({name: bindparam(name) for name in ("size", "last_at_ms", "edge")})
+_NEWEST_NOTE = (
+    select(_CHECKPOINT.c.note)
+    .order_by(_CHECKPOINT.c.generation.desc(), _CHECKPOINT.c.size.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +99,7 @@ def open_generation(
 
 def current_generation(session: Session) -> Generation:
     """The generation that takes entries now."""
-    return session.execute(
-        select(Generation).order_by(Generation.number.desc()).limit(1)
-    ).scalar_one()
+    return session.execute(_NEWEST_GENERATION).scalar_one()
 
 
 def append(
@@ -128,9 +154,11 @@ def append_events(
     insert_rows(session, LedgerEvent, (*place, "kind", "at_ms", "salt", "event"), bodies)
     insert_rows(session, LedgerNode, ("generation", "level", "position", "hash"), nodes)
     insert_rows(session, LedgerSubject, ("about", *place), subjects)
-    head.size = tree.size
-    head.last_at_ms = at_ms
-    head.edge = ",".join(node.hex() for node in tree.edge)
+    edge = ",".join(node.hex() for node in tree.edge)
+    advanced = {"size": tree.size, "last_at_ms": at_ms, "edge": edge}
+    session.execute(_ADVANCE, {"of": generation, **advanced})
+    for name, value in advanced.items():
+        set_committed_value(head, name, value)
     session.flush()
     return first
 
@@ -155,13 +183,7 @@ def _canonical(value: Mapping[str, Any] | bytes) -> bytes:
 
 def hold_head(session: Session) -> LedgerHead:
     """Lock the counter row until this transaction ends, also where nothing may be appended."""
-    return session.execute(
-        select(LedgerHead)
-        .order_by(LedgerHead.generation.desc())
-        .limit(1)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    return session.execute(_LOCKED_HEAD).scalar_one()
 
 
 def lock_head(session: Session) -> LedgerHead:
@@ -173,16 +195,7 @@ def lock_head(session: Session) -> LedgerHead:
             back and must become a new generation.
     """
     head = hold_head(session)
-    signed, known = session.execute(
-        select(
-            select(func.max(Checkpoint.size))
-            .where(Checkpoint.generation == head.generation)
-            .scalar_subquery(),
-            select(func.max(KnownCheckpoint.size))
-            .where(KnownCheckpoint.generation == head.generation)
-            .scalar_subquery(),
-        )
-    ).one()
+    signed, known = session.execute(_LARGEST_SEEN, {"of": head.generation}).one()
     if signed is not None and signed > head.size:
         raise LedgerBehind(f"checkpoint {signed}, ledger {head.size}")
     if known is not None:
@@ -233,6 +246,11 @@ def newest_checkpoint(session: Session) -> Checkpoint | None:
     return session.execute(
         select(Checkpoint).order_by(Checkpoint.generation.desc(), Checkpoint.size.desc()).limit(1)
     ).scalar_one_or_none()
+
+
+def newest_note(session: Session) -> str:
+    """The text of :func:`newest_checkpoint`; empty where none was signed yet."""
+    return session.execute(_NEWEST_NOTE).scalar_one_or_none() or ""
 
 
 def tree_root(session: Session, generation: int, size: int) -> bytes:
