@@ -65,24 +65,28 @@ class SocketBody(_Interruptible):
     def __init__(self, connection: socket.socket, source: Any) -> None:
         super().__init__(connection, source.reader.length)
         self._source = source
-        unreader = source.reader.unreader
-        early = unreader.take_buffered()
-        # What lies beyond this body belongs to the next request on the connection.
-        unreader.unread(early[self.expected :])
-        self._early = memoryview(early[: self.expected])
 
     def read_into(self, view: memoryview) -> int:
         if not self._left:
             return 0
-        if self._early:
-            n = min(len(view), len(self._early))
-            view[:n] = self._early[:n]
-            self._early = self._early[n:]
-        else:
-            n = self._receive(view[: min(len(view), self._left)])
+        view = view[: min(len(view), self._left)]
+        n = self._take_early(view) or self._receive(view)
         self._left -= n
         # gunicorn drains what it believes to be unread before the next request.
         self._source.reader.length = self._left
+        return n
+
+    def _take_early(self, view: memoryview) -> int:
+        """What gunicorn received together with the head of the request.
+
+        The rest goes back at once: a request that is refused half read would else leave
+        gunicorn to drain the beginning of the next one in place of what was kept here.
+        """
+        unreader = self._source.reader.unreader
+        early = unreader.take_buffered()
+        unreader.unread(early[len(view) :])
+        n = min(len(view), len(early))
+        view[:n] = early[:n]
         return n
 
     def _receive(self, view: memoryview) -> int:

@@ -92,6 +92,16 @@ def append(server, path, data, start, **more):
     )
 
 
+def read_answer(stream):
+    """The status of the next answer on a connection, read to its end."""
+    status, length = int(stream.readline().split()[1]), 0
+    while line := stream.readline().strip():
+        name, _, value = line.partition(b":")
+        length = int(value) if name.lower() == b"content-length" else length
+    stream.read(length)
+    return status
+
+
 def finish(server, path, data, *, pieces=64 * MIB):
     at_byte = offset(server, path)
     while at_byte < len(data):
@@ -243,6 +253,22 @@ def test_the_connection_serves_further_requests_after_an_upload(server):
                 timeout=30,
             )
             assert (answer.status_code, answer.headers["Connection"]) == (204, "keep-alive")
+
+
+def test_a_refused_body_takes_nothing_from_the_next_request(server):
+    path = create(server, b"x" * 1000)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        answers = connection.makefile("rb")
+        for _ in range(5):
+            lines = {**PATCH, "Host": "127.0.0.1", "Upload-Offset": "7", "Content-Length": "300"}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n".encode() + b"x" * 300)
+            refused = read_answer(answers)
+            # gunicorn has taken up the connection again by then.
+            time.sleep(0.05)
+            connection.sendall(b"OPTIONS /api/v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+            assert (refused, read_answer(answers)) == (409, 204)
 
 
 def test_a_body_in_chunks_without_a_length_is_taken_too(server, s3):
