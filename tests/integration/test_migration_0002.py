@@ -9,7 +9,7 @@ from alembic import command
 from server import migrations
 from server.db import configure_sqlite, engine_options
 
-_ORGANIZATION, _DEVICE, _LOST, _TASK, _OFFICER, _VISIT = (f"{n:036d}" for n in range(6))
+_ORGANIZATION, _DEVICE, _LOST, _TASK, _OFFICER, _VISIT, _ENTITY = (f"{n:036d}" for n in range(7))
 _FIRST = 2**40
 
 _ROWS = {
@@ -31,9 +31,17 @@ _ROWS = {
     },
     "generation": {"number": 1, "origin": "example.invalid/liuhen", "opened_at_ms": 1},
     "ledger_head": {"generation": 1, "size": 9, "last_at_ms": 1, "edge": ""},
+    "regulated_entity": {
+        "id": _ENTITY,
+        "organization_id": _ORGANIZATION,
+        "name": "示例化工有限公司",
+        "uscc": "",
+        "address": "示范路1号",
+    },
     "task": {
         "id": _TASK,
         "organization_id": _ORGANIZATION,
+        "entity_id": _ENTITY,
         "title": "日常检查",
         "source": "plan",
         "kind": "daily",
@@ -45,6 +53,7 @@ _ROWS = {
         "organization_id": _ORGANIZATION,
         "title": "日常检查",
         "purpose": "",
+        "entity_id": _ENTITY,
         "state": "open",
         "opened_at_ms": 1,
         "opened_line": "0" * 64,
@@ -123,6 +132,8 @@ def test_an_installation_of_the_first_schema_goes_on_with_all_it_held(make_datab
                 f"task:{_TASK}",
             )
         ]
+        assert read("SELECT entity_id, external_ids FROM task") == [(_ENTITY, "{}")]
+        assert read("SELECT id, grid_cell_id FROM regulated_entity") == [(_ENTITY, None)]
         assert read("SELECT position FROM record_revision") == [(_FIRST + 7,)]
         assert read("SELECT template_id, version FROM template_version") == [
             ("site_inspection_record", 1)

@@ -256,11 +256,12 @@ def upgrade() -> None:
             table, sa.Column("generation", sa.Integer(), nullable=False, server_default="1")
         )
 
-    with op.batch_alter_table("regulated_entity") as batch:
-        batch.add_column(sa.Column("grid_cell_id", sa.String(36), nullable=True))
-        batch.create_foreign_key(
-            op.f("fk_regulated_entity_grid_cell_id"), "grid_cell", ["grid_cell_id"], ["id"]
-        )
+    # In one statement that both databases know: SQLite would make the whole table anew,
+    # and cannot drop the old one while tasks and inspections refer to it.
+    op.execute(
+        "ALTER TABLE regulated_entity ADD COLUMN grid_cell_id VARCHAR(36)"
+        " CONSTRAINT fk_regulated_entity_grid_cell_id REFERENCES grid_cell (id)"
+    )
     # Before this there was one generation, whose positions begin at its number.
     op.execute(f"UPDATE record_revision SET position = {_SPAN} + ledger_index")
     op.drop_column("record_revision", "ledger_index")
