@@ -18,12 +18,20 @@ FOLDER = Path(__file__).parent.parent / "vectors"
 _DEVICE = "0f0e0d0c-0b0a-4908-8706-050403020100"
 _EPOCH = "000102030405060708090a0b0c0d0e0f"
 
+
+def _nested(levels: int) -> list:
+    return [_nested(levels - 1)] if levels > 1 else []
+
+
 _VALID = [
     {},
     [],
     {"b": 1, "a": {"z": False, "y": [1, -2, 9007199254740991]}},
     {"text": '引号" 反斜杠\\ 换行\n 控制\u0001 删除\u007f 表情😀'},
     {"": "空键", "A": 1, "a": 2, "_": 3},
+    {"10": 1, "9": 2, "\t": 3},
+    {"text": "\b\t\n\f\r\x00\x0b\x1f\u2028\ufeff/"},
+    {"a": _nested(31)},
 ]
 _INVALID = {
     "keys out of order": b'{"b":1,"a":2}',
@@ -41,6 +49,11 @@ _INVALID = {
     "a lone surrogate": b'{"a":"\\ud800"}',
     "bytes that are not UTF-8": b'{"a":"\xff"}',
     "nothing": b"",
+    "numbers as keys in numeric order": b'{"9":2,"10":1}',
+    "a long escape where there is a short one": b'{"a":"\\u000a"}',
+    "capitals in an escape": b'{"a":"\\u001F"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "33 levels": b"[" * 33 + b"]" * 33,
 }
 
 
