@@ -47,7 +47,8 @@ class Recordwork:
     ) -> Saved | Unchanged:
         """Save the fields of ``values`` that changed, in the inspection's record of ``template``.
 
-        Without ``record`` the inspection has one record for each template. A record
+        Without ``record`` the inspection has one record for each template, and officers who begin
+        the site inspection record apart from each other begin the same one. A record
         goes on with the version that it was begun on; a new one takes the version in
         force on the day of the inspection. Fellow officers' revisions that came down
         count as seen.
@@ -69,7 +70,7 @@ class Recordwork:
             or merged.fields[name].conflict
             or canonical.dumps(merged.fields[name].value) != canonical.dumps(value)
         }
-        record = record or (known.id if known else str(uuid.uuid4()))
+        record = record or (known.id if known else _new_id(inspection, template))
         if not changed:
             return Unchanged(record)
         sensitive = {field.id for field in form.fields if field.sensitive}
@@ -190,3 +191,14 @@ class Recordwork:
         if row is None:
             raise UnknownInspection(inspection)
         return tuple(json.loads(row[0]))
+
+
+def _new_id(inspection: str, template: str) -> str:
+    """The id of a first record; the one that an inspection has once is named after it.
+
+    So two officers who begin it without a network write one record, and what they wrote
+    merges (docs/protocol.md §4.3). Of other forms there may be several, one for each person.
+    """
+    if template != _NEEDED_RECORD:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(uuid.UUID(inspection), template))

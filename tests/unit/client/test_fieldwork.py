@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -353,3 +355,13 @@ def revision(inspection, digest, fields, record="r"):
         "base": [],
     }
     return {"op": "put", "kind": "revision", "id": digest, "body": body}
+
+
+def test_officers_who_begin_the_site_inspection_record_apart_write_one_record(device):
+    """So that what they wrote merges; the id is the one that docs/protocol.md gives."""
+    protocol = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
+    example = r"Inspection `(\S{36})` has the record `(\S{36})`"
+    [(inspection, record)] = re.findall(example, protocol)
+    device.open_inspection(OFFICERS, inspection=inspection)
+    saved = device.save_record(inspection, TEMPLATE, {"weather": "晴"})
+    assert saved.record == record
