@@ -73,6 +73,15 @@ def difference(difference_ms: int) -> str:
     return f"{sign}{seconds // _DAY_S} d {seconds % _DAY_S // _HOUR_S} h"
 
 
+def days(first: str | None, last: str | None, lang: str) -> str:
+    """From which day to which, either of them open."""
+    if first and last:
+        return f"{first} – {last}"
+    if first:
+        return text("days.from", lang, first=first)
+    return text("days.to", lang, last=last) if last else text("days.always", lang)
+
+
 def age(age_ms: int, lang: str) -> str:
     """How long ago, in the largest whole unit."""
     seconds = max(0, age_ms // 1000)

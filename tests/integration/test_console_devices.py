@@ -188,6 +188,8 @@ def test_an_administrator_says_whom_a_device_serves(world):
         return {row.officer_id for row in world.rows(DeviceHolder, device_id=device.id)}
 
     assert (held(), _row(world, device).shared) == ({world.officers[0]}, False)
+    shown = browser.get(f"/devices/{device.id}").text
+    assert f'name="officer" value="{world.officers[0]}" checked' in shown
     form = {"serves": "officers", "officer": world.officers}
     path = f"/devices/{device.id}/holders"
     assert browser.post(path, form, page=f"/devices/{device.id}").status_code == 303

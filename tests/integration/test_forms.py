@@ -122,3 +122,11 @@ def test_devices_are_served_the_schema_of_a_version(world):
 def test_a_form_of_another_bureau_is_not_there(console):
     with console.app.app_context(), reading() as session, pytest.raises(forms.NotFound):
         forms.read_form(session, "elsewhere", "site_inspection_record", 1)
+
+
+def test_the_page_of_a_form_says_when_a_field_is_asked_and_how_long_the_form_is_in_force(console):
+    browser = visitor(console, "administrator")
+    page = browser.get("/forms/site_inspection_record/2?lang=zh").text
+    assert "“进行了勘察”为“是”时" in page
+    assert "2026-01-01 起" in page
+    assert "不限" in browser.get("/forms?lang=zh").text
