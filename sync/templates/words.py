@@ -69,7 +69,9 @@ def _location(value: dict[str, Any]) -> str:
     accuracy = f" ± {value['acc'] / 100:g} m" if "acc" in value else ""
     raw = f" [{value['raw']}]" if value.get("raw") and value["source_datum"] != "WGS-84" else ""
     degrees = f"{value['lat'] / 1e7:.7f}, {value['lon'] / 1e7:.7f}"
-    return f"{degrees} (WGS-84){accuracy} ({value['source_datum']}){raw}"
+    # What the device signed is WGS-84; another datum is where it was read from.
+    datum = "" if value["source_datum"] == "WGS-84" else f" ({value['source_datum']})"
+    return f"{degrees} (WGS-84){accuracy}{datum}{raw}"
 
 
 def _signature(value: dict[str, Any], lang: str) -> str:

@@ -10,6 +10,8 @@ from jsonschema import Draft202012Validator
 from server.operations.forms import shipped_forms
 from sync import catalogue
 from sync.templates import in_force, json_schema, lacking, parse_template, problems
+from sync.templates.model import Field
+from sync.templates.words import value_text
 
 SIMPLE = (
     "text",
@@ -256,3 +258,16 @@ def test_a_gap_names_its_field_in_both_languages():
     assert [gap.path for gap in gaps] == [("officers",), ("officers", 0, "signature")]
     assert gaps[1].message("zh") == "“检查人 1 · 签名”未填写"
     assert gaps[1].message("en") == "“Officers 1 · Signature” is not filled in"
+
+
+@pytest.mark.parametrize(
+    ("datum", "shown"),
+    [
+        ("WGS-84", "29.5000000, 123.5000000 (WGS-84) ± 6 m"),
+        ("BD-09", "29.5000000, 123.5000000 (WGS-84) ± 6 m (BD-09)"),
+    ],
+)
+def test_a_location_names_another_datum_only_where_it_was_read_in_one(datum, shown):
+    field = Field(id="place", type="location", label={})
+    value = {"lat": 295_000_000, "lon": 1_235_000_000, "acc": 600, "source_datum": datum}
+    assert value_text(field, value, "zh") == shown
