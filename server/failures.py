@@ -38,8 +38,8 @@ class BodyTooLarge(ServerError):
 
     code = "server.body_too_large"
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(f"limit {limit} bytes")
+    def __init__(self, *, limit: int, unit: str = "bytes") -> None:
+        super().__init__(f"limit {limit} {unit}")
         self.limit = limit
 
 

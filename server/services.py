@@ -37,7 +37,7 @@ class Services:
 
 
 def open_services(settings: Settings, *, origin: str) -> Services:
-    """Open the store, the carrier key and the two signing keys, named after the ledger's ``origin``.
+    """Open the store, the carrier key and both signing keys, named after the ledger's ``origin``.
 
     Raises:
         OSError, ValueError: if a key cannot be read.

@@ -110,5 +110,5 @@ def _complete_lines(limit_bytes: int, limit_lines: int) -> list[bytes]:
     body = read_body(request, limit_bytes)
     lines = body[: body.rfind(b"\n") + 1].split(b"\n")[:-1]
     if len(lines) > limit_lines:
-        raise BodyTooLarge(limit=limit_lines)
+        raise BodyTooLarge(limit=limit_lines, unit="lines")
     return lines
