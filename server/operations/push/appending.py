@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import select, true
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server.failures import GenerationEnded
-from server.models.base import position_of
+from server.models.base import position_of, table_of
 from server.models.journal import (
     MAIN,
     IngestReceipt,
@@ -43,6 +43,29 @@ _KEPT = (
     *("received_at_ms", "generation", "ledger_index", "after_revocation"),
 )
 _SAID = ("projection", "code", "inspection_id", "released")
+_STANDS = ("key_id", "next_seq", "digest", "anchor_size")
+
+# What every push says is built once: building a statement costs more than running it.
+_HEAD, _LINE = table_of(JournalHead), table_of(JournalLine)
+_HEADS = select(_HEAD.c.branch, *(_HEAD.c[name] for name in _STANDS)).where(
+    _HEAD.c.device_id == bindparam("device"), _HEAD.c.epoch == bindparam("of")
+)
+_MOVE_HEAD = (
+    update(_HEAD)
+    .where(
+        _HEAD.c.device_id == bindparam("device"),
+        _HEAD.c.epoch == bindparam("of"),
+        _HEAD.c.branch == bindparam("on"),
+    )
+    .values({name: bindparam(name) for name in _STANDS})
+)
+_LINES_BETWEEN = select(_LINE.c.digest, _LINE.c.branch, _LINE.c.seq).where(
+    _LINE.c.device_id == bindparam("device"),
+    _LINE.c.epoch == bindparam("of"),
+    _LINE.c.seq.between(bindparam("first"), bindparam("last")),
+)
+# With the whole key, or all the epoch is read to find a few lines of it.
+_LINES_OF_BRANCHES = _LINES_BETWEEN.where(_LINE.c.branch.in_(bindparam("branches", expanding=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,15 +147,8 @@ def append_lines(
 
 
 def _heads(push: _Push) -> dict[str, ChainHead]:
-    rows = push.session.execute(
-        select(JournalHead).where(
-            JournalHead.device_id == push.device.id, JournalHead.epoch == push.epoch
-        )
-    ).scalars()
-    return {
-        row.branch: ChainHead(row.branch, row.key_id, row.next_seq, row.digest, row.anchor_size)
-        for row in rows
-    }
+    rows = push.session.execute(_HEADS, {"device": push.device.id, "of": push.epoch})
+    return {row.branch: ChainHead(*row) for row in rows}
 
 
 def _known(
@@ -142,15 +158,11 @@ def _known(
     seqs = [line.header.seq for line in lines if isinstance(line, Line)]
     if not seqs:
         return {}
-    rows = push.session.execute(
-        select(JournalLine.digest, JournalLine.branch, JournalLine.seq).where(
-            JournalLine.device_id == push.device.id,
-            JournalLine.epoch == push.epoch,
-            JournalLine.seq >= min(seqs) - 1,
-            JournalLine.seq <= max(seqs),
-            # The whole key, or all the epoch is read to find a few lines of it.
-            JournalLine.branch.in_(heads) if len(heads) <= _MANY_BRANCHES else true(),
-        )
+    wanted = {"device": push.device.id, "of": push.epoch, "first": min(seqs) - 1, "last": max(seqs)}
+    rows = (
+        push.session.execute(_LINES_OF_BRANCHES, {**wanted, "branches": list(heads)})
+        if len(heads) <= _MANY_BRANCHES
+        else push.session.execute(_LINES_BETWEEN, wanted)
     )
     return {row.digest: Stored(row.branch, row.seq) for row in rows}
 
@@ -213,19 +225,18 @@ def _keep_lines(push: _Push, fresh: Sequence[Placed], first_index: int) -> None:
 
 
 def _keep_heads(push: _Push, before: dict[str, ChainHead], plan: Plan) -> None:
+    began: list[tuple[object, ...]] = []
+    moved: list[dict[str, object]] = []
+    place = {"device": push.device.id, "of": push.epoch}
     for branch, head in plan.heads.items():
-        if before.get(branch) != head:
-            push.session.merge(
-                JournalHead(
-                    device_id=push.device.id,
-                    epoch=push.epoch,
-                    branch=branch,
-                    key_id=head.key_id,
-                    next_seq=head.next_seq,
-                    digest=head.digest,
-                    anchor_size=head.anchor_size,
-                )
-            )
+        if branch not in before:
+            stands = (head.key_id, head.next_seq, head.digest, head.anchor_size)
+            began.append((push.device.id, push.epoch, branch, *stands))
+        elif before[branch] != head:
+            moved.append({**place, "on": branch, **{name: getattr(head, name) for name in _STANDS}})
+    insert_rows(push.session, JournalHead, ("device_id", "epoch", "branch", *_STANDS), began)
+    if moved:
+        push.session.execute(_MOVE_HEAD, moved)
 
 
 def _is_quarantined(push: _Push, refused: Refused | None) -> bool:
@@ -283,7 +294,8 @@ def _sign_receipts(
     push: _Push, fresh: Sequence[Placed], first_index: int, *, signer: NoteSigner, clock: str
 ) -> list[str]:
     """One signed receipt for each contiguous range of one branch."""
-    notes = []
+    notes: list[str] = []
+    rows: list[tuple[object, ...]] = []
     for branch, group in groupby(enumerate(fresh, start=first_index), lambda row: row[1].branch):
         indexed = list(group)
         (index, first), (_, last) = indexed[0], indexed[-1]
@@ -301,17 +313,10 @@ def _sign_receipts(
             clock=clock,
         )
         notes.append(signer.sign(receipt.to_text()))
-        push.session.add(
-            IngestReceipt(
-                device_id=push.device.id,
-                epoch=push.epoch,
-                branch=branch,
-                first_seq=receipt.first_seq,
-                last_seq=receipt.last_seq,
-                note=notes[-1],
-            )
-        )
-    push.session.flush()
+        said = (receipt.first_seq, receipt.last_seq, notes[-1])
+        rows.append((push.device.id, push.epoch, branch, *said))
+    columns = ("device_id", "epoch", "branch", "first_seq", "last_seq", "note")
+    insert_rows(push.session, IngestReceipt, columns, rows)
     return notes
 
 
