@@ -124,15 +124,12 @@ class Projector:
     def _tell(self) -> None:
         """Send what has changed down to the officers' devices."""
         self._session.flush()
-        visits_changed(
-            self._session,
-            self._visits.changed,
-            self._items.changed,
-            self._records.added,
-            position=self._newest_position(),
-            now_ms=self._now_ms,
-        )
-        for told in (self._visits.changed, self._items.changed, self._records.added):
+        changed = (self._visits.changed, self._items.changed, self._records.added)
+        if not any(changed):
+            return
+        position = self._newest_position()
+        visits_changed(self._session, *changed, position=position, now_ms=self._now_ms)
+        for told in changed:
             told.clear()
 
     def release(self, row: LineOutcome) -> None:

@@ -1,6 +1,6 @@
 """Marking what stands outside an inspection's seal."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, union
 from sqlalchemy.orm import Session
 
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
@@ -8,6 +8,18 @@ from server.models.journal import MAIN, JournalLine, LineOutcome
 from server.operations.projection.act import act_of_digest
 from sync.evidence.line import Header
 from sync.evidence.seal import read_seal
+
+# Every push asks this; built once, since building a statement costs more than running it.
+_TOUCHED = union(
+    *(
+        select(table.inspection_id).where(
+            table.device_id == bindparam("device"),
+            table.epoch == bindparam("of"),
+            table.outside_seal,
+        )
+        for table in (EvidenceItem, RecordRevision)
+    )
+)
 
 
 def mark_outside(session: Session, inspection: Inspection) -> set[str]:
@@ -92,12 +104,6 @@ def is_head(session: Session, device: str, epoch: str, seq: int, digest: str) ->
 
 def touched_by(session: Session, device: str, epoch: str) -> list[Inspection]:
     """Sealed inspections with something of this chain still marked as outside."""
-    ids: set[str] = set()
-    for table in (EvidenceItem, RecordRevision):
-        found = session.scalars(
-            select(table.inspection_id).where(
-                table.device_id == device, table.epoch == epoch, table.outside_seal
-            )
-        )
-        ids |= {inspection_id for inspection_id in found if inspection_id is not None}
-    return [session.get_one(Inspection, inspection_id) for inspection_id in sorted(ids)]
+    found = session.scalars(_TOUCHED, {"device": device, "of": epoch})
+    ids = sorted(inspection_id for inspection_id in found if inspection_id is not None)
+    return [session.get_one(Inspection, inspection_id) for inspection_id in ids]

@@ -1,11 +1,16 @@
 """Which officer stood at a device when a line was written."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from server.models.inspections import OfficerSession
 from server.models.people import Officer
 from server.operations.projection.act import Act, NotShown
+
+# Built once: building a statement costs more than running it.
+_OF_EPOCH = select(OfficerSession).where(
+    OfficerSession.device_id == bindparam("device"), OfficerSession.epoch == bindparam("of")
+)
 
 
 class OfficerSessions:
@@ -63,10 +68,6 @@ class OfficerSessions:
         place = (act.header.device, act.header.epoch)
         if place not in self._known:
             self._known[place] = list(
-                self._session.scalars(
-                    select(OfficerSession).where(
-                        OfficerSession.device_id == place[0], OfficerSession.epoch == place[1]
-                    )
-                )
+                self._session.scalars(_OF_EPOCH, {"device": place[0], "of": place[1]})
             )
         return self._known[place]
