@@ -151,3 +151,9 @@ def _canonical(body: dict[str, Any]) -> str:
         return canonical.dumps(body).decode()
     except NotCanonical:
         return json.dumps(body, ensure_ascii=False)
+
+
+def sealed_inspections(outbox: Outbox) -> frozenset[str]:
+    """Inspections that are sealed by what came down: also by a fellow officer's device."""
+    rows = outbox.db.execute("SELECT id, body FROM document WHERE kind = 'inspection'")
+    return frozenset(row[0] for row in rows if json.loads(row[1]).get("state") == "sealed")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sync.client.documents import Documents
+from sync.client.documents import Documents, sealed_inspections
 from sync.client.errors import (
     AlreadyDiscarded,
     AlreadySealed,
@@ -204,7 +204,8 @@ class Fieldwork(Recordwork):
         self, inspection: str, text: str, *, officer: str | None = None, addendum: bool = False
     ) -> Place:
         """Add a remark; after the seal, or if asked for, it is an addendum (补充说明)."""
-        late = addendum or self._sealed(inspection)
+        sealed = self._sealed(inspection) or inspection in sealed_inspections(self._outbox)
+        late = addendum or sealed
         kind = acts.ADDENDUM_ADDED if late else acts.NOTE_ADDED
         return self._say(kind, inspection, officer, {"text": text})
 

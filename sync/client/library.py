@@ -5,20 +5,20 @@ device wrote itself and may not have handed in yet.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sync import merge
 from sync.client import search
 from sync.client.documents import LEAVING
 from sync.client.errors import AmbiguousName, UnknownDocument
 from sync.client.outbox import RESTATED, Outbox
+from sync.client.records import read_records
 from sync.errors import SyncError
 from sync.evidence import acts
 from sync.evidence.line import Line, parse_line
+from sync.templates.model import Template, parse_template
 
 Body = Mapping[str, Any]
 
@@ -73,18 +73,24 @@ class Record:
 
     id: str
     template: str
+    version: int
     values: Mapping[str, Any]
     conflicts: Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """One document, what it names or what names it, and an inspection's records."""
+    """One document, what it names or what names it, and an inspection's records.
+
+    ``names`` says what the ids in them are called, ``forms`` what fields the records have.
+    """
 
     found: Found
     body: Body
     related: tuple[Entry, ...]
     records: tuple[Record, ...]
+    names: Mapping[str, str]
+    forms: Mapping[tuple[str, int], Template]
 
 
 class Library:
@@ -131,9 +137,15 @@ class Library:
             if other is not entry
             and (other.found.id in named or entry.found.id in _naming(entry.found, other))
         ]
-        records = self._records(entry.found.id) if entry.found.kind == "inspection" else ()
+        is_inspection = entry.found.kind == "inspection"
+        records = tuple(self._records(entry.found.id)) if is_inspection else ()
         return Whole(
-            found=entry.found, body=entry.body, related=tuple(related), records=tuple(records)
+            found=entry.found,
+            body=entry.body,
+            related=tuple(related),
+            records=records,
+            names={other.found.id: other.found.name for other in entries if other.found.name},
+            forms=_forms(entries, records),
         )
 
     def find(self, words: Sequence[str]) -> list[Found]:
@@ -185,33 +197,12 @@ class Library:
 
     def _records(self, inspection: str) -> Iterator[Record]:
         """The records of ``inspection``, merged from own revisions and those that came down."""
-        revisions: dict[str, list[merge.Revision]] = defaultdict(list)
-        choices: dict[str, list[merge.Choice]] = defaultdict(list)
-        templates: dict[str, str] = {}
-        said = [(line.digest, _whole_act(line)) for line in self._own_lines((inspection,))]
-        said += [
-            (entry.found.id, entry.body)
-            for entry in self._pulled("kind IN ('revision', 'addendum')")
-        ]
-        for digest, act in said:
-            record = act.get("record")
-            if act.get("inspection") != inspection or not isinstance(record, str):
-                continue
-            base = act.get("base", ())
-            if "fields" in act:
-                templates[record] = str(act.get("template", {}).get("id", ""))
-                revisions[record].append(
-                    merge.Revision(digest=digest, base=base, fields=act["fields"])
-                )
-            elif "chosen" in act:
-                choices[record].append(
-                    merge.Choice(digest=digest, base=base, field=act["field"], chosen=act["chosen"])
-                )
-        for record, template in templates.items():
-            merged = merge.merge(revisions[record], choices[record])
+        for record in read_records(self._outbox, inspection):
+            merged = record.merged
             yield Record(
-                id=record,
-                template=template,
+                id=record.id,
+                template=record.template,
+                version=record.version,
                 values=merged.values,
                 conflicts={
                     name: tuple(one.value for one in merged.fields[name].candidates)
@@ -246,6 +237,13 @@ def _one(wanted: str, entries: Sequence[Entry]) -> Entry:
     raise UnknownDocument("any", wanted)
 
 
+def _forms(entries: Sequence[Entry], records: Sequence[Record]) -> dict[tuple[str, int], Template]:
+    """The versions of forms on which ``records`` are written, as far as they were pulled."""
+    wanted = {f"{record.template}.v{record.version}" for record in records}
+    bodies = [e.body for e in entries if e.found.kind == "template" and e.found.id in wanted]
+    return {(form.id, form.version): form for form in map(parse_template, bodies)}
+
+
 def _naming(found: Found, other: Entry) -> tuple[str, ...]:
     """What ``other`` names by the member that speaks of documents like ``found``."""
     if other.found.kind == "revision":
@@ -253,13 +251,3 @@ def _naming(found: Found, other: Entry) -> tuple[str, ...]:
     if found.kind in _PEOPLE and other.found.kind != "deadline":
         return ()
     return (str(other.body.get(found.kind, "")),)
-
-
-def _whole_act(line: Line) -> Body:
-    """The act with the fields that were signed as parts of their own put back in."""
-    act = dict(line.act or {})
-    apart = [json.loads(part) for number, part in line.parts.items() if number > 0]
-    sensitive = {part["field"]: part.get("value") for part in apart if "field" in part}
-    if sensitive and isinstance(act.get("fields"), Mapping):
-        act["fields"] = {**act["fields"], **sensitive}
-    return act

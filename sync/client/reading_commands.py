@@ -9,11 +9,26 @@ import click
 from sync.catalogue import has
 from sync.client.console import Console, both
 from sync.client.library import Entry, Found, Record
+from sync.templates.model import Template, is_blank
+from sync.templates.words import value_text
 
 #: Asia/Shanghai has had no daylight saving since 1991.
 _BEIJING = timezone(timedelta(hours=8))
 #: Members that say nothing to a person who has the document before them.
-_SILENT = frozenset({"id", "salt", "type", "base", "seq", "epoch", "inspection"})
+_SILENT = frozenset(
+    {"id", "salt", "type", "base", "seq", "epoch", "inspection", "line", "rules"}
+    | {"opened_line", "sealed_line"}
+)
+#: Members whose values have words of their own, and the areas of the catalogue that have them.
+_WORDS = {
+    "state": ("client.state.", "console.state."),
+    "kind": ("console.task_kind.",),
+    "source": ("console.task_source.",),
+    "launch_mode": ("console.launch_mode.",),
+    "severity": ("findings.severity.",),
+    "verdict": ("findings.verdict.", "client.state."),
+    "how": ("forms.signature.",),
+}
 _INDENT = "　"
 
 
@@ -51,12 +66,12 @@ def show(console: Console, wanted: str) -> None:
     )
     if console.as_json:
         return
-    _tell_entry(console, Entry(whole.found, whole.body))
+    _tell_entry(console, Entry(whole.found, whole.body), whole.names)
     for record in whole.records:
-        _tell_record(console, record)
+        _tell_record(console, record, whole.forms.get((record.template, record.version)))
     for entry in whole.related:
         click.echo()
-        _tell_entry(console, entry)
+        _tell_entry(console, entry, whole.names)
 
 
 @click.command(help=both("client.help.search"))
@@ -79,23 +94,32 @@ def moment(ms: int) -> str:
         return str(ms)
 
 
-def _tell_entry(console: Console, entry: Entry) -> None:
+def _tell_entry(console: Console, entry: Entry, names: Mapping[str, str]) -> None:
     click.echo(f"【{_kind(console, entry.found)}】{entry.found.name}　{entry.found.id}")
     _say_leaving(console, entry.found.leaving)
-    for line in _rows(console, entry.body):
+    for line in _rows(console, entry.body, names):
         click.echo(_INDENT + line)
 
 
-def _tell_record(console: Console, record: Record) -> None:
-    console.say("client.record", template=record.template, id=record.id)
-    for line in _rows(console, record.values):
-        click.echo(_INDENT * 2 + line)
+def _tell_record(console: Console, record: Record, form: Template | None) -> None:
+    title = form.title[console.lang] if form else record.template
+    console.say("client.record", template=title, id=record.id)
+    for name, value in record.values.items():
+        if not is_blank(value):
+            words = value_text(form.field(name) if form else None, value, console.lang)
+            click.echo(f"{_INDENT * 2}{_label(console, form, name)}：{words}")
     for name, values in record.conflicts.items():
-        all_values = " / ".join(_plainly(console, name, value) for value in values)
-        console.say("client.record_conflict", field=name, values=all_values)
+        field = form.field(name) if form else None
+        all_values = " / ".join(value_text(field, value, console.lang) for value in values)
+        console.say("client.record_conflict", field=_label(console, form, name), values=all_values)
 
 
-def _rows(console: Console, body: Mapping[str, Any]) -> Iterator[str]:
+def _label(console: Console, form: Template | None, name: str) -> str:
+    field = form.field(name) if form else None
+    return field.label[console.lang] if field else name
+
+
+def _rows(console: Console, body: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     for name, value in body.items():
         if name in _SILENT or value in ("", [], {}, None):
             continue
@@ -103,10 +127,12 @@ def _rows(console: Console, body: Mapping[str, Any]) -> Iterator[str]:
         if _is_nested(value):
             yield f"{label}："
             for member in [value] if isinstance(value, Mapping) else value:
-                rows = _rows(console, member) if isinstance(member, Mapping) else [str(member)]
-                yield from (_INDENT + row for row in rows)
+                if isinstance(member, Mapping):
+                    yield from (_INDENT + row for row in _rows(console, member, names))
+                else:
+                    yield _INDENT + str(member)
         else:
-            yield f"{label}：{_plainly(console, name, value)}"
+            yield f"{label}：{_plainly(console, name, value, names)}"
 
 
 def _is_nested(value: Any) -> bool:
@@ -116,7 +142,7 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(member, Mapping) for member in value)
 
 
-def _plainly(console: Console, name: str, value: Any) -> str:
+def _plainly(console: Console, name: str, value: Any, names: Mapping[str, str]) -> str:
     """One value in a person's words, by its type and the unit in its name."""
     match value:
         case bool():
@@ -127,12 +153,17 @@ def _plainly(console: Console, name: str, value: Any) -> str:
             return f"{value / 1e7:.7f}"
         case int() if name.endswith("_cm"):
             return f"{value / 100:g} m"
-        case str() if name == "state":
-            return _word(console, "state", value)
+        case str() if name == "code" and has(f"findings.{value}.title"):
+            return console.phrase(f"findings.{value}.title")
+        case str():
+            keys = [f"{area}{value}" for area in _WORDS.get(name, ())]
+            known = next((key for key in keys if has(key)), None)
+            return console.phrase(known) if known else names.get(value, value)
         case {"zh": _} | {"en": _}:
             return str(value.get(console.lang) or next(iter(value.values())))
         case list():
-            return console.phrase("client.comma").join(_plainly(console, "", v) for v in value)
+            said = (_plainly(console, "", one, names) for one in value)
+            return console.phrase("client.comma").join(said)
     return str(value)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync.client.outbox import RESTATED, Outbox
+from sync.errors import SyncError
 from sync.evidence import acts
 from sync.evidence.line import parse_line
 from sync.merge import UNSENT, Choice, Merged, Revision, merge
@@ -76,7 +77,11 @@ def _said(outbox: Outbox, inspection: str) -> Iterator[tuple[str, Mapping[str, A
         (acts.RECORD_SAVED, acts.ADDENDUM_ADDED, RESTATED, f"%{inspection}%"),
     )
     for kept in lines:
-        line = parse_line(kept.raw, limit=len(kept.raw))
+        try:
+            line = parse_line(kept.raw, limit=len(kept.raw))
+        except SyncError:
+            # Bytes that went bad on the disk are for `status` to name.
+            continue
         act = dict(line.act or {})
         if act.get("inspection") != inspection:
             continue

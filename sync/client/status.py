@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sync.client.documents import sealed_inspections
 from sync.client.errors import FolderDamaged, NotEnrolled
 from sync.client.folder import DeviceFolder
 from sync.client.outbox import Outbox
@@ -144,7 +145,8 @@ def _inspections(outbox: Outbox) -> tuple[InspectionState, ...]:
         " FROM inspection LEFT JOIN item ON item.inspection = inspection.id"
         " GROUP BY inspection.id ORDER BY opened_at_ms"
     )
-    return tuple(InspectionState(r[0], r[1], bool(r[2]), r[3], r[4]) for r in rows)
+    sealed = sealed_inspections(outbox)
+    return tuple(InspectionState(r[0], r[1], bool(r[2]) or r[0] in sealed, *r[3:]) for r in rows)
 
 
 def _lines(outbox: Outbox, where: str) -> tuple[Trouble, ...]:

@@ -13,7 +13,7 @@ from sync.client.device import Device
 from sync.client.errors import AmbiguousName, UnknownDocument
 from sync.client.library import Library
 from sync.client.outbox import Outbox
-from tests.support.fieldkit import OFFICERS, TEMPLATE, on_patrol, said, write
+from tests.support.fieldkit import OFFICERS, TEMPLATE, acts_of, on_patrol, said, write
 
 DUE_MS = 1_781_500_000_000
 
@@ -26,6 +26,11 @@ def library(device):
 def put(device, kind, body, op="put"):
     with device._outbox.transaction():
         device.documents.apply([{"op": op, "kind": kind, "id": body["id"], "body": body}])
+
+
+def shown(kit, wanted):
+    options = ["--device", str(kit.folder), "show", wanted]
+    return CliRunner().invoke(cli, options, catch_exceptions=False).stdout
 
 
 def words(found):
@@ -213,3 +218,26 @@ def test_the_commands_answer_while_another_process_works(kit, device, lang):
     assert said(run("show", "示例化工", as_json=True))["body"]["name"] == "示例化工"
     assert said(run("search", "化工", as_json=True))["found"][0]["id"] == "entity-1"
     assert "entity-1" in run("search", "化工").stdout
+
+
+def test_what_a_fellow_officer_sealed_counts_as_sealed_here(device):
+    inspection = on_patrol(device)
+    put(device, "inspection", {"id": inspection, "state": "sealed"})
+
+    device.note(inspection, "事后补记")
+
+    assert acts_of(device, "addendum.added")[0]["text"] == "事后补记"
+    assert [one.sealed for one in device.status().inspections] == [True]
+
+
+def test_a_document_is_shown_in_words_and_names_not_in_codes_and_ids(kit, device):
+    put(device, "entity", {"id": "entity-9", "name": "示例印染"})
+    put(device, "task", {"id": "t", "title": "夜查", "entity": "entity-9", "kind": "daily"})
+    inspection = on_patrol(device)
+    device.save_record(inspection, TEMPLATE, {"weather": "晴"})
+
+    task, seen = (shown(kit, wanted) for wanted in ("t", inspection))
+
+    assert "检查对象：示例印染" in task
+    assert "类别：日常检查" in task
+    assert "栏：晴" in seen
