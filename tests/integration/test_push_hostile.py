@@ -6,6 +6,7 @@ from server.db import transaction
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalPart
 from server.models.people import Officer, Organization, Person
+from server.operations.projection import Projector
 from sync.evidence.chain import advance
 from tests.support.hostile import CLOCKS, HOSTILE, media, opened, record, sealed
 from tests.support.simdevice import new_id
@@ -109,3 +110,26 @@ def test_a_line_of_another_bureau_waits_for_nothing_here(world):
 
     assert early.json["results"][-1]["code"] == "projection.unknown_inspection"
     assert world.rows(EvidenceItem) == []
+
+
+def test_lines_that_wait_for_nothing_new_cost_the_next_push_no_second_try(world, monkeypatch):
+    device = world.on_patrol()
+    for _ in range(20):
+        device.write_parts(opened(device, world, task=new_id()))
+        device.write_parts(record(device, world, officer=new_id()))
+        device.write_parts(record(device, world, template={"id": "of_nobody", "version": 1}))
+        device.write_parts(opened(device, world, officers=[new_id()]))
+    first = world.push(device)
+    tried = []
+    retry = Projector._retry
+    monkeypatch.setattr(
+        Projector, "_retry", lambda self, row: (tried.append(row.seq), retry(self, row))
+    )
+
+    start = len(device.lines)
+    device.write_parts(record(device, world))
+    answer = world.push(device, device.body(start))
+
+    assert {row["projection"] for row in first.json["results"][-80:]} == {"quarantined"}
+    assert answer.json["results"][0]["projection"] == "applied"
+    assert tried == []

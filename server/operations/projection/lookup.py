@@ -20,7 +20,7 @@ class Lookup:
         self._session = session
         self.organization_id = organization_id
         self._inspections: dict[str, Inspection] = {}
-        self._templates: set[tuple[str, int]] | None = None
+        self._templates: set[tuple[object, object]] | None = None
 
     def inspection(self, act: Act) -> Inspection:
         """The inspection that ``act`` belongs to.
@@ -74,6 +74,11 @@ class Lookup:
         Raises:
             NotShown: if it was not (yet).
         """
+        if not self.has_template(template_id, version):
+            raise NotShown("projection.unknown_template")
+
+    def has_template(self, template_id: object, version: object) -> bool:
+        """Whether this version of a form was published."""
         if self._templates is None:
             self._templates = {
                 (row.id, row.version)
@@ -83,5 +88,4 @@ class Lookup:
                     )
                 )
             }
-        if (template_id, version) not in self._templates:
-            raise NotShown("projection.unknown_template")
+        return (template_id, version) in self._templates

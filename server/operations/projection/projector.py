@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from server.models.base import position_of
-from server.models.devices import Device
 from server.models.inspections import Inspection
 from server.models.journal import MAIN, JournalLine, JournalPart, LineOutcome
 from server.models.ledger import LedgerHead
@@ -25,6 +24,7 @@ from server.operations.projection.records import Records
 from server.operations.projection.sealing import mark_outside, touched_by
 from server.operations.projection.sessions import OfficerSessions
 from server.operations.projection.visits import TOO_LATE, Visits
+from server.operations.projection.waiting import WaitingLines
 from server.operations.visit_documents import visits_changed
 from sync.evidence import acts, canonical
 from sync.evidence.line import Line
@@ -40,9 +40,9 @@ _UNKNOWN = frozenset(
         "projection.unknown_task",
         "projection.unknown_entity",
         "projection.unknown_template",
-        "projection.no_officer_session",
     }
 )
+_NO_SESSION = "projection.no_officer_session"
 
 
 class Projector:
@@ -56,6 +56,7 @@ class Projector:
         self._visits = Visits(session, self._lookup)
         self._items = Items(session, self._lookup, self._visits)
         self._records = Records(session, self._lookup)
+        self._waiting = WaitingLines(session, self._lookup, self._sessions)
         self._chains: set[tuple[str, str]] = set()
         #: Whether all that has been projected has been judged by the seals.
         self._judged = False
@@ -106,6 +107,8 @@ class Projector:
     def finish(self) -> None:
         """Write what was gathered, and try again the lines that waited for what has come."""
         self._retry_chains(_UNKNOWN)
+        # An officer who is known only now may have opened a session then.
+        self._retry_chains({_NO_SESSION})
         # A line that falls into place may be what another one waited for.
         while self._visits.opened:
             opened, self._visits.opened = sorted(self._visits.opened), set()
@@ -165,19 +168,8 @@ class Projector:
             )
 
     def _retry_where(self, *which: ColumnElement[bool]) -> None:
-        # Only the bureau's own: whoever has learnt an id elsewhere waits for nothing here.
-        own = select(Device.id).where(Device.organization_id == self._lookup.organization_id)
-        waiting = self._session.scalars(
-            select(LineOutcome)
-            .where(
-                LineOutcome.projection == Projection.QUARANTINED.value,
-                LineOutcome.device_id.in_(own),
-                *which,
-            )
-            .order_by(LineOutcome.device_id, LineOutcome.epoch, LineOutcome.seq)
-        )
-        for row in waiting.all():
-            self._retry(row)
+        for place in self._waiting.ready(*which):
+            self._retry(self._session.get_one(LineOutcome, place))
 
     def _retry(self, row: LineOutcome) -> None:
         place = (row.device_id, row.epoch, row.branch, row.seq)

@@ -86,11 +86,13 @@ def _forked(session: Session, inspection: Inspection) -> frozenset[str]:
 
 def seals_line(session: Session, inspection: Inspection, header: Header) -> bool:
     """Whether the line was written before the seal: a head that the seal names covers it."""
+    return header.seq <= seal_reach(session, inspection).get((header.device, header.epoch), -1)
+
+
+def seal_reach(session: Session, inspection: Inspection) -> dict[tuple[str, str], int]:
+    """Up to which line of each device's epoch the seal reaches, by the heads that are here."""
     act = act_of_digest(session, inspection.sealed_line or "")
-    if act is None:
-        return False
-    reach = read_seal(act).reach(lambda *head: is_head(session, *head))
-    return header.seq <= reach.get((header.device, header.epoch), -1)
+    return read_seal(act).reach(lambda *head: is_head(session, *head)) if act else {}
 
 
 def is_head(session: Session, device: str, epoch: str, seq: int, digest: str) -> bool:

@@ -27,15 +27,18 @@ class OfficerSessions:
         Raises:
             NotShown: if they had none.
         """
-        seq = act.header.seq
-        for known in self._of(act):
-            if (
-                known.officer_id == officer
-                and known.opened_seq < seq
-                and (known.closed_seq is None or known.closed_seq >= seq)
-            ):
-                return
-        raise NotShown("projection.no_officer_session")
+        header = act.header
+        if not self.covers(header.device, header.epoch, header.seq, officer):
+            raise NotShown("projection.no_officer_session")
+
+    def covers(self, device: str, epoch: str, seq: int, officer: object) -> bool:
+        """Whether ``officer`` had a session open at that place."""
+        return any(
+            known.officer_id == officer
+            and known.opened_seq < seq
+            and (known.closed_seq is None or known.closed_seq >= seq)
+            for known in self._of(device, epoch)
+        )
 
     def open(self, act: Act) -> None:
         """Project ``session.opened``."""
@@ -52,7 +55,7 @@ class OfficerSessions:
             method=act.text("method", 32),
             opened_seq=act.header.seq,
         )
-        self._of(act).append(opened)
+        self._of(act.header.device, act.header.epoch).append(opened)
         self._session.add(opened)
         self._session.flush()
 
@@ -64,8 +67,8 @@ class OfficerSessions:
             raise NotShown("projection.no_officer_session")
         found.closed_seq = act.header.seq
 
-    def _of(self, act: Act) -> list[OfficerSession]:
-        place = (act.header.device, act.header.epoch)
+    def _of(self, device: str, epoch: str) -> list[OfficerSession]:
+        place = (device, epoch)
         if place not in self._known:
             self._known[place] = list(
                 self._session.scalars(_OF_EPOCH, {"device": place[0], "of": place[1]})
