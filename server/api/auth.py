@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 from flask import g, request
 
 from server.db import reading
-from server.failures import DeviceMismatch, TokenMissing
+from server.failures import DeviceMismatch, DeviceRevoked, TokenMissing
 from server.operations import enrolment
 from server.operations.enrolment import DeviceIdentity
 from server.services import services
@@ -41,6 +41,18 @@ def require_device(view: Callable[P, R]) -> Callable[P, R]:
 def calling_device() -> DeviceIdentity:
     """The device that :func:`require_device` found."""
     device: DeviceIdentity = g.device
+    return device
+
+
+def reading_device() -> DeviceIdentity:
+    """The calling device, if it may be told anything.
+
+    Raises:
+        DeviceRevoked: if its key is revoked: it may still hand in what it holds.
+    """
+    device = calling_device()
+    if device.revoked:
+        raise DeviceRevoked(device.standing)
     return device
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from server.api.auth import BEARER, calling_device, require_device
+from server.api.auth import BEARER, reading_device, require_device
 from server.api.packing import packed_json
 from server.api.schemas import (
     BucketsSchema,
@@ -16,9 +16,7 @@ from server.api.schemas import (
     RepairSchema,
 )
 from server.db import reading
-from server.failures import DeviceRevoked
 from server.operations import feed
-from server.operations.enrolment import DeviceIdentity
 
 bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents for devices")
 
@@ -30,7 +28,7 @@ bp = Blueprint("feed", __name__, url_prefix="/api/v1", description="Documents fo
 @bp.response(200, FeedSchema)
 def changes(query: dict[str, Any]) -> Response:
     """What changed since the cursor: documents to keep, to delete or to give up."""
-    device = _reader()
+    device = reading_device()
     with reading() as session:
         page = feed.read_page(
             session,
@@ -49,7 +47,7 @@ def changes(query: dict[str, Any]) -> Response:
 @bp.response(200, DigestSchema)
 def digest(query: dict[str, Any]) -> feed.Digest:
     """The sums of what the device has been given up to its cursor, to compare with its own."""
-    device = _reader()
+    device = reading_device()
     with reading() as session:
         return feed.read_digest(session, device_id=device.id, cursor=query["cursor"])
 
@@ -61,22 +59,10 @@ def digest(query: dict[str, Any]) -> feed.Digest:
 @bp.response(200, RepairSchema)
 def repair(body: dict[str, Any]) -> Response:
     """The documents that the device lacks in the buckets whose sums differ."""
-    device = _reader()
+    device = reading_device()
     buckets = {number: frozenset(marks) for number, marks in body["buckets"].items()}
     with reading() as session:
         found = feed.repair_buckets(
             session, device_id=device.id, bits=body["bits"], buckets=buckets
         )
     return packed_json(found.to_json())
-
-
-def _reader() -> DeviceIdentity:
-    """The calling device, if it may be told anything.
-
-    Raises:
-        DeviceRevoked: if its key is revoked: it may still hand in what it holds.
-    """
-    device = calling_device()
-    if device.revoked:
-        raise DeviceRevoked(device.standing)
-    return device

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from server.api.auth import BEARER, calling_device, require_device
+from server.api.auth import BEARER, reading_device, require_device
 from server.api.schemas import ChangesSchema, OutcomesQuerySchema
 from server.db import reading
 from server.operations import outcomes
@@ -21,5 +21,5 @@ def changes(query: dict[str, Any]) -> outcomes.Changes:
     """The device's own lines whose outcome differs from what it was told, since the cursor."""
     with reading() as session:
         return outcomes.read_changes(
-            session, calling_device().id, since=query["since"], limit=query["limit"]
+            session, reading_device().id, since=query["since"], limit=query["limit"]
         )

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, json
 from flask_smorest import Blueprint
 
-from server.api.auth import BEARER, calling_device, require_device
+from server.api.auth import BEARER, reading_device, require_device
 from server.db import reading
 from server.operations import forms
 from sync.templates import json_schema, parse_template
@@ -29,6 +29,6 @@ _SCHEMA_TYPE = "application/schema+json"
 def schema(template_id: str, version: int) -> Any:
     """What a record on this version must hold when it is sealed."""
     with reading() as session:
-        body = forms.read_form(session, calling_device().organization_id, template_id, version)
+        body = forms.read_form(session, reading_device().organization_id, template_id, version)
     text = json.dumps(json_schema(parse_template(body)), ensure_ascii=False)
     return Response(text, content_type=_SCHEMA_TYPE)

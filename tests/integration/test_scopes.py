@@ -72,7 +72,8 @@ def test_each_kind_of_document_reaches_those_it_is_meant_for_and_nobody_else(bur
         )
         told = {(d["kind"], d["id"]): d["body"] for d in asked.json["documents"]}
         assert told == copy.documents
-    for path in ("/api/v1/feed", "/api/v1/digest?cursor="):
+    form = "/api/v1/templates/site_inspection_record/1/schema"
+    for path in ("/api/v1/feed", "/api/v1/digest?cursor=", "/api/v1/outcomes", form):
         answer = bureau.client.get(path, headers=lost.headers)
         assert (answer.status_code, answer.json["code"]) == (403, "token.revoked")
         assert bureau.client.get(path).status_code == 401
