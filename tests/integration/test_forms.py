@@ -124,9 +124,18 @@ def test_a_form_of_another_bureau_is_not_there(console):
         forms.read_form(session, "elsewhere", "site_inspection_record", 1)
 
 
-def test_the_page_of_a_form_says_when_a_field_is_asked_and_how_long_the_form_is_in_force(console):
-    browser = visitor(console, "administrator")
-    page = browser.get("/forms/site_inspection_record/2?lang=zh").text
-    assert "“进行了勘察”为“是”时" in page
+def test_the_preview_says_when_a_field_is_asked_and_from_which_day_the_form_is_in_force(console):
+    rain = {"zh": "有雨", "en": "Rain"}
+    asked = {"field": "rain", "is": [True]}
+    fields = [
+        {"id": "rain", "type": "boolean", "label": rain},
+        {**BODY["fields"][0], "shown_when": asked},
+        {"id": "note", "type": "text", "label": LABEL, "required": {"field": "weather"}},
+    ]
+    draft = json.dumps({**BODY, "fields": fields})
+
+    page = visitor(console, "administrator").post("/forms", {"form": draft, "act": "check"}).text
+
+    assert "“有雨”为“是”时出现" in page
+    assert "填写“天气”后必填" in page
     assert "2026-01-01 起" in page
-    assert "不限" in browser.get("/forms?lang=zh").text
