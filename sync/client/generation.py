@@ -72,9 +72,10 @@ def believe(enrolment: Enrolment, lives: Sequence[Life], *, origin: str) -> Succ
         pinned = _pinned(enrolment, life)
         try:
             event = _proved(life, pinned)
-        except (SyncError, ValueError, KeyError, TypeError) as error:
+            names = _names(event)
+        except (SyncError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GenerationChanged(enrolment.origin, life.origin) from error
-        if ours & _names(event):
+        if ours & names:
             ours.add(life.origin)
             found = Successor(enrolment=pinned, checkpoint=life.checkpoint, event=event)
     if found is None or found.enrolment.origin != origin:
@@ -116,6 +117,9 @@ def _proved(life: Life, pinned: Enrolment) -> Mapping[str, Any]:
     event: Mapping[str, Any] = canonical.loads(raw)
     if event["kind"] != "restore":
         raise ValueError(event["kind"])
+    ended = event["subject"]
+    if type(ended["size"]) is not int or ended["size"] < 0 or type(ended["root"]) is not str:
+        raise ValueError("subject")
     return event
 
 
