@@ -12,7 +12,7 @@ import click
 from sync.client.commands import METHODS, ask_pins
 from sync.client.console import FAILED, Console, both
 from sync.client.device import Device
-from sync.client.errors import ClientError, RecordIncomplete
+from sync.client.errors import ClientError, RecordIncomplete, UnknownCandidate
 from sync.client.forms import read_field
 from sync.client.records import Record
 from sync.client.results import Position, Unchanged
@@ -230,10 +230,15 @@ def addendum(
         if choose is None:
             _tell_candidates(console, disputed, field)
             return
-        if len(disputed) != 1:
-            raise click.BadParameter(field, param_hint="--field, --record")
+        named = [
+            one.id
+            for one in disputed
+            if any(c.digest.startswith(choose) for c in one.merged.fields[field].candidates)
+        ]
+        if len(named) != 1:
+            raise UnknownCandidate(record or "", field, choose)
         place = device.settle(
-            inspection, text, record=disputed[0].id, field=field, chosen=choose, officer=officer
+            inspection, text, record=named[0], field=field, chosen=choose, officer=officer
         )
     console.tell("client.settled", place, field=field)
 

@@ -59,6 +59,21 @@ def test_a_whole_inspection_goes_over_the_command_line(liuhen, kit, inspection, 
         assert acts_of(device)[-1]["type"] == "inspection.sealed"
 
 
+def test_choosing_a_value_finds_its_record_or_says_that_there_is_none(liuhen, inspection):
+    """Also where the inspection has several records of one form."""
+    for record, value in zip(OFFICERS, ("1", "2"), strict=True):
+        liuhen(
+            *("record", "--inspection", inspection, "--template", TEMPLATE),
+            *("--record", record, "--set", f"outlets={value}"),
+        )
+    settle = ("addendum", "复核", "--inspection", inspection, "--field", "outlets")
+    named = json.loads(liuhen(*settle, as_json=True).stdout)["candidates"]
+
+    assert len(named) == 2
+    assert liuhen(*settle, "--choose", named[1]["digest"]).exit_code == 0
+    assert liuhen(*settle, "--choose", "x").exit_code == 1
+
+
 def test_opening_says_how_each_officer_confirmed(liuhen):
     said = liuhen(
         *("open", "--officer", OFFICERS[0], "--officer", OFFICERS[1], "--method", "pin"),
