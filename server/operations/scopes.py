@@ -68,16 +68,17 @@ def settle_device(session: Session, device_id: str, *, by: By = _SCOPES, now_ms:
     _write(session, changes, by=by, now_ms=now_ms)
 
 
-def inspection_opened(session: Session, inspection: Inspection, *, now_ms: int) -> None:
-    """Let the devices of an inspection's officers have it; called whenever one joins."""
-    task = session.get(Task, inspection.task_id) if inspection.task_id else None
-    wanted: set[str] = set()
-    if task is None or task.state != "closed":
-        officers = select(InspectionOfficer.officer_id).where(
-            InspectionOfficer.inspection_id == inspection.id
+def inspections_opened(session: Session, inspections: Iterable[Inspection], *, now_ms: int) -> None:
+    """Let the devices of each inspection's officers have it; called whenever one joins."""
+    # Written together: a push may open any number of them.
+    changes = [
+        change
+        for inspection in inspections
+        for change in _changes_of(
+            session, inspection_scope(inspection.id), _devices_of_visit(session, inspection)
         )
-        wanted = _devices_of(session, inspection.organization_id, officers)
-    _settle_scope(session, inspection_scope(inspection.id), wanted, by=_SCOPES, now_ms=now_ms)
+    ]
+    _write(session, changes, by=_SCOPES, now_ms=now_ms)
 
 
 def task_changed(session: Session, task: Task, *, by: By, now_ms: int) -> None:
@@ -231,6 +232,16 @@ def _devices_of(session: Session, organization_id: str, officers: Select[str]) -
     )
 
 
+def _devices_of_visit(session: Session, inspection: Inspection) -> set[str]:
+    task = session.get(Task, inspection.task_id) if inspection.task_id else None
+    if task is not None and task.state == "closed":
+        return set()
+    officers = select(InspectionOfficer.officer_id).where(
+        InspectionOfficer.inspection_id == inspection.id
+    )
+    return _devices_of(session, inspection.organization_id, officers)
+
+
 def _is_in_force(session: Session, device_id: str) -> bool:
     keys = select(DeviceKey.key_id).where(
         DeviceKey.device_id == device_id, DeviceKey.revoked_at_ms.is_(None)
@@ -239,14 +250,17 @@ def _is_in_force(session: Session, device_id: str) -> bool:
 
 
 def _settle_scope(session: Session, scope: str, wanted: set[str], *, by: By, now_ms: int) -> None:
+    _write(session, _changes_of(session, scope, wanted), by=by, now_ms=now_ms)
+
+
+def _changes_of(session: Session, scope: str, wanted: set[str]) -> list[_Change]:
     held = set(
         session.scalars(
             select(ScopeGrant.device_id).where(ScopeGrant.scope == scope, ScopeGrant.lost.is_(None))
         )
     )
     changes = [_Change(device, scope, True) for device in wanted - held]
-    changes += [_Change(device, scope, False) for device in held - wanted]
-    _write(session, changes, by=by, now_ms=now_ms)
+    return changes + [_Change(device, scope, False) for device in held - wanted]
 
 
 def _write(session: Session, changes: Sequence[_Change], *, by: By, now_ms: int) -> None:

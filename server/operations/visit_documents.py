@@ -55,8 +55,7 @@ def visits_changed(
     for entity_id in sorted({row.entity_id for row in rows if row.entity_id is not None}):
         dossiers.publish_dossier(session, entity_id, position=position, now_ms=now_ms)
     # Last, so that a device which is new to the inspection is sent all of this as one block.
-    for inspection in rows:
-        scopes.inspection_opened(session, inspection, now_ms=now_ms)
+    scopes.inspections_opened(session, rows, now_ms=now_ms)
 
 
 def send_older_visits(session: Session, *, now_ms: int) -> None:

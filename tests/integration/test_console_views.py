@@ -60,6 +60,8 @@ def test_without_a_device_token_the_api_gives_no_document_and_no_line(scene):
         "device_id": case.device.id,
         "epoch": case.device.epoch,
         "upload_id": case.inspection,
+        "template_id": "site_inspection_record",
+        "version": 2,
     }
 
     for rule in world.app.url_map.iter_rules():

@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -63,7 +62,7 @@ def test_hostile_files_and_clocks_are_checked_shown_and_exported(console):
     items = {name: _capture(console, device, content) for name, content in files.items()}
     for name, clock in CLOCKS.items():
         files[name] = draw.photo(draw.exif(model=name))
-        far = replace(clock, tz_min=480)
+        far = clock._replace(tz_min=480)
         items[name] = _capture(console, device, files[name], far, pos={"fix_ms": -(2**53) + 1})
     items["html"] = _capture(console, device, b"<svg onload=alert(1)>", media_type="text/html")
     files["html"] = b"<svg onload=alert(1)>"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.models.journal import MAIN
-from server.operations.push.parsing import Refused
+from server.operations.push.parsing import EpochNotOpened, Refused
 from sync.evidence.errors import BadSignature
 from sync.evidence.line import GENESIS, Line
 from sync.wire import Journal
@@ -74,7 +74,11 @@ def place_lines(
             continue
         head = _head_before(line, plan.heads, tips, stored)
         if head is None:
-            plan.gap = line
+            if line.header.seq == 0:
+                # Nothing comes before line 0: asking for it would be asking for ever.
+                plan.refused = Refused(line.to_bytes(), EpochNotOpened.code)
+            else:
+                plan.gap = line
             break
         if head.key_id != line.key_id:
             # One key for each epoch: another key may not continue its chain.

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from server.models.journal import MAIN
 from server.operations.push import Refused
 from server.operations.push.placing import Stored, place_lines
+from sync.evidence.encoding import to_b64url
 from sync.wire import Journal
 from tests.support.simdevice import SimDevice
 
@@ -48,6 +49,19 @@ def test_an_epoch_cannot_begin_in_its_middle(device):
 
     assert plan.placed == []
     assert plan.gap is device.lines[2]
+
+
+def test_a_first_line_that_names_a_predecessor_is_refused_not_asked_for_again(device):
+    stray = device.forge(
+        ({"type": "epoch.opened", "spki": to_b64url(device.spki), "reason": "lost"},),
+        seq=0,
+        prev="ab" * 32,
+    )
+
+    plan = place_lines([stray], {}, {})
+
+    assert plan.gap is None
+    assert plan.refused.code == "journal.epoch_not_opened"
 
 
 def test_another_key_may_not_continue_an_epoch(device):
