@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from server.failures import (
@@ -265,26 +265,32 @@ def _standing(
     return Standing.WIPE if wipe else Standing.REVOKED
 
 
+#: Built once, and columns instead of rows of the ORM: every request of every device asks this.
+_CALLER = (
+    select(
+        Device.id,
+        Device.organization_id,
+        Device.wipe_wanted_at_ms,
+        Device.wiped_at_ms,
+        DeviceKey.key_id,
+        DeviceKey.revoked_at_ms,
+    )
+    .join(DeviceToken, DeviceToken.device_id == Device.id)
+    .join(DeviceKey, DeviceKey.key_id == DeviceToken.key_id)
+    .where(
+        DeviceToken.token_hash == bindparam("token"),
+        DeviceToken.expires_at_ms > bindparam("now_ms"),
+    )
+)
+
+
 def device_of_token(session: Session, token: str, *, now_ms: int) -> DeviceIdentity:
     """The device that ``token`` was issued to.
 
     Raises:
         TokenMissing: if the token is unknown or expired.
     """
-    # Columns, not rows of the ORM: every request of every device asks this first.
-    row = session.execute(
-        select(
-            Device.id,
-            Device.organization_id,
-            Device.wipe_wanted_at_ms,
-            Device.wiped_at_ms,
-            DeviceKey.key_id,
-            DeviceKey.revoked_at_ms,
-        )
-        .join(DeviceToken, DeviceToken.device_id == Device.id)
-        .join(DeviceKey, DeviceKey.key_id == DeviceToken.key_id)
-        .where(DeviceToken.token_hash == _hash(token), DeviceToken.expires_at_ms > now_ms)
-    ).first()
+    row = session.execute(_CALLER, {"token": _hash(token), "now_ms": now_ms}).first()
     if row is None:
         raise TokenMissing
     return DeviceIdentity(
