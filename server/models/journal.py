@@ -4,13 +4,26 @@
 line stand apart, because they alone may be lawfully erased.
 """
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Base, Big, Body, Digest, Millis, Uuid
 
 #: The branch of a chain that never forked.
 MAIN = ""
+
+
+def same_line(first: Any, second: Any) -> ColumnElement[bool]:
+    """Whether rows of two tables (of parts, outcomes, items …) belong to one line."""
+    same: ColumnElement[bool] = (
+        (first.device_id == second.device_id)
+        & (first.epoch == second.epoch)
+        & (first.branch == second.branch)
+        & (first.seq == second.seq)
+    )
+    return same
 
 
 class JournalHead(Base):

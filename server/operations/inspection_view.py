@@ -16,7 +16,7 @@ from server.models.inspections import (
     RegulatedEntity,
     Task,
 )
-from server.models.journal import JournalLine, JournalPart, LineOutcome
+from server.models.journal import JournalLine, JournalPart, LineOutcome, same_line
 from server.models.people import Organization
 from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
@@ -217,10 +217,7 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
         select(EvidenceItem, JournalLine.received_at_ms)
         .join(
             JournalLine,
-            (JournalLine.device_id == EvidenceItem.device_id)
-            & (JournalLine.epoch == EvidenceItem.epoch)
-            & (JournalLine.branch == EvidenceItem.branch)
-            & (JournalLine.seq == EvidenceItem.seq),
+            same_line(JournalLine, EvidenceItem),
         )
         .where(EvidenceItem.inspection_id == inspection.id)
         .order_by(EvidenceItem.captured_at_ms, EvidenceItem.id)

@@ -19,6 +19,7 @@ from server.models.journal import (
     LineOutcome,
     QuarantineDecision,
     QuarantinedLine,
+    same_line,
 )
 from server.models.ledger import LedgerHead
 from sync.evidence.line import GENESIS
@@ -94,10 +95,7 @@ def read_changes(session: Session, device_id: str, *, since: str, limit: int = P
         select(LineOutcome, JournalLine.digest)
         .join(
             JournalLine,
-            (JournalLine.device_id == LineOutcome.device_id)
-            & (JournalLine.epoch == LineOutcome.epoch)
-            & (JournalLine.branch == LineOutcome.branch)
-            & (JournalLine.seq == LineOutcome.seq),
+            same_line(JournalLine, LineOutcome),
         )
         .where(
             LineOutcome.device_id == device_id,
@@ -176,10 +174,7 @@ def _results(
         select(LineOutcome, JournalLine.digest)
         .join(
             JournalLine,
-            (JournalLine.device_id == LineOutcome.device_id)
-            & (JournalLine.epoch == LineOutcome.epoch)
-            & (JournalLine.branch == LineOutcome.branch)
-            & (JournalLine.seq == LineOutcome.seq),
+            same_line(JournalLine, LineOutcome),
         )
         .where(
             LineOutcome.device_id == device_id,

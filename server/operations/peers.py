@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from server.models.base import position_of
 from server.models.devices import Device
 from server.models.inspections import Inspection
-from server.models.journal import MAIN, JournalHead, JournalLine, LineOutcome, PeerHead
+from server.models.journal import MAIN, JournalHead, JournalLine, LineOutcome, PeerHead, same_line
 from server.operations.projection import act_of_digest
 from sync import shortcode
 from sync.evidence.seal import read_seal
@@ -158,10 +158,7 @@ def _devices(session: Session, inspection: Inspection, upto: Upto | None) -> tup
         .distinct()
         .join(
             LineOutcome,
-            (LineOutcome.device_id == JournalLine.device_id)
-            & (LineOutcome.epoch == JournalLine.epoch)
-            & (LineOutcome.branch == JournalLine.branch)
-            & (LineOutcome.seq == JournalLine.seq),
+            same_line(LineOutcome, JournalLine),
         )
         .join(Device, Device.id == JournalLine.device_id)
         .where(

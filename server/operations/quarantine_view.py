@@ -11,7 +11,6 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
-    and_,
     cast,
     func,
     literal,
@@ -32,6 +31,7 @@ from server.models.journal import (
     LineOutcome,
     QuarantineDecision,
     QuarantinedLine,
+    same_line,
 )
 from server.models.uploads import QuarantinedMedia
 from server.operations.access import Actor
@@ -137,7 +137,7 @@ def count_lines(session: Session, inspection_id: str) -> Counts:
     rows = session.execute(
         select(_STATE, func.count())
         .select_from(LineOutcome)
-        .join(JournalLine, _same_place())
+        .join(JournalLine, same_line(JournalLine, LineOutcome))
         .outerjoin(QuarantineDecision, QuarantineDecision.id == newest)
         .where(LineOutcome.inspection_id == inspection_id, _is_quarantined())
         .group_by(_STATE)
@@ -155,7 +155,7 @@ def released_lines(session: Session, inspection_id: str) -> frozenset[str]:
     return frozenset(
         session.scalars(
             select(JournalLine.digest)
-            .join(LineOutcome, _same_place())
+            .join(LineOutcome, same_line(JournalLine, LineOutcome))
             .where(LineOutcome.inspection_id == inspection_id, LineOutcome.released)
         )
     )
@@ -180,7 +180,7 @@ def entries_of(organization_id: str) -> Subquery:
             received=JournalLine.received_at_ms,
         )
         .select_from(LineOutcome)
-        .join(JournalLine, _same_place())
+        .join(JournalLine, same_line(JournalLine, LineOutcome))
         .join(Device, Device.id == LineOutcome.device_id)
         .where(_is_quarantined())
     )
@@ -261,15 +261,6 @@ def _newest_decision(kind: str, subject: Any) -> Any:
 
 def _is_quarantined() -> Any:
     return or_(LineOutcome.projection == Projection.QUARANTINED.value, LineOutcome.released)
-
-
-def _same_place() -> Any:
-    return and_(
-        JournalLine.device_id == LineOutcome.device_id,
-        JournalLine.epoch == LineOutcome.epoch,
-        JournalLine.branch == LineOutcome.branch,
-        JournalLine.seq == LineOutcome.seq,
-    )
 
 
 def rows_of(session: Session, found: Any) -> tuple[Row, ...]:

@@ -21,6 +21,7 @@ from server.models.journal import (
     JournalPart,
     LineOutcome,
     QuarantineDecision,
+    same_line,
 )
 from server.models.ledger import LedgerEvent
 from server.operations.export.moment import Moment
@@ -213,7 +214,7 @@ def _last_lines(session: Session, moment: Moment, inspection_id: str) -> dict[Ch
             LineOutcome.branch,
             func.max(LineOutcome.seq).label("last"),
         )
-        .join(JournalLine, _same_place(JournalLine, LineOutcome))
+        .join(JournalLine, same_line(JournalLine, LineOutcome))
         .where(
             LineOutcome.inspection_id == inspection_id,
             JournalLine.generation == moment.generation,
@@ -446,13 +447,4 @@ def _of(table: Any, name: ChainName) -> Any:
         (table.device_id == name.device)
         & (table.epoch == name.epoch)
         & (table.branch == name.branch)
-    )
-
-
-def _same_place(first: Any, second: Any) -> Any:
-    return (
-        (first.device_id == second.device_id)
-        & (first.epoch == second.epoch)
-        & (first.branch == second.branch)
-        & (first.seq == second.seq)
     )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.models.journal import JournalLine, JournalPart
+from server.models.journal import JournalLine, JournalPart, same_line
 from sync.evidence import canonical
 from sync.evidence.line import Header, parse_header
 from sync.wire import Projection
@@ -77,10 +77,7 @@ def act_of_digest(session: Session, digest: str) -> dict[str, Any] | None:
         select(JournalPart.body)
         .join(
             JournalLine,
-            (JournalLine.device_id == JournalPart.device_id)
-            & (JournalLine.epoch == JournalPart.epoch)
-            & (JournalLine.branch == JournalPart.branch)
-            & (JournalLine.seq == JournalPart.seq),
+            same_line(JournalLine, JournalPart),
         )
         .where(JournalLine.digest == digest, JournalPart.number == 0)
     ).scalar_one_or_none()

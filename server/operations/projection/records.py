@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.models.base import table_of
 from server.models.inspections import Addendum, Inspection, RecordRevision
-from server.models.journal import JournalLine, LineOutcome
+from server.models.journal import JournalLine, LineOutcome, same_line
 from server.operations.insert import insert_rows
 from server.operations.outcomes import mark_changed
 from server.operations.projection.act import Act, NotShown, within
@@ -204,13 +204,9 @@ class Records:
         """Correct the stored outcomes; lines of this push that have none yet are left to it."""
         standing = LineOutcome.projection.in_((Projection.MERGED.value, Projection.CONFLICT.value))
         apart = [digest for digest, (how, _) in outcomes.items() if how is not Projection.APPLIED]
-        same_place = (
-            (JournalLine.device_id == LineOutcome.device_id)
-            & (JournalLine.epoch == LineOutcome.epoch)
-            & (JournalLine.branch == LineOutcome.branch)
-            & (JournalLine.seq == LineOutcome.seq)
+        rows = select(LineOutcome, JournalLine.digest).join(
+            JournalLine, same_line(JournalLine, LineOutcome)
         )
-        rows = select(LineOutcome, JournalLine.digest).join(JournalLine, same_place)
         changed: int | None = None
         questions: list[ColumnElement[bool]] = [
             standing & LineOutcome.inspection_id.in_(sorted(inspections))

@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, select, union
 from sqlalchemy.orm import Session
 
 from server.models.inspections import EvidenceItem, Inspection, RecordRevision
-from server.models.journal import MAIN, JournalLine, LineOutcome
+from server.models.journal import MAIN, JournalLine, LineOutcome, same_line
 from server.operations.projection.act import act_of_digest
 from sync.evidence.line import Header
 from sync.evidence.seal import read_seal
@@ -73,10 +73,7 @@ def _forked(session: Session, inspection: Inspection) -> frozenset[str]:
             select(JournalLine.digest)
             .join(
                 LineOutcome,
-                (LineOutcome.device_id == JournalLine.device_id)
-                & (LineOutcome.epoch == JournalLine.epoch)
-                & (LineOutcome.branch == JournalLine.branch)
-                & (LineOutcome.seq == JournalLine.seq),
+                same_line(LineOutcome, JournalLine),
             )
             .where(LineOutcome.inspection_id == inspection.id, LineOutcome.released)
             .where(JournalLine.branch != MAIN)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from server.models.devices import Device
 from server.models.inspections import EvidenceItem, Inspection, RegulatedEntity, Task
-from server.models.journal import JournalPart, LineOutcome
+from server.models.journal import JournalPart, LineOutcome, same_line
 from server.models.people import Officer
 from server.operations.projection.act import is_uuid
 from server.operations.projection.lookup import Lookup
@@ -83,11 +83,7 @@ class WaitingLines:
             )
             .join(
                 JournalPart,
-                (JournalPart.device_id == LineOutcome.device_id)
-                & (JournalPart.epoch == LineOutcome.epoch)
-                & (JournalPart.branch == LineOutcome.branch)
-                & (JournalPart.seq == LineOutcome.seq)
-                & (JournalPart.number == 0),
+                same_line(JournalPart, LineOutcome) & (JournalPart.number == 0),
             )
             .where(
                 LineOutcome.projection == Projection.QUARANTINED.value,
