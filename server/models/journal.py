@@ -37,7 +37,6 @@ class JournalHead(Base):
     key_id: Mapped[Digest]
     next_seq: Mapped[Big]
     digest: Mapped[Digest]
-    anchor_size: Mapped[Big]
 
 
 class JournalLine(Base):

@@ -265,6 +265,7 @@ def upgrade() -> None:
     # Before this there was one generation, whose positions begin at its number.
     op.execute(f"UPDATE record_revision SET position = {_SPAN} + ledger_index")
     op.drop_column("record_revision", "ledger_index")
+    op.drop_column("journal_head", "anchor_size")
     op.execute("UPDATE device_key SET revoked_from_ms = revoked_at_ms")
     _move_documents(connection)
     _grant_scopes(connection)

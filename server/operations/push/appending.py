@@ -43,7 +43,7 @@ _KEPT = (
     *("received_at_ms", "generation", "ledger_index", "after_revocation"),
 )
 _SAID = ("projection", "code", "inspection_id", "released")
-_STANDS = ("key_id", "next_seq", "digest", "anchor_size")
+_STANDS = ("key_id", "next_seq", "digest")
 
 # What every push says is built once: building a statement costs more than running it.
 _HEAD, _LINE = table_of(JournalHead), table_of(JournalLine)
@@ -230,7 +230,7 @@ def _keep_heads(push: _Push, before: dict[str, ChainHead], plan: Plan) -> None:
     place = {"device": push.device.id, "of": push.epoch}
     for branch, head in plan.heads.items():
         if branch not in before:
-            stands = (head.key_id, head.next_seq, head.digest, head.anchor_size)
+            stands = (head.key_id, head.next_seq, head.digest)
             began.append((push.device.id, push.epoch, branch, *stands))
         elif before[branch] != head:
             moved.append({**place, "on": branch, **{name: getattr(head, name) for name in _STANDS}})

@@ -18,7 +18,6 @@ class ChainHead:
     key_id: str
     next_seq: int
     digest: str
-    anchor_size: int
 
 
 @dataclass(frozen=True)
@@ -107,19 +106,17 @@ def _head_before(
     main = heads.get(MAIN)
     if main is None:
         begins = seq == 0 and prev == GENESIS
-        return ChainHead(MAIN, line.key_id, 0, GENESIS, 0) if begins else None
+        return ChainHead(MAIN, line.key_id, 0, GENESIS) if begins else None
     before = stored.get(prev)
     # A branch may be longer than the main chain, and a line may diverge from it up there.
     diverges = seq <= main.next_seq or (before is not None and before.seq == seq - 1)
-    return ChainHead(line.digest, line.key_id, seq, prev, 0) if diverges else None
+    return ChainHead(line.digest, line.key_id, seq, prev) if diverges else None
 
 
 def _advance(head: ChainHead, line: Line) -> ChainHead:
-    anchor = line.header.anchor.size if line.header.anchor else 0
     return ChainHead(
         branch=head.branch,
         key_id=head.key_id,
         next_seq=line.header.seq + 1,
         digest=line.digest,
-        anchor_size=max(head.anchor_size, anchor),
     )
