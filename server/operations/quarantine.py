@@ -25,7 +25,7 @@ from server.models.uploads import QuarantinedMedia
 from server.operations import ledger
 from server.operations.access import Actor, require
 from server.operations.outcomes import mark_changed
-from server.operations.projection import Projector
+from server.operations.projection import Projector, is_uuid
 from server.operations.review import REVIEW, stands_elsewhere
 from sync.evidence import acts, canonical
 from sync.wire import Projection
@@ -202,6 +202,7 @@ def _find_line(session: Session, digest: str) -> _Subject:
         raise NotFound("quarantined", digest)
     body = session.get(JournalPart, (line.device_id, line.epoch, line.branch, line.seq, 0))
     act = canonical.loads(body.body) if body else {}
+    officer = act.get("officer")
     case = session.get(Inspection, outcome.inspection_id) if outcome.inspection_id else None
     return _Subject(
         code=outcome.code,
@@ -215,7 +216,8 @@ def _find_line(session: Session, digest: str) -> _Subject:
             "digest": digest,
         },
         inspections=(case.id,) if case is not None else (),
-        officer_id=str(act.get("officer", "")),
+        # A line may claim anybody; PostgreSQL would not even look for U+0000.
+        officer_id=str(officer) if is_uuid(officer) else "",
         outcome=outcome,
     )
 

@@ -81,6 +81,20 @@ def test_a_line_without_a_session_is_released_with_a_reason_and_shown_with_a_mar
     assert "经审核放行" in browser.get(f"/inspections/{device.inspection}").text
 
 
+@pytest.mark.parametrize("officer", ["\0", "x" * 300, "示例"])
+def test_a_line_of_an_officer_who_cannot_be_is_read_and_kept(world, officer):
+    device = world.on_patrol()
+    line = device.write("note.added", officer=officer, inspection=device.inspection, text="旁注")
+    world.push(device)
+    browser = visitor(world, "reviewer")
+
+    page = browser.get(_path(line))
+    answer = _decide(browser, _path(line), "kept")
+
+    assert page.status_code == 200, page.text
+    assert answer.status_code == 303, answer.text
+
+
 def test_each_decision_is_an_event_of_the_ledger_and_told_to_the_device(world):
     device = world.on_patrol()
     line = device.write("note.added", officer=new_id(), inspection=device.inspection, text="旁注")
