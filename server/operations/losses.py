@@ -274,7 +274,11 @@ def _imports(session: Session, device_id: str) -> tuple[int, tuple[UnreadFile, .
     for body in bodies:
         if _IMPORT_LISTED not in body:
             continue
-        files = json.loads(body).get("files", ())
+        act = json.loads(body)
+        files = act.get("files")
+        # Such words may stand deeper in another act, and a list of files may be none.
+        if act["type"] != acts.IMPORT_LISTED or not isinstance(files, list):
+            continue
         listed += len(files)
         unread += [_unread(file) for file in files if isinstance(file, dict) and _is_unread(file)]
     return listed, tuple(unread[:LIMIT])

@@ -257,3 +257,16 @@ def test_the_statement_names_files_that_never_came(world):
     assert "危废暂存间" in page
     assert hashlib.sha256(case.bytes["危废暂存间"]).hexdigest()[:8] in page
     assert views(world)[-1]["subject"]["page"] == "device_statement"
+
+
+@pytest.mark.parametrize("files", [-1, True, "\0", {"\x7f": 0}, [[]], [{"path": 5, "size": "\0"}]])
+def test_no_list_of_files_that_is_none_keeps_the_statement_from_being_printed(world, files):
+    device = world.on_patrol()
+    listing = {"officer": world.officers[0], "listing": "x", "page": 1, "pages": 1}
+    device.write("import.listed", **listing, files=files)
+    device.write("note.added", nested={"type": "import.listed", "files": 7})
+    world.push(device)
+
+    answer = visitor(world, "leader").get(f"/devices/{device.id}/statement")
+
+    assert answer.status_code == 200, answer.text
