@@ -33,7 +33,17 @@ SECOND: dict[str, Sequence[str]] = {
     "backup": ("id",),
 }
 
-EVIDENCE = {**FIRST, **SECOND}
+#: Those that came with the third.
+THIRD: dict[str, Sequence[str]] = {
+    "store_check": ("id",),
+    "adopted_object": ("store_key",),
+    "unsafe_media": ("sha256",),
+    "process_step": ("line_digest",),
+    "explained_gap": ("line_digest",),
+    "recorder_clock": ("line_digest",),
+}
+
+EVIDENCE = {**FIRST, **SECOND, **THIRD}
 
 #: Tables whose rows can only be erased, and only where ``erasure`` holds the lawful basis.
 ERASABLE: dict[str, Sequence[str]] = {

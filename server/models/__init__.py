@@ -1,6 +1,16 @@
 """The tables; importing this package knows them all to :class:`Base`."""
 
-from server.models import devices, inspections, journal, ledger, people, uploads
+from server.models import devices, inspections, journal, ledger, people, process, traits, uploads
 from server.models.base import Base
 
-__all__ = ["Base", "devices", "inspections", "journal", "ledger", "people", "uploads"]
+__all__ = [
+    "Base",
+    "devices",
+    "inspections",
+    "journal",
+    "ledger",
+    "people",
+    "process",
+    "traits",
+    "uploads",
+]

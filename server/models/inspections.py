@@ -251,6 +251,8 @@ class EvidenceItem(Base):
     lon_e7: Mapped[int | None]
     accuracy_cm: Mapped[int | None]
     fix_at_ms: Mapped[Millis | None]
+    #: Serial of the recorder whose card it came from, if its import named one.
+    recorder: Mapped[str] = mapped_column(String(64), default="")
     state: Mapped[str] = mapped_column(String(16))
     #: Set whenever something arrives that the rules compare; the worker clears it.
     check_wanted: Mapped[bool] = mapped_column(index=True, default=False)
@@ -267,6 +269,8 @@ class MediaFacts(Base):
     reader_version: Mapped[str] = mapped_column(String(32), primary_key=True)
     facts: Mapped[Body]
     second: Mapped[Body]
+    #: JSON: what decoding its pixels or streams gave, such as size, duration and similarity.
+    pixels: Mapped[Body] = mapped_column(default="")
     read_at_ms: Mapped[Millis]
     generation: Mapped[int]
     ledger_index: Mapped[Big]
@@ -299,13 +303,15 @@ class ItemCheck(Base):
     rule_version: Mapped[str] = mapped_column(String(16))
     verdict: Mapped[str] = mapped_column(String(16))
     claims: Mapped[Body]
+    #: JSON: what the claims were compared with, so that the run can be repeated for ever.
+    context: Mapped[Body] = mapped_column(default="")
     checked_at_ms: Mapped[Millis]
     generation: Mapped[int]
     ledger_index: Mapped[Big]
 
 
 class Derivative(Base):
-    """A picture made from an original for display, with how it was made."""
+    """A picture or playback copy made from an original, with how it was made."""
 
     __tablename__ = "derivative"
 
@@ -314,7 +320,10 @@ class Derivative(Base):
     sha256: Mapped[Digest]
     size: Mapped[Big]
     key: Mapped[str] = mapped_column("store_key", String(200))
+    media_type: Mapped[str] = mapped_column(String(100), default="image/jpeg")
     made_with: Mapped[Name]
+    #: How it was made: the command or parameters, for who wants to repeat it.
+    recipe: Mapped[Body] = mapped_column(default="")
 
 
 class Judgement(Base):

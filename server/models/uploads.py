@@ -7,6 +7,7 @@ from server.models.base import Base, Big, Body, Digest, Millis, Name, Uuid
 
 UPLOAD_STATES = ("open", "committing", "stored", "quarantined", "terminated", "expired")
 OBJECT_STATES = ("committing", "stored")
+FIXITY_OUTCOMES = ("whole", "changed", "missing")
 
 
 class Upload(Base):
@@ -21,6 +22,7 @@ class Upload(Base):
     __table_args__ = (
         CheckConstraint(f"status IN {UPLOAD_STATES}", name="status_known"),
         CheckConstraint("byte_offset BETWEEN 0 AND length", name="within_length"),
+        CheckConstraint("concat IN ('', 'partial', 'final')", name="concat_known"),
         Index("ix_upload_owner", "owner"),
         Index("ix_upload_status", "status", "expires_at_ms"),
     )
@@ -28,8 +30,13 @@ class Upload(Base):
     id: Mapped[Uuid] = mapped_column(primary_key=True)
     organization_id: Mapped[Uuid] = mapped_column(ForeignKey("organization.id"))
     device_id: Mapped[Uuid] = mapped_column(ForeignKey("device.id"))
-    sha256: Mapped[Digest] = mapped_column(index=True)
-    length: Mapped[Big]
+    #: As announced; None where the client did not say, until the bytes are all here.
+    sha256: Mapped[Digest | None] = mapped_column(index=True)
+    #: None until a client that deferred it says how long the file is.
+    length: Mapped[Big | None]
+    #: ``partial`` for a piece of a later one, ``final`` for one made of the uploads ``pieces``.
+    concat: Mapped[str] = mapped_column(String(8), default="")
+    pieces: Mapped[Body] = mapped_column(default="[]")
     filename: Mapped[Name]
     filetype: Mapped[str] = mapped_column(String(100))
     awaits_line: Mapped[bool]
@@ -71,6 +78,68 @@ class MediaObject(Base):
     key: Mapped[str] = mapped_column("store_key", String(200))
     status: Mapped[str] = mapped_column(String(16))
     stored_at_ms: Mapped[Millis | None]
+
+
+class ObjectFixity(Base):
+    """When a stored object was last read whole, and whether it was still what it had been."""
+
+    __tablename__ = "object_fixity"
+    __table_args__ = (
+        CheckConstraint(f"outcome IN {FIXITY_OUTCOMES}", name="outcome_known"),
+        Index("ix_object_fixity_due", "checked_at_ms"),
+    )
+
+    sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(8))
+    found_sha256: Mapped[Digest | None]
+    checked_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class StoreCheck(Base):
+    """One run over the store: what was looked at, and every doubt in it, as JSON."""
+
+    __tablename__ = "store_check"
+    __table_args__ = (CheckConstraint("kind IN ('sweep', 'rehash')", name="kind_known"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    began_at_ms: Mapped[Millis]
+    ended_at_ms: Mapped[Millis]
+    objects: Mapped[Big]
+    bytes: Mapped[Big]
+    report: Mapped[Body]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class AdoptedObject(Base):
+    """A whole object that no row named, such as after a restore: taken in, never deleted."""
+
+    __tablename__ = "adopted_object"
+
+    key: Mapped[str] = mapped_column("store_key", String(200), primary_key=True)
+    sha256: Mapped[Digest] = mapped_column(index=True)
+    size: Mapped[Big]
+    adopted_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
+
+
+class UnsafeMedia(Base):
+    """Bytes that are as announced but not what their name says they are: never shown inline.
+
+    ``code`` is what was recognised (docs/findings.md, TYPE_MISMATCH and POLYGLOT).
+    """
+
+    __tablename__ = "unsafe_media"
+
+    sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(32))
+    found_at_ms: Mapped[Millis]
+    generation: Mapped[int]
+    ledger_index: Mapped[Big]
 
 
 class QuarantinedMedia(Base):
