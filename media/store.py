@@ -5,6 +5,7 @@ Keys (docs/protocol.md §7):
 - ``media/<aa>/<sha256>``: a file that came in one piece, under its own digest;
 - ``media/long/<upload>``: a file put together from parts; SQL knows its digest;
 - ``tail/<upload>/<offset>-<epoch>``: acknowledged bytes that do not fill a part yet;
+- ``tail/<upload>/piece``: a piece that waits for the others of its file;
 - ``quarantine/<upload>``: bytes that were not what they were announced to be.
 
 What a store promises stands here; ``media.s3`` keeps these promises with an S3 address.
@@ -129,6 +130,11 @@ def long_key(upload_id: str) -> str:
 
 def tail_key(upload_id: str, *, offset: int, epoch: int) -> str:
     return f"{TAIL_PREFIX}{upload_id}/{offset}-{epoch}"
+
+
+def piece_key(upload_id: str) -> str:
+    """A finished piece of a file that will be put together; a tail too, since it is not kept."""
+    return f"{TAIL_PREFIX}{upload_id}/piece"
 
 
 def quarantine_key(upload_id: str) -> str:

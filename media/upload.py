@@ -228,10 +228,15 @@ def in_one_piece(length: int) -> bool:
     return length <= SINGLE_LIMIT_BYTES
 
 
-def room_in_buffer(*, offset: int, parts: Sequence[Part], length: int) -> int:
-    """Bytes that may be gathered after ``offset`` before something must be written."""
-    end = length if in_one_piece(length) else min(parts_end(parts) + PART_BYTES, length)
-    return end - offset
+def room_in_buffer(*, offset: int, parts: Sequence[Part], length: int | None) -> int:
+    """Bytes that may be gathered after ``offset`` before something must be written.
+
+    ``length`` is None while nobody has said how long the file is.
+    """
+    part_end = parts_end(parts) + PART_BYTES
+    if length is None:
+        return part_end - offset
+    return (length if in_one_piece(length) and not parts else min(part_end, length)) - offset
 
 
 def parts_end(parts: Sequence[Part]) -> int:

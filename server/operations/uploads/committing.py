@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from media.errors import MediaError
 from media.hashing import RunningDigest
 from media.store import MultipartGone, ObjectMissing, StoreUnavailable
-from media.upload import DEAD_AFTER_MS, in_one_piece
+from media.upload import DEAD_AFTER_MS
 from server.models.base import position_of
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
@@ -97,7 +97,7 @@ def finish_commit(desk: Desk, upload_id: str) -> UploadState:
     """
     with desk.read() as session:
         state = load(session, upload_id)
-        intended = session.get(MediaObject, state.sha256)
+        intended = session.get(MediaObject, state.sha256 or "")
     if state.status != "committing":
         return state
     crc32 = intended.crc32 if intended is not None else state.digest.crc32
@@ -134,8 +134,8 @@ def _begin(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> 
 
 def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> Begun:
     with desk.write() as session:
-        intended = change(session, state, status="committing", found_sha256=found)
-        if found != state.sha256:
+        intended = change(session, state, status="committing", **_recognised(state, found))
+        if found is None or not intended.genuine or state.concat == "partial":
             return Intended(intended)
         existing = session.get(MediaObject, found, populate_existing=True)
         if existing is None:
@@ -143,16 +143,15 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         elif existing.status == "stored":
             return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
         elif existing.key != intended.target_key:
-            # Only files in parts have keys of their own; undo and let the other go first.
-            other = existing.key.rpartition("/")[2]
+            # One of both is in parts, under a key of its own; undo and let the other go first.
             change(session, intended, status="open", found_sha256=None)
-            return Contended(other)
+            return Contended(_upload_behind(session, existing))
         return Intended(intended)
 
 
 def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | None) -> UploadState:
     try:
-        if in_one_piece(state.length):
+        if state.single:
             _make_single(desk, state, content)
         else:
             # Parts are listed in the row before anything can be committed.
@@ -166,10 +165,14 @@ def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | N
         if content is not None:
             _reopen(desk, state, offset=state.offset)
         raise
-    if state.found_sha256 is None:
+    if state.found_sha256 is None and state.concat != "partial":
         state, crc32 = _hash_again(desk, state)
     with desk.write() as session:
-        done = _settle(desk, session, state, crc32=crc32)
+        if state.concat == "partial":
+            _end_upload(desk, session, state, status="stored")
+            done = load(session, state.id)
+        else:
+            done = _settle(desk, session, state, crc32=crc32)
     _delete_tails(desk, state)
     return done
 
@@ -177,7 +180,7 @@ def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | N
 def _make_single(desk: Desk, state: UploadState, content: bytes | None) -> None:
     found = state.found_sha256
     if content is not None and found is not None:
-        desk.store.put_once(state.target_key, content, size=state.length, sha256=found)
+        desk.store.put_once(state.target_key, content, size=len(content), sha256=found)
     elif desk.store.head(state.target_key).size != state.length:
         raise ObjectMissing(state.target_key)
 
@@ -185,28 +188,10 @@ def _make_single(desk: Desk, state: UploadState, content: bytes | None) -> None:
 def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> UploadState:
     """Write down that the object is there, once, its ledger event first."""
     now_ms = desk.now_ms()
-    genuine = state.found_sha256 == state.sha256
+    genuine = state.genuine
     # The ledger's head before any row: the order of locks that every writer keeps.
     head = ledger.lock_head(session)
-    result = session.execute(
-        update(Upload)
-        # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
-        .where(Upload.id == state.id, Upload.status.in_(("committing", "open")))
-        .values(
-            status="stored" if genuine else "quarantined",
-            offset=state.length,
-            found_sha256=state.found_sha256,
-            parts="[]",
-            tails="[]",
-            hash_state=None,
-            owner=None,
-            release_wanted=False,
-            fence=Upload.fence + 1,
-            ended_at_ms=now_ms,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if changed_rows(result) == 0:
+    if not _end_upload(desk, session, state, status="stored" if genuine else "quarantined"):
         return load(session, state.id)
     about = [f"device:{state.device_id}"]
     if genuine:
@@ -232,6 +217,30 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
     return load(session, state.id)
 
 
+def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str) -> bool:
+    """Write down how an upload ended; False if somebody has done so already."""
+    result = session.execute(
+        update(Upload)
+        # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
+        .where(Upload.id == state.id, Upload.status.in_(("committing", "open")))
+        .values(
+            status=status,
+            offset=state.length,
+            sha256=state.sha256,
+            found_sha256=state.found_sha256,
+            parts="[]",
+            tails="[]",
+            hash_state=None,
+            owner=None,
+            release_wanted=False,
+            fence=Upload.fence + 1,
+            ended_at_ms=desk.now_ms(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return changed_rows(result) == 1
+
+
 def _settle_object(
     session: Session, state: UploadState, *, crc32: int, position: int, now_ms: int
 ) -> None:
@@ -248,7 +257,7 @@ def _settle_object(
     # Bytes that are here since earlier are news to an organisation that sends its first copy.
     if first or not _sent_before(session, state):
         for hook in after_stored:
-            hook(session, state.sha256, position, now_ms)
+            hook(session, state.sha256 or "", position, now_ms)
 
 
 def _sent_before(session: Session, state: UploadState) -> bool:
@@ -281,7 +290,7 @@ def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
     )
     session.flush()
     for hook in on_mismatch:
-        hook(session, state.sha256, found)
+        hook(session, state.sha256 or "", found)
 
 
 def _add_object(
@@ -335,7 +344,23 @@ def _hash_again(desk: Desk, state: UploadState) -> tuple[UploadState, int]:
         digest.update(piece)
     with desk.write() as session:
         found = digest.hexdigest()
-        return change(session, state, found_sha256=found, crc32=digest.crc32), digest.crc32
+        known = change(session, state, **_recognised(state, found), crc32=digest.crc32)
+        return known, digest.crc32
+
+
+def _recognised(state: UploadState, found: str | None) -> dict[str, str | None]:
+    """Columns of a digest just found; it is the file's own where nobody announced one."""
+    named = state.sha256 is not None or state.concat == "partial"
+    return {"found_sha256": found} if named else {"found_sha256": found, "sha256": found}
+
+
+def _upload_behind(session: Session, intended: MediaObject) -> str:
+    """The upload that is about to make an object."""
+    return session.execute(
+        select(Upload.id)
+        .where(Upload.sha256 == intended.sha256, Upload.status == "committing")
+        .limit(1)
+    ).scalar_one()
 
 
 def _discard(desk: Desk, state: UploadState) -> None:

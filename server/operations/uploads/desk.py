@@ -5,6 +5,7 @@ transactions, never inside one. So they are given the means to open short
 transactions, and everything they change names the fence they saw.
 """
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sqlalchemy import CursorResult, select, text, update
 from sqlalchemy.orm import Session
 
 from media.hashing import DigestState
-from media.store import Part, Store, long_key, media_key, quarantine_key
+from media.store import Part, Store, long_key, media_key, piece_key, quarantine_key
 from media.upload import Status, Tail, in_one_piece, load_parts, load_tails
 from server.failures import NotFound
 from server.models.uploads import ProcessHeartbeat, Upload
@@ -79,13 +80,18 @@ class Desk:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadState:
-    """An upload as it stood when it was read."""
+    """An upload as it stood when it was read.
+
+    ``sha256`` and ``length`` are None while nobody has said them.
+    """
 
     id: str
     organization_id: str
     device_id: str
-    sha256: str
-    length: int
+    sha256: str | None
+    length: int | None
+    concat: str
+    pieces: tuple[str, ...]
     status: Status
     offset: int
     parts: tuple[Part, ...]
@@ -100,12 +106,34 @@ class UploadState:
     expires_at_ms: int
 
     @property
+    def single(self) -> bool:
+        """Whether it becomes one object under its own digest instead of one made of parts."""
+        return self.length is not None and in_one_piece(self.length) and not self.parts
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte is here, as far as anybody has said how many there are."""
+        return self.length is not None and self.offset == self.length
+
+    @property
+    def genuine(self) -> bool:
+        """Whether the bytes are what was announced; without a word about them they are."""
+        return self.found_sha256 is not None and self.sha256 in (None, self.found_sha256)
+
+    @property
+    def parts_key(self) -> str:
+        """Under which key its parts are gathered, if it has any."""
+        return piece_key(self.id) if self.concat == "partial" else long_key(self.id)
+
+    @property
     def target_key(self) -> str:
         """Where its object belongs once all bytes are there and their digest is known."""
-        if not in_one_piece(self.length):
-            return long_key(self.id)
-        if self.found_sha256 == self.sha256:
-            return media_key(self.sha256)
+        if self.concat == "partial":
+            return piece_key(self.id)
+        if not self.single:
+            return self.parts_key
+        if self.found_sha256 is not None and self.genuine:
+            return media_key(self.found_sha256)
         return quarantine_key(self.id)
 
 
@@ -128,6 +156,8 @@ def load(session: Session, upload_id: str) -> UploadState:
         device_id=row.device_id,
         sha256=row.sha256,
         length=row.length,
+        concat=row.concat,
+        pieces=tuple(json.loads(row.pieces)),
         status=cast(Status, row.status),  # The check constraint says so.
         offset=row.offset,
         parts=load_parts(row.parts),

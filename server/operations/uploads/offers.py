@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, String, any_, delete, func, literal, selec
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from media.store import StoreUnavailable, long_key
-from media.upload import Metadata, TooLarge, UploadBusy, UploadGone, check_open, in_one_piece
+from media.store import StoreUnavailable
+from media.upload import Metadata, TooLarge, UploadBusy, UploadGone, check_open
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
@@ -107,7 +107,7 @@ def look(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
     check_mine(desk, upload_id, organization_id=organization_id)
     state = vacate(desk, upload_id)
     check_open(state.status)
-    if state.status == "open" and state.offset == state.length:
+    if state.status == "open" and state.complete:
         # Its writer died between the last part and the commit.
         return receive(desk, upload_id, NoBody(), given=state.offset, checksum=None)
     return state
@@ -255,8 +255,8 @@ def _end(desk: Desk, state: UploadState, *, status: str) -> bool:
     with suppress(StoreUnavailable):
         for tail in state.tails:
             desk.store.delete_tail(tail.key)
-        if state.status == "open" and state.multipart_id and not in_one_piece(state.length):
-            desk.store.abort(long_key(state.id), state.multipart_id)
+        if state.status == "open" and state.multipart_id:
+            desk.store.abort(state.parts_key, state.multipart_id)
     return True
 
 

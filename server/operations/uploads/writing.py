@@ -21,7 +21,6 @@ from media.store import (
     ObjectMissing,
     Part,
     StoreUnavailable,
-    long_key,
     tail_key,
 )
 from media.upload import (
@@ -40,7 +39,6 @@ from media.upload import (
     check_patch,
     dump_parts,
     dump_tails,
-    in_one_piece,
     parts_end,
     room_in_buffer,
 )
@@ -102,7 +100,8 @@ def receive(
     """
     state = vacate(desk, upload_id)
     check_open(state.status)
-    check_patch(stands_at=state.offset, given=given, length=state.length, body=body.expected)
+    limit = desk.limit_bytes if state.length is None else state.length
+    check_patch(stands_at=state.offset, given=given, length=limit, body=body.expected)
     if state.status == "stored":
         return state
     claimed = claim(desk, state)
@@ -116,7 +115,7 @@ def receive(
         finally:
             body.finish()
     if done.status == "quarantined":
-        raise DigestMismatch(expected=done.sha256, found=done.found_sha256 or "")
+        raise DigestMismatch(expected=done.sha256 or "", found=done.found_sha256 or "")
     return done
 
 
@@ -180,7 +179,7 @@ class _Writer:
 
     def _gather(self) -> _Complete | _Short:
         state = self._state
-        left = state.length - state.offset
+        left = (self._desk.limit_bytes if state.length is None else state.length) - state.offset
         wanted = left if self._body.expected is None else self._body.expected
         got = 0
         hashed = None
@@ -200,7 +199,7 @@ class _Writer:
             if hashed is not None:
                 hashed.update(view[:n])
             got += n
-            if n == room and not in_one_piece(state.length):
+            if n == room and not self._state.single:
                 self._put_part(more=got < wanted)
         if self._body.expected is None:
             if got == left and self._body.read_into(view[:1]):
@@ -232,7 +231,7 @@ class _Writer:
 
     def _complete(self) -> UploadState:
         content = None
-        if in_one_piece(self._state.length):
+        if self._state.single:
             content = self._waiting_bytes()
         elif self._reached() > parts_end(self._state.parts):
             self._put_part(more=False)
@@ -265,7 +264,7 @@ class _Writer:
         data = self._waiting_bytes()
         number, multipart_id = self._reserve()
         part = self._desk.store.put_part(
-            long_key(self._state.id),
+            self._state.parts_key,
             multipart_id,
             data,
             number=number,
@@ -308,7 +307,7 @@ class _Writer:
     def _reserve(self) -> tuple[int, str]:
         """A part number that was never used: what a stalled writer still sends cannot clash."""
         if self._state.multipart_id is None:
-            multipart_id = self._desk.store.begin_multipart(long_key(self._state.id))
+            multipart_id = self._desk.store.begin_multipart(self._state.parts_key)
             self._update(multipart_id=multipart_id)
         if self._reserved is None:
             self._update(next_part=self._row.next_part + 1)
