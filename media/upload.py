@@ -1,7 +1,6 @@
 """What a resumable upload may do next: decisions and header forms of tus 1.0, without I/O.
 
-Implements docs/protocol.md §7 after tus 1.0 (core, creation, creation-with-upload,
-checksum, expiration, termination).
+Implements docs/protocol.md §7 after tus 1.0 with all its extensions.
 """
 
 import base64
@@ -17,7 +16,15 @@ from media.errors import MediaError
 from media.store import Part
 
 TUS_VERSION = "1.0.0"
-TUS_EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")
+TUS_EXTENSIONS = (
+    "creation",
+    "creation-with-upload",
+    "creation-defer-length",
+    "checksum",
+    "concatenation",
+    "expiration",
+    "termination",
+)
 CHECKSUM_ALGORITHMS = ("sha256", "sha1")
 BODY_TYPE = "application/offset+octet-stream"
 
@@ -26,6 +33,8 @@ PART_BYTES = 8 << 20
 SINGLE_LIMIT_BYTES = 16 << 20
 #: So many tails are merged into one, so that 64 KiB pieces do not pile up in the row.
 MAX_TAILS = 128
+#: Of one file; more would only cost reading.
+MAX_PIECES = 256
 
 DEAD_AFTER_MS = 2_000
 RELEASE_WAIT_MS = 3_000
@@ -71,6 +80,22 @@ class TooLarge(MediaError):
         self.got = got
 
 
+class UnannouncedQuota(TooLarge):
+    """The device has sent as much as it may before journal lines name it."""
+
+    code = "media.unannounced_quota"
+
+
+class TooManyUploads(MediaError):
+    """The device has as many unfinished uploads as it may have."""
+
+    code = "media.too_many_uploads"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"at most {limit}")
+        self.limit = limit
+
+
 class UploadGone(MediaError):
     """The upload was ended: expired, given up by the device, or set aside."""
 
@@ -79,6 +104,22 @@ class UploadGone(MediaError):
     def __init__(self, status: Status) -> None:
         super().__init__(status)
         self.status = status
+
+
+class UploadIsFinal(MediaError):
+    """A file that is put together from pieces takes no bytes of its own."""
+
+    code = "media.upload_final"
+
+
+class PiecesUnfinished(MediaError):
+    """A file can be put together only from whole pieces of the same organisation."""
+
+    code = "media.pieces_unfinished"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(upload_id)
+        self.upload_id = upload_id
 
 
 class UploadBusy(MediaError):
@@ -160,11 +201,34 @@ class Checksum:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The Upload-Metadata that mean something here; unknown keys are let pass."""
+    """The Upload-Metadata that mean something here; unknown keys are let pass.
 
-    sha256: str
+    ``sha256`` is None where the client leaves it to us to find out.
+    """
+
+    sha256: str | None
     filename: str
     filetype: str
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An upload of a whole file."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """An upload of a piece; others of the same file may run beside it."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A file to be put together from the uploads of these ids, in this order."""
+
+    pieces: tuple[str, ...]
+
+
+Concat = Whole | Partial | Final
 
 
 @dataclass(frozen=True)
@@ -223,6 +287,22 @@ def check_patch(*, stands_at: int, given: int, length: int, body: int | None) ->
         raise TooLarge(limit=length - given, got=body)
 
 
+def check_length(known: int | None, *, said: int | None, offset: int, limit: int) -> int | None:
+    """The length of the file after a request ``said`` one; None if it is still not known.
+
+    Raises:
+        HeaderInvalid: it differs from the one given before, or is less than what has arrived.
+        TooLarge: it is over ``limit``.
+    """
+    if said is None or said == known:
+        return known
+    if known is not None or said < offset:
+        raise HeaderInvalid("Upload-Length", "contradicts what is known")
+    if said > limit:
+        raise TooLarge(limit=limit, got=said)
+    return said
+
+
 def in_one_piece(length: int) -> bool:
     """Whether a file of that size becomes one object under its own digest."""
     return length <= SINGLE_LIMIT_BYTES
@@ -273,11 +353,43 @@ def read_number(header: str, value: str | None) -> int:
     return int(value)
 
 
-def read_metadata(value: str | None) -> Metadata:
-    """``Upload-Metadata``: ``sha256`` (base64 of the lowercase hex) and names, if given.
+def read_length(value: str | None, deferred: str | None) -> int | None:
+    """``Upload-Length``, or None where ``Upload-Defer-Length`` says that it comes later.
 
     Raises:
-        HeaderInvalid: not of the form of tus, or without a usable ``sha256``.
+        HeaderInvalid: neither or both are given, or one is not of its form.
+    """
+    if deferred is None:
+        return read_number("Upload-Length", value)
+    if deferred.strip() != "1":
+        raise HeaderInvalid("Upload-Defer-Length", "must be 1")
+    if value is not None:
+        raise HeaderInvalid("Upload-Defer-Length", "Upload-Length is given too")
+    return None
+
+
+def read_concat(value: str | None) -> Concat:
+    """``Upload-Concat``: ``partial``, or ``final;`` and the addresses of the pieces.
+
+    Raises:
+        HeaderInvalid: neither of both, no piece, one twice, or more than ``MAX_PIECES``.
+    """
+    if value is None:
+        return Whole()
+    kind, _, addresses = value.strip().partition(";")
+    if kind == "partial" and not addresses:
+        return Partial()
+    pieces = tuple(address.rstrip("/").rpartition("/")[2] for address in addresses.split())
+    if kind != "final" or not 1 <= len(pieces) <= MAX_PIECES or len(set(pieces)) < len(pieces):
+        raise HeaderInvalid("Upload-Concat", "neither partial nor a list of pieces")
+    return Final(pieces)
+
+
+def read_metadata(value: str | None) -> Metadata:
+    """``Upload-Metadata``: ``sha256`` (base64 of the lowercase hex) and names, where given.
+
+    Raises:
+        HeaderInvalid: not of the form of tus, or with an unusable ``sha256``.
     """
     pairs: dict[str, bytes] = {}
     for item in filter(None, (part.strip() for part in (value or "").split(","))):
@@ -285,8 +397,8 @@ def read_metadata(value: str | None) -> Metadata:
         if not _METADATA_KEY.match(key) or key in pairs:
             raise HeaderInvalid("Upload-Metadata", "bad or repeated key")
         pairs[key] = _base64("Upload-Metadata", encoded.strip())
-    sha256 = pairs.get("sha256", b"").decode("ascii", "replace")
-    if not _DIGEST.match(sha256):
+    sha256 = pairs["sha256"].decode("ascii", "replace") if "sha256" in pairs else None
+    if sha256 is not None and not _DIGEST.match(sha256):
         raise HeaderInvalid("Upload-Metadata", "sha256 must be 64 lowercase hex digits")
     return Metadata(
         sha256=sha256,

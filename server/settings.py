@@ -109,7 +109,10 @@ class Settings:
     line_limit_bytes: int = _number(65_536, 4096, 1 << 20)
     push_limit_lines: int = _number(1000, 1, 100_000)
     push_limit_bytes: int = _number(8 << 20, 65_536, 256 << 20)
-    media_limit_bytes: int = _number(8 << 30, 1 << 20, 1 << 40)
+    #: A multipart upload has 10,000 parts at most, of 8 MiB here.
+    media_limit_bytes: int = _number(8 << 30, 1 << 20, 64 << 30)
+    unannounced_limit_bytes: int = _number(20 << 30, 1 << 20, 1 << 50)
+    open_uploads_limit: int = _number(1000, 1, 100_000)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
     feed_retention_days: int = _number(400, 31, 36_500)
     checkpoint_interval_ms: int = _number(1000, 250, 60_000)

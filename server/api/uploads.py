@@ -1,5 +1,6 @@
 """Resumable uploads over tus 1.0, and "which of these do you lack?" (docs/protocol.md §7)."""
 
+import base64
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -18,12 +19,16 @@ from media.upload import (
     TUS_EXTENSIONS,
     TUS_VERSION,
     BodyTypeWrong,
-    HeaderInvalid,
+    Final,
+    Metadata,
+    Partial,
     PatchEnded,
     TooLarge,
     UploadBusy,
     VersionUnsupported,
     read_checksum,
+    read_concat,
+    read_length,
     read_metadata,
     read_number,
 )
@@ -34,6 +39,7 @@ from server.api.upload_body import body_of
 from server.db import reading
 from server.errors import problem, request_language, status_of
 from server.operations import uploads
+from server.operations.enrolment import DeviceIdentity
 from server.operations.uploads import Desk, UploadState
 
 bp = Blueprint("uploads", __name__, url_prefix="/api/v1", description="媒体上传（tus 1.0）")
@@ -115,13 +121,15 @@ def create_upload() -> Response:
     """Begin an upload of announced bytes, with their beginning in the body if you like."""
     _check_version()
     device = calling_device()
-    length = _length()
+    concat = read_concat(request.headers.get("Upload-Concat"))
     metadata = read_metadata(request.headers.get("Upload-Metadata"))
+    if isinstance(concat, Final):
+        return _put_together(concat, metadata, device)
+    length = _length()
     has_body = request.content_type == BODY_TYPE
     if not has_body and request.content_length:
         raise BodyTypeWrong(request.content_type)
-    if has_body and request.content_length is not None and request.content_length > length:
-        raise TooLarge(limit=length, got=request.content_length)
+    _check_body_fits(length)
     checksum = read_checksum(request.headers.get("Upload-Checksum"))
     state = uploads.begin(
         desk(),
@@ -129,8 +137,9 @@ def create_upload() -> Response:
         length=length,
         device_id=device.id,
         organization_id=device.organization_id,
+        partial=isinstance(concat, Partial),
     )
-    location = f"{request.host_url}api/v1/uploads/{state.id}"
+    location = _location(state.id)
     try:
         if has_body and state.status == "open":
             body = body_of(request)
@@ -186,11 +195,36 @@ def overridden(upload_id: str) -> Response:
             raise MethodNotAllowed(valid_methods=["HEAD", "PATCH", "DELETE", "OPTIONS"])
 
 
+def _put_together(concat: Final, metadata: Metadata, device: DeviceIdentity) -> Response:
+    if request.content_length:
+        raise BodyTypeWrong(request.content_type)
+    state = uploads.put_together(
+        desk(),
+        metadata,
+        concat.pieces,
+        device_id=device.id,
+        organization_id=device.organization_id,
+    )
+    _wake_checker(state)
+    answer = _progress(state, HTTPStatus.CREATED)
+    answer.headers["Location"] = _location(state.id)
+    return answer
+
+
 def _look(upload_id: str) -> Response:
     _check_version()
     state = uploads.look(desk(), upload_id, organization_id=calling_device().organization_id)
+    if state.concat == "final" and state.status == "open":
+        # Whoever was putting it together may have died.
+        jobs.wake(jobs.KEEP_UPLOADS)
     answer = _progress(state, HTTPStatus.OK)
-    answer.headers["Upload-Length"] = str(state.length)
+    if state.length is None:
+        answer.headers["Upload-Defer-Length"] = "1"
+    else:
+        answer.headers["Upload-Length"] = str(state.length)
+    if state.concat:
+        addresses = " ".join(_location(piece) for piece in state.pieces)
+        answer.headers["Upload-Concat"] = f"final;{addresses}" if addresses else "partial"
     return answer
 
 
@@ -200,9 +234,16 @@ def _append(upload_id: str) -> Response:
         raise BodyTypeWrong(request.content_type)
     given = read_number("Upload-Offset", request.headers.get("Upload-Offset"))
     checksum = read_checksum(request.headers.get("Upload-Checksum"))
-    uploads.check_mine(desk(), upload_id, organization_id=calling_device().organization_id)
+    said = request.headers.get("Upload-Length")
+    length = None if said is None else read_number("Upload-Length", said)
+    uploads.check_appendable(
+        desk(),
+        upload_id,
+        organization_id=calling_device().organization_id,
+        more=request.content_length,
+    )
     body = body_of(request)
-    state = uploads.receive(desk(), upload_id, body, given=given, checksum=checksum)
+    state = uploads.receive(desk(), upload_id, body, given=given, checksum=checksum, length=length)
     _wake_checker(state)
     return _progress(state, HTTPStatus.NO_CONTENT)
 
@@ -224,17 +265,30 @@ def _check_version() -> None:
         raise VersionUnsupported(request.headers.get("Tus-Resumable", "missing"))
 
 
-def _length() -> int:
-    if "Upload-Defer-Length" in request.headers:
-        raise HeaderInvalid("Upload-Defer-Length", "not offered")
-    if "Upload-Concat" in request.headers:
-        raise HeaderInvalid("Upload-Concat", "not offered")
-    return read_number("Upload-Length", request.headers.get("Upload-Length"))
+def _length() -> int | None:
+    return read_length(
+        request.headers.get("Upload-Length"), request.headers.get("Upload-Defer-Length")
+    )
+
+
+def _check_body_fits(length: int | None) -> None:
+    size = request.content_length
+    if length is not None and size is not None and size > length:
+        raise TooLarge(limit=length, got=size)
+
+
+def _location(upload_id: str) -> str:
+    return f"{request.host_url}api/v1/uploads/{upload_id}"
 
 
 def _progress(state: UploadState, status: HTTPStatus) -> Response:
     answer = Response(status=status)
-    answer.headers["Upload-Offset"] = str(state.offset)
+    # A file that is being put together has no offset that anybody could go on from.
+    if state.concat != "final" or state.status == "stored":
+        answer.headers["Upload-Offset"] = str(state.offset)
+    if state.status == "stored" and state.found_sha256 is not None:
+        digest = base64.b64encode(bytes.fromhex(state.found_sha256)).decode("ascii")
+        answer.headers["Repr-Digest"] = f"sha-256=:{digest}:"
     if state.status == "open":
         expires = datetime.fromtimestamp(state.expires_at_ms // 1000, UTC)
         answer.headers["Upload-Expires"] = format_datetime(expires, usegmt=True)

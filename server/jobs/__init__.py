@@ -33,6 +33,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     def keep_uploads() -> None:
         uploads.finish_interrupted_commits(desk)
+        uploads.finish_files(desk)
         uploads.expire_uploads(desk)
         uploads.collect_leftovers(desk)
 

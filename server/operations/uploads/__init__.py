@@ -1,5 +1,6 @@
 """Resumable uploads: bytes of announced media into the store (docs/protocol.md §7)."""
 
+from server.operations.uploads.assembling import finish_file, finish_files, put_together
 from server.operations.uploads.committing import (
     after_stored,
     finish_interrupted_commits,
@@ -11,7 +12,7 @@ from server.operations.uploads.offers import (
     Lacking,
     announced,
     begin,
-    check_mine,
+    check_appendable,
     collect_leftovers,
     expire_uploads,
     lacking,
@@ -31,14 +32,17 @@ __all__ = [
     "after_stored",
     "announced",
     "begin",
-    "check_mine",
+    "check_appendable",
     "collect_leftovers",
     "expire_uploads",
+    "finish_file",
+    "finish_files",
     "finish_interrupted_commits",
     "lacking",
     "look",
     "on_mismatch",
     "open_desk",
+    "put_together",
     "receive",
     "terminate",
 ]

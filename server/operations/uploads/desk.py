@@ -66,6 +66,8 @@ class Desk:
 
     Attributes:
         limit_bytes: of one file.
+        unannounced_limit_bytes: of what a device sent that no journal line names.
+        open_limit: unfinished uploads of one device.
         ttl_ms: an upload that stands still for so long expires.
     """
 
@@ -75,6 +77,8 @@ class Desk:
     heart: Heartbeat
     now_ms: Callable[[], int]
     limit_bytes: int
+    unannounced_limit_bytes: int
+    open_limit: int
     ttl_ms: int
 
 

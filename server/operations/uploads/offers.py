@@ -7,16 +7,35 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, String, any_, delete, func, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    and_,
+    any_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from media.store import StoreUnavailable
-from media.upload import Metadata, TooLarge, UploadBusy, UploadGone, check_open
+from media.upload import (
+    Metadata,
+    TooLarge,
+    UploadBusy,
+    UploadGone,
+    UploadIsFinal,
+    check_open,
+)
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
 from server.operations.holding import held
+from server.operations.uploads import quota
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import Desk, UploadState, changed_rows, database_now_ms, load
 from server.operations.uploads.writing import NoBody, receive
@@ -40,34 +59,51 @@ def begin(
     desk: Desk,
     metadata: Metadata,
     *,
-    length: int,
+    length: int | None,
     device_id: str,
     organization_id: str,
     upload_id: str | None = None,
+    partial: bool = False,
+    pieces: Sequence[str] = (),
 ) -> UploadState:
     """Open an upload. It is finished at once if we have announced bytes of that digest.
 
-    Whoever must find it again after a crash gives it an ``upload_id``, a UUID.
+    Whoever must find it again after a crash gives it an ``upload_id``, a UUID. A ``partial``
+    one is a piece of a later file, whose digest says nothing; ``pieces`` are the uploads that
+    a file is to be put together from.
 
     Media whose line has not come yet is taken too and waits for it. Such an upload
     is never answered with "we have it", since that would tell whoever guesses.
 
     Raises:
         TooLarge: the file is over the limit.
+        UnannouncedQuota: the device already holds too much that no line names.
+        TooManyUploads: it has begun too many uploads.
     """
-    if length > desk.limit_bytes:
+    if length is not None and length > desk.limit_bytes:
         raise TooLarge(limit=desk.limit_bytes, got=length)
     now_ms = desk.now_ms()
     upload_id = upload_id or str(uuid4())
+    sha256 = None if partial else metadata.sha256
+    digests = [sha256] if sha256 else []
     with desk.write() as session:
-        known = bool(announced(session, organization_id, [metadata.sha256]))
-        stored = known and bool(_stored(session, organization_id, [metadata.sha256], size=length))
+        known = bool(announced(session, organization_id, digests))
+        stored = (
+            known
+            and length is not None
+            and bool(_stored(session, organization_id, digests, size=length))
+        )
+        quota.check_open(session, desk, device_id)
+        if not known:
+            quota.check_unannounced(session, desk, device_id, more=length or 0)
         session.add(
             Upload(
                 id=upload_id,
                 organization_id=organization_id,
                 device_id=device_id,
-                sha256=metadata.sha256,
+                sha256=sha256,
+                concat="partial" if partial else "final" if pieces else "",
+                pieces=json.dumps(list(pieces)),
                 length=length,
                 filename=metadata.filename,
                 filetype=metadata.filetype,
@@ -80,7 +116,7 @@ def begin(
                 multipart_id=None,
                 hash_state=None,
                 crc32=0,
-                found_sha256=metadata.sha256 if stored else None,
+                found_sha256=sha256 if stored else None,
                 fence=0,
                 owner=None,
                 release_wanted=False,
@@ -104,7 +140,9 @@ def look(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
         UploadGone: it was ended without being stored.
         UploadBusy: it is just being committed.
     """
-    check_mine(desk, upload_id, organization_id=organization_id)
+    state = check_mine(desk, upload_id, organization_id=organization_id)
+    if state.concat == "final":
+        return state
     state = vacate(desk, upload_id)
     check_open(state.status)
     if state.status == "open" and state.complete:
@@ -113,7 +151,7 @@ def look(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
     return state
 
 
-def check_mine(desk: Desk, upload_id: str, *, organization_id: str) -> None:
+def check_mine(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
     """Let only the organisation that began an upload touch it, and only while it lives.
 
     Raises:
@@ -126,6 +164,20 @@ def check_mine(desk: Desk, upload_id: str, *, organization_id: str) -> None:
         raise NotFound("upload", upload_id)
     if state.status == "open" and state.expires_at_ms < desk.now_ms():
         raise UploadGone("expired")
+    return state
+
+
+def check_appendable(desk: Desk, upload_id: str, *, organization_id: str, more: int | None) -> None:
+    """As :func:`check_mine`, and the upload takes ``more`` bytes.
+
+    Raises:
+        UploadIsFinal: it is put together from others.
+        UnannouncedQuota: it hides its length and grows too large.
+    """
+    state = check_mine(desk, upload_id, organization_id=organization_id)
+    if state.concat == "final":
+        raise UploadIsFinal(upload_id)
+    quota.check_growth(desk, state, more=more)
 
 
 def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
@@ -137,14 +189,14 @@ def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
     check_mine(desk, upload_id, organization_id=organization_id)
     state = vacate(desk, upload_id)
     check_open(state.status)
-    _end(desk, state, status="terminated")
+    end(desk, state, status="terminated")
 
 
 def expire_uploads(desk: Desk) -> list[str]:
     """End the uploads that stood still for too long, and answer their ids."""
     with desk.read() as session:
         due = session.scalars(
-            select(Upload.id).where(Upload.status == "open", Upload.expires_at_ms < desk.now_ms())
+            select(Upload.id).where(_may_expire(), Upload.expires_at_ms < desk.now_ms())
         ).all()
     return [upload_id for upload_id in due if _end_if_due(desk, upload_id)]
 
@@ -229,12 +281,19 @@ def _end_if_due(desk: Desk, upload_id: str) -> bool:
         state = vacate(desk, upload_id)
     except (UploadBusy, StoreUnavailable):
         return False
-    if state.status != "open" or state.expires_at_ms >= desk.now_ms():
+    unused = state.status == "stored" and state.concat == "partial"
+    if not (unused or state.status == "open") or state.expires_at_ms >= desk.now_ms():
         return False
-    return _end(desk, state, status="expired")
+    return end(desk, state, status="expired")
 
 
-def _end(desk: Desk, state: UploadState, *, status: str) -> bool:
+def _may_expire() -> ColumnElement[bool]:
+    """What stands open, and pieces that nobody puts together."""
+    return or_(Upload.status == "open", and_(Upload.status == "stored", Upload.concat == "partial"))
+
+
+def end(desk: Desk, state: UploadState, *, status: str) -> bool:
+    """End an upload that nobody writes; False if somebody has come to write it."""
     with desk.write() as session:
         result = session.execute(
             update(Upload)
@@ -255,6 +314,8 @@ def _end(desk: Desk, state: UploadState, *, status: str) -> bool:
     with suppress(StoreUnavailable):
         for tail in state.tails:
             desk.store.delete_tail(tail.key)
+        if state.status == "stored" and state.concat == "partial":
+            desk.store.delete_tail(state.target_key)
         if state.status == "open" and state.multipart_id:
             desk.store.abort(state.parts_key, state.multipart_id)
     return True
@@ -267,6 +328,8 @@ def _needs(desk: Desk, upload_id: str, name: str) -> bool:
             state = load(session, upload_id)
         except NotFound:
             return False
+    if state.status == "stored" and state.concat == "partial":
+        return True
     if state.status not in ("open", "committing"):
         return False
     # A writer may be about to name what it has just written.

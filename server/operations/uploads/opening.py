@@ -23,6 +23,8 @@ def open_desk(app: Flask) -> Desk:
         heart=Heart(write=_anywhere(app, transaction), read=_anywhere(app, reading)),
         now_ms=parts.now_ms,
         limit_bytes=parts.settings.media_limit_bytes,
+        unannounced_limit_bytes=parts.settings.unannounced_limit_bytes,
+        open_limit=parts.settings.open_uploads_limit,
         ttl_ms=parts.settings.upload_ttl_s * 1000,
     )
 

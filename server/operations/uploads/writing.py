@@ -35,6 +35,7 @@ from media.upload import (
     TooLarge,
     UploadBusy,
     WrongOffset,
+    check_length,
     check_open,
     check_patch,
     dump_parts,
@@ -86,13 +87,21 @@ class NoBody:
 
 
 def receive(
-    desk: Desk, upload_id: str, body: Body, *, given: int, checksum: Checksum | None
+    desk: Desk,
+    upload_id: str,
+    body: Body,
+    *,
+    given: int,
+    checksum: Checksum | None,
+    length: int | None = None,
 ) -> UploadState:
     """Append ``body`` at offset ``given`` and, when the file is complete, commit it.
 
+    ``length`` is that of the whole file, where the client says it only now.
+
     Raises:
         NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
-        WrongOffset, TooLarge: it does not fit; nothing was read.
+        WrongOffset, TooLarge, HeaderInvalid: it does not fit; nothing was read.
         BodyCut, BodyStalled, TakenOver: it ended early; what arrived is kept.
         ChunkDamaged: it does not have its checksum; none of it is kept.
         DigestMismatch: the file is complete and not what was announced.
@@ -100,10 +109,13 @@ def receive(
     """
     state = vacate(desk, upload_id)
     check_open(state.status)
-    limit = desk.limit_bytes if state.length is None else state.length
+    known = check_length(state.length, said=length, offset=state.offset, limit=desk.limit_bytes)
+    limit = desk.limit_bytes if known is None else known
     check_patch(stands_at=state.offset, given=given, length=limit, body=body.expected)
     if state.status == "stored":
         return state
+    if known != state.length:
+        state = _learn_length(desk, state, known)
     claimed = claim(desk, state)
     if claimed is None:
         raise UploadBusy(upload_id)
@@ -117,6 +129,14 @@ def receive(
     if done.status == "quarantined":
         raise DigestMismatch(expected=done.sha256 or "", found=done.found_sha256 or "")
     return done
+
+
+def _learn_length(desk: Desk, state: UploadState, length: int | None) -> UploadState:
+    try:
+        with desk.write() as session:
+            return change(session, state, length=length)
+    except Fenced as error:
+        raise UploadBusy(state.id) from error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""How much a device may send before its journal says what it is (docs/protocol.md §7).
+
+An announced file is never refused here: these bounds keep a stolen device from
+filling the store with bytes that no line names.
+"""
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from media.upload import TooManyUploads, UnannouncedQuota
+from server.models.inspections import EvidenceItem
+from server.models.uploads import Upload
+from server.operations.uploads.desk import Desk, UploadState
+
+
+def check_open(session: Session, desk: Desk, device_id: str) -> None:
+    """Refuse one more upload to a device that has too many unfinished ones.
+
+    Raises:
+        TooManyUploads: it has.
+    """
+    begun = session.scalar(
+        select(func.count())
+        .select_from(Upload)
+        .where(Upload.device_id == device_id, Upload.status == "open")
+    )
+    if (begun or 0) >= desk.open_limit:
+        raise TooManyUploads(limit=desk.open_limit)
+
+
+def check_unannounced(session: Session, desk: Desk, device_id: str, *, more: int) -> None:
+    """Refuse ``more`` bytes that no line names.
+
+    Raises:
+        UnannouncedQuota: with them the device would hold too many.
+    """
+    named = exists().where(
+        EvidenceItem.organization_id == Upload.organization_id,
+        EvidenceItem.sha256 == Upload.sha256,
+    )
+    held = session.scalar(
+        select(func.sum(func.coalesce(Upload.length, Upload.offset))).where(
+            Upload.device_id == device_id,
+            Upload.awaits_line,
+            Upload.status.in_(("open", "committing", "stored")),
+            ~named,
+        )
+    )
+    wanted = int(held or 0) + more
+    if wanted > desk.unannounced_limit_bytes:
+        raise UnannouncedQuota(limit=desk.unannounced_limit_bytes, got=wanted)
+
+
+def check_growth(desk: Desk, state: UploadState, *, more: int | None) -> None:
+    """Bound an upload that hides its length, before each of its bodies (None: size unknown).
+
+    Raises:
+        UnannouncedQuota: as for :func:`check_unannounced`.
+    """
+    if state.length is None and state.awaits_line:
+        with desk.read() as session:
+            check_unannounced(session, desk, state.device_id, more=more or 1)
