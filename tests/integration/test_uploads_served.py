@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from tusclient.client import TusClient
 
 from server.settings import Settings
 from tests.support.bureau import TOKEN, TUS, environment, lay_out, metadata, s3_store
@@ -305,21 +304,3 @@ def test_a_checksummed_piece_cut_in_the_middle_keeps_its_beginning(server, taken
     connection.close()
 
     assert offset(server, path) == MIB // 2
-
-
-def test_a_client_nobody_here_wrote_uploads_with_checksums(server, s3, tmp_path):
-    data = os.urandom(5 * MIB)
-    file = tmp_path / "recording.mp4"
-    file.write_bytes(data)
-    client = TusClient(server.url, headers={"Authorization": f"Bearer {TOKEN}"})
-
-    uploader = client.uploader(
-        str(file),
-        chunk_size=MIB,
-        metadata={"sha256": hashlib.sha256(data).hexdigest(), "filename": "录像.mp4"},
-        upload_checksum=True,
-    )
-    uploader.upload()
-
-    assert uploader.offset == len(data)
-    assert stored(s3, data, urlsplit(uploader.url).path) == data
