@@ -5,6 +5,7 @@ from __future__ import annotations
 from .claims import claims
 from .model import RULE_VERSION, Context, Finding, Hints
 from .rules import compare, findings_from, to_json, verdict
+from .stored import context_from_json, context_to_json
 
 __all__ = [
     "RULE_VERSION",
@@ -13,6 +14,8 @@ __all__ = [
     "Hints",
     "claims",
     "compare",
+    "context_from_json",
+    "context_to_json",
     "findings_from",
     "to_json",
     "verdict",

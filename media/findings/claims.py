@@ -11,12 +11,14 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from .model import (
     IN_APP,
+    RULE_VERSION,
     SYSTEM_CAMERA,
     Assumed,
     Claim,
     FormatClaim,
     Hints,
     PlaceClaim,
+    SignClaim,
     TextClaim,
     TimeClaim,
 )
@@ -53,13 +55,53 @@ _TIME_TAGS = (
 )
 
 
-def claims(facts: Mapping[str, Any], hints: Hints) -> Tuple[Claim, ...]:
+#: Traces that only newer readers look for; a fact that is not there says nothing by its absence
+#: unless ``File:ImageSize`` shows that the reader looked.
+SIGN_TAGS = (
+    "File:ImageSize",
+    "PNG:ImageSize",
+    "File:EncodingProcess",
+    "JFIF:JFIFVersion",
+    "APP14:Adobe",
+    "Photoshop:IRB",
+    "JPEG:QuantTables",
+    "IFD1:ThumbnailImage",
+    "ExifIFD:MakerNote",
+    "ExifIFD:ExifImageWidth",
+    "ExifIFD:ExifImageHeight",
+    "ExifIFD:BodySerialNumber",
+    "GPS:GPSMapDatum",
+    "XMP-exif:DateTimeOriginal",
+    "XMP-photoshop:DateCreated",
+    "XMP-xmp:CreateDate",
+    "XMP-xmp:ModifyDate",
+    "XMP-xmp:CreatorTool",
+    "XMP-xmpMM:History",
+    "XMP-iptcExt:DigitalSourceType",
+    "XMP-TC260:AIGC",
+    "IPTC:DateCreated",
+    "IPTC:TimeCreated",
+    "IPTC:DigitalCreationDate",
+    "IPTC:DigitalCreationTime",
+    "AIGC:Label",
+    "JPEG:JUMBF",
+    "PNG:JUMBF",
+    "QuickTime:JUMBF",
+    "File:TrailingData",
+    "File:Polyglot",
+)
+
+
+def claims(
+    facts: Mapping[str, Any], hints: Hints, version: str = RULE_VERSION
+) -> Tuple[Claim, ...]:
     """All claims of a file and of the line that announced it, in a fixed order.
 
     Implements docs/evidence.md §6.
 
     Args:
         facts: the plain form of ``media.facts`` (``Facts.to_dict``).
+        version: of the rules that will compare them; version 2 knew no traces.
     """
     reading = Reading(facts)
     own = _own(reading, hints)
@@ -79,7 +121,21 @@ def claims(facts: Mapping[str, Any], hints: Hints) -> Tuple[Claim, ...]:
         stored = reading.stored(tag)
         if stored is not None:
             found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
+    if version != "2":
+        found.extend(_signs(reading))
     return tuple(found)
+
+
+def _signs(reading: Reading) -> List[SignClaim]:
+    found = [
+        SignClaim(tag=stored.tag, raw=stored.raw, offset=stored.offset)
+        for stored in (reading.stored(tag) for tag in SIGN_TAGS)
+        if stored is not None
+    ]
+    length, stored = reading.movie_duration_ms(), reading.stored("QuickTime:Duration")
+    if length and stored is not None:
+        found.append(SignClaim(tag="Composite:DurationMs", raw=str(length), offset=stored.offset))
+    return found
 
 
 def _own(reading: Reading, hints: Hints) -> bool:

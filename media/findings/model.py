@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple, Union
 
 #: Version of the rules in this package; a change of any outcome raises it.
-RULE_VERSION = "2"
+RULE_VERSION = "3"
 
 #: How far two clocks may differ before it is worth a finding (docs/protocol.md §10).
 TOLERANCE_MS = 120000
@@ -89,7 +89,16 @@ class FormatClaim:
     unreadable_offset: int = -1
 
 
-Claim = Union[TimeClaim, PlaceClaim, TextClaim, FormatClaim]
+@dataclass(frozen=True)
+class SignClaim:
+    """A trace of how a file was made that is neither a time nor a place, as it stands there."""
+
+    tag: str
+    raw: str
+    offset: int
+
+
+Claim = Union[TimeClaim, PlaceClaim, TextClaim, FormatClaim, SignClaim]
 
 
 @dataclass(frozen=True)
@@ -151,11 +160,15 @@ class Site:
 
 @dataclass(frozen=True)
 class Fix:
-    """A position that the device signed; ``accuracy_cm`` is None if it gave none."""
+    """A position that the device signed; ``accuracy_cm`` is None if it gave none.
+
+    ``fix_at_ms`` is the fix's own time, None where the device does not tell.
+    """
 
     lat_e7: int
     lon_e7: int
     accuracy_cm: Optional[int]
+    fix_at_ms: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -176,8 +189,88 @@ class SecondReading:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """The capture of the same device just before or after this one in its journal.
+
+    ``relation`` is ``previous`` or ``next``; ``lo_ms``–``hi_ms`` is the signed time as
+    corrected, ``camera_ms`` the EXIF time as a wall clock without zone.
+    """
+
+    relation: str
+    item: str
+    name: str
+    seq: int
+    lo_ms: int
+    hi_ms: int
+    camera_ms: Optional[int] = None
+    lat_e7: Optional[int] = None
+    lon_e7: Optional[int] = None
+    accuracy_cm: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class SameBytes:
+    """Another inspection's item with the same digest."""
+
+    item: str
+    inspection: str
+    announced_at_ms: int
+
+
+@dataclass(frozen=True)
+class SameScene:
+    """Another item whose picture is alike: ``distance`` of 64 bits differ."""
+
+    item: str
+    inspection: str
+    sha256: str
+    distance: int
+
+
+@dataclass(frozen=True)
+class KnownCamera:
+    """What earlier photos of the same device, taken by itself, said about its camera."""
+
+    makes: Tuple[str, ...]
+    models: Tuple[str, ...]
+    serials: Tuple[str, ...]
+    quant_tables: Tuple[str, ...]
+    photos: int
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What decoding gave: size of the picture as stored, length of the recording.
+
+    ``thumbnail_distance`` is how many of 64 bits the embedded thumbnail differs from the
+    picture by; None where there is none or it was not decoded.
+    """
+
+    width: Optional[int] = None
+    height: Optional[int] = None
+    thumbnail_distance: Optional[int] = None
+    duration_ms: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the line says the file is: its name and media type."""
+
+    name: str
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a bureau has made stricter than the defaults."""
+
+    time_required: bool = False
+    place_required: bool = False
+
+
+@dataclass(frozen=True)
 class Context:
-    """Everything that claims are compared with; what is None is not compared."""
+    """Everything that claims are compared with; what is None or empty is not compared."""
 
     hints: Hints
     received_at_ms: Optional[int] = None
@@ -189,6 +282,13 @@ class Context:
     received: Optional[Content] = None
     second: Optional[SecondReading] = None
     tolerance_ms: int = TOLERANCE_MS
+    neighbours: Tuple[Neighbour, ...] = ()
+    reuse: Tuple[SameBytes, ...] = ()
+    scenes: Tuple[SameScene, ...] = ()
+    camera: Optional[KnownCamera] = None
+    pixels: Optional[Pixels] = None
+    named: Optional[Named] = None
+    policy: Policy = Policy()
 
 
 @dataclass(frozen=True)
@@ -203,3 +303,11 @@ class Finding:
     severity: str
     evidence: Dict[str, Any] = field(hash=False)
     rule_version: str = RULE_VERSION
+
+
+def finding(
+    code: str, severity: str, reason: str, tag: str, raw: str, offset: int, **expected: object
+) -> Finding:
+    """A finding about one value; ``offset`` is -1 where the value is not from the file."""
+    said = {"tag": tag, "raw": raw, "offset": offset, "expected": dict(expected, reason=reason)}
+    return Finding(code=code, severity=severity, evidence=said)

@@ -119,6 +119,12 @@ def wall_ms(fields: List[int]) -> Optional[int]:
     return days * _DAY_MS + (hour * 3600 + minute * 60 + second) * 1000
 
 
+def exif_wall(raw: str) -> Optional[int]:
+    """Milliseconds of an EXIF date and time as if it were UTC; None if it is none."""
+    found = _EXIF_TIME.match(raw.strip())
+    return None if found is None else wall_ms([int(group) for group in found.groups()[:6]])
+
+
 def fraction(raw: str) -> Optional[float]:
     """``a/b`` or a plain number; None for a zero denominator or anything else."""
     top, slash, bottom = raw.partition("/")

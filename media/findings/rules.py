@@ -1,23 +1,32 @@
-"""The rules about place, readers and content, and the order in which all rules are run."""
+"""Which rules each version runs, what their findings amount to, and the rules about content."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from .distance import from_gcj02, metres_between
+from .clocks import clock_default, duration, edited_time, time_invalid, time_missing, zone_unclear
 from .model import (
     FAIL,
     INFO,
+    RULE_VERSION,
     UNDECIDED,
     WARN,
     Claim,
     Context,
     Finding,
-    PlaceClaim,
-    Site,
     TextClaim,
 )
+from .others import (
+    device_mismatch,
+    order,
+    quant_table,
+    reused_bytes,
+    reused_scene,
+    speed_impossible,
+)
+from .places import gps_datum, gps_off_site, gps_off_site_2, gps_unusable
 from .reading import fraction
 from .times import (
     clock_offset,
@@ -26,9 +35,17 @@ from .times import (
     time_after_receipt,
     time_outside_window,
 )
+from .traces import (
+    ai_label,
+    polyglot,
+    resaved,
+    screenshot,
+    stripped,
+    thumb_mismatch,
+    type_mismatch,
+)
 
-#: Taken where a receiver does not say how far it may be off.
-ASSUMED_ERROR_CM = 10000
+Rule = Callable[[Tuple[Claim, ...], Context], List[Finding]]
 
 CONSISTENT, EXPLAINABLE, INCONSISTENT, ABSENT = (
     "consistent",
@@ -38,24 +55,22 @@ CONSISTENT, EXPLAINABLE, INCONSISTENT, ABSENT = (
 )
 
 
-def compare(claims: Tuple[Claim, ...], context: Context) -> Tuple[Finding, ...]:
-    """Every doubt that the rules raise, in the order of the rules and of the claims.
+#: What each version runs, in this order. A version that has judged evidence stays as it was:
+#: a rule whose outcome must change gets a successor (docs/decisions/0016-rules-have-versions.md).
+RULES: Dict[str, Tuple[Rule, ...]] = {}
+
+
+def compare(
+    claims: Tuple[Claim, ...], context: Context, version: str = RULE_VERSION
+) -> Tuple[Finding, ...]:
+    """Every doubt that the rules of ``version`` raise, in the order of the rules and claims.
 
     Implements docs/evidence.md §6; the same claims and context give the same findings.
     """
     found: List[Finding] = []
-    for rule in (
-        digest_mismatch,
-        time_after_receipt,
-        time_outside_window,
-        time_absent,
-        clock_offset,
-        gps_time_mismatch,
-        gps_off_site,
-        readers_disagree,
-    ):
+    for rule in RULES[version]:
         found.extend(rule(claims, context))
-    return tuple(found)
+    return tuple(replace(finding, rule_version=version) for finding in found)
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -66,11 +81,17 @@ def verdict(findings: Sequence[Finding]) -> str:
     """
     if any(finding.severity == FAIL for finding in findings):
         return INCONSISTENT
-    if any(finding.code == "TIME_ABSENT" for finding in findings):
+    if any(_timeless(finding) for finding in findings):
         return ABSENT
     if any(finding.severity in (WARN, UNDECIDED) for finding in findings):
         return EXPLAINABLE
     return CONSISTENT
+
+
+def _timeless(finding: Finding) -> bool:
+    """Whether it says that no time of capture can be read in the file."""
+    unreadable = finding.evidence["expected"]["reason"] == "unreadable"
+    return finding.code == "TIME_ABSENT" or (finding.code == "TIME_INVALID" and unreadable)
 
 
 def to_json(items: Sequence[Any]) -> str:
@@ -112,58 +133,6 @@ def digest_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding
         "expected": dict(expected, received_size=received.size),
     }
     return [Finding("DIGEST_MISMATCH", FAIL, evidence)]
-
-
-def gps_off_site(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """GPS_OFF_SITE: each position lies at the inspected place, as far as it is accurate."""
-    if context.site is None:
-        return []
-    places = [claim for claim in claims if isinstance(claim, PlaceClaim)]
-    if context.fix is not None:
-        fix = context.fix
-        places.insert(
-            0,
-            PlaceClaim(
-                source="device",
-                lat_e7=fix.lat_e7,
-                lon_e7=fix.lon_e7,
-                error_cm=-1 if fix.accuracy_cm is None else fix.accuracy_cm,
-                tag="journal:pos",
-                raw="%d %d" % (fix.lat_e7, fix.lon_e7),
-                offset=-1,
-            ),
-        )
-    found = [_off_site(place, context.site) for place in places]
-    return [finding for finding in found if finding is not None]
-
-
-def _off_site(place: PlaceClaim, site: Site) -> Optional[Finding]:
-    error_cm = ASSUMED_ERROR_CM if place.error_cm < 0 else place.error_cm
-    allowed_m = (site.radius_cm + error_cm) // 100
-    distance = metres_between(place.lat_e7, place.lon_e7, site.lat_e7, site.lon_e7)
-    if distance <= allowed_m:
-        return None
-    # A map that answers in the shifted Chinese datum explains some hundred metres.
-    lat, lon = from_gcj02(place.lat_e7, place.lon_e7)
-    shifted = metres_between(lat, lon, site.lat_e7, site.lon_e7)
-    fits = shifted <= allowed_m
-    evidence = {
-        "tag": place.tag,
-        "raw": place.raw,
-        "offset": place.offset,
-        "expected": {
-            "reason": "datum" if fits else "distance",
-            "distance_m": distance,
-            "distance_if_gcj02_m": shifted,
-            "radius_m": site.radius_cm // 100,
-            "error_m": error_cm // 100,
-            "lat_e7": place.lat_e7,
-            "lon_e7": place.lon_e7,
-            "site_lat_e7": site.lat_e7,
-            "site_lon_e7": site.lon_e7,
-        },
-    }
-    return Finding("GPS_OFF_SITE", INFO if fits else WARN, evidence)
 
 
 def readers_disagree(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -236,3 +205,45 @@ def _same(ours: str, theirs: str) -> bool:
         [fraction(part) for part in theirs.split()],
     )
     return len(left) == len(right) > 0 and None not in left and left == right
+
+
+RULES["2"] = (
+    digest_mismatch,
+    time_after_receipt,
+    time_outside_window,
+    time_absent,
+    clock_offset,
+    gps_time_mismatch,
+    gps_off_site_2,
+    readers_disagree,
+)
+RULES["3"] = (
+    digest_mismatch,
+    reused_bytes,
+    time_after_receipt,
+    time_outside_window,
+    time_missing,
+    time_invalid,
+    clock_default,
+    zone_unclear,
+    clock_offset,
+    gps_time_mismatch,
+    edited_time,
+    duration,
+    gps_off_site,
+    gps_datum,
+    gps_unusable,
+    speed_impossible,
+    order,
+    device_mismatch,
+    resaved,
+    quant_table,
+    stripped,
+    screenshot,
+    thumb_mismatch,
+    ai_label,
+    type_mismatch,
+    polyglot,
+    reused_scene,
+    readers_disagree,
+)

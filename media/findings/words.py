@@ -11,7 +11,17 @@ from typing import Any, Dict
 from .model import Finding
 from .reading import iso_seconds
 
-_DURATIONS = frozenset(("tolerance_ms", "offset_ms", "error_ms", "difference_ms"))
+_DURATIONS = frozenset(
+    (
+        "tolerance_ms",
+        "offset_ms",
+        "error_ms",
+        "difference_ms",
+        "written_ms",
+        "decoded_ms",
+        "longest_ms",
+    )
+)
 _OPEN_END = "—"
 _RAW_LIMIT = 80
 #: Where a screen shows no other zone: Asia/Shanghai, in minutes east of UTC.
