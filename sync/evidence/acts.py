@@ -34,12 +34,48 @@ OBSTRUCTION_FLAGGED = "obstruction.flagged"
 NOTE_ADDED = "note.added"
 ADDENDUM_ADDED = "addendum.added"
 DEVICE_WIPED = "device.wiped"
+STEP_MARKED = "step.marked"
+GAP_EXPLAINED = "gap.explained"
+RECORDER_COMPARED = "recorder.compared"
 
 #: Acts that announce a file by digest: each opens one evidence item.
 MEDIA_ACTS = frozenset((MEDIA_CAPTURED, MEDIA_IMPORTED))
 
 #: Capture classes (docs/evidence.md §6): in-app camera, system camera, imported.
 CLASSES = ("A", "B", "C")
+
+#: Steps of an inspection that have a word of their own; another one is kept and shown as written.
+STEPS = (
+    "arrival",
+    "certificates_shown",
+    "party_identified",
+    "rights_told",
+    "inspected",
+    "stop_order",
+    "sampled",
+    "sealed_samples",
+    "interviewed",
+    "signed",
+    "copies_handed_over",
+    "result_told",
+    "left",
+)
+
+#: Why nothing was recorded; another reason is kept and shown as written, ``other`` needs a text.
+GAP_REASONS = (
+    "explosion_proof",
+    "classified",
+    "privacy",
+    "battery",
+    "fault",
+    "storage",
+    "weather",
+    "party_request",
+    "other",
+)
+
+#: How a recorder's clock was compared: at docking, or from a frame that films the screen.
+COMPARISON_METHODS = ("docking", "frame")
 
 _STR, _INT, _LIST, _DICT = (str,), (int,), (list,), (dict,)
 _REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {
@@ -89,6 +125,24 @@ _REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {
     NOTE_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
     ADDENDUM_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
     DEVICE_WIPED: {"lines": _INT, "media": _INT},
+    RECORDING_STARTED: {"officer": _STR, "inspection": _STR, "recording": _STR},
+    RECORDING_STOPPED: {"officer": _STR, "inspection": _STR, "recording": _STR},
+    STEP_MARKED: {"officer": _STR, "inspection": _STR, "step": _STR},
+    GAP_EXPLAINED: {
+        "officer": _STR,
+        "inspection": _STR,
+        "from_ms": _INT,
+        "to_ms": _INT,
+        "reason": _STR,
+    },
+    RECORDER_COMPARED: {
+        "officer": _STR,
+        "recorder": _STR,
+        "method": _STR,
+        "recorder_ms": _INT,
+        "offset_ms": _INT,
+        "error_ms": _INT,
+    },
 }
 
 #: A head that was scanned names its place and digest; one that was typed has a short ``code``.
@@ -97,9 +151,7 @@ _TYPED_HEAD = {"code": _STR}  # type: Dict[str, Tuple[type, ...]]
 
 KNOWN = frozenset(_REQUIRED) | frozenset(
     (
-        RECORDING_STARTED,
         RECORDING_SEGMENT,
-        RECORDING_STOPPED,
         POSITION_TRACK,
         PARTY_RESPONSE,
         SHEET_PRINTED,

@@ -17,6 +17,7 @@ _JUDGED = frozenset({"accepted", "questioned", "rejected"})
 
 #: No zone is further than a day from UTC.
 _MAX_ZONE_MIN = 24 * 60
+_MAX_SERIAL = 64
 
 
 class Items:
@@ -74,6 +75,7 @@ class Items:
                 lon_e7=within(pos.get("lon"), 1_800_000_000),
                 accuracy_cm=within(pos.get("acc"), 2_000_000_000),
                 fix_at_ms=within(pos.get("fix_ms"), 2**53),
+                recorder=_recorder(act),
                 state="stored" if stored else "captured",
                 check_wanted=stored,
                 discard_reason="",
@@ -119,3 +121,10 @@ class Items:
             .where(EvidenceItem.inspection_id == inspection.id, EvidenceItem.state != "captured")
             .values(check_wanted=True)
         )
+
+
+def _recorder(act: Act) -> str:
+    """Serial of the recorder that an import names in its ``source``; empty if it names none."""
+    source = act.body.get("source")
+    serial = source.get("recorder") if isinstance(source, dict) else None
+    return serial[:_MAX_SERIAL].replace("\0", "\ufffd") if isinstance(serial, str) else ""

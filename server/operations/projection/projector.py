@@ -20,6 +20,7 @@ from server.operations.projection.act import Act, NotShown, Outcome, header_of, 
 from server.operations.projection.contacts import compare_clock, note_peer, note_wiped
 from server.operations.projection.items import Items
 from server.operations.projection.lookup import Lookup
+from server.operations.projection.process import Process
 from server.operations.projection.records import Records
 from server.operations.projection.sealing import mark_outside, touched_by
 from server.operations.projection.sessions import OfficerSessions
@@ -56,6 +57,7 @@ class Projector:
         self._visits = Visits(session, self._lookup)
         self._items = Items(session, self._lookup, self._visits)
         self._records = Records(session, self._lookup)
+        process = Process(session, self._lookup)
         self._waiting = WaitingLines(session, self._lookup, self._sessions)
         self._chains: set[tuple[str, str]] = set()
         #: Whether all that has been projected has been judged by the seals.
@@ -68,12 +70,17 @@ class Projector:
             acts.INSPECTION_SEALED: self._seal,
             acts.RECORD_SAVED: self._records.save,
             acts.ADDENDUM_ADDED: self._records.add,
-            acts.MEDIA_CAPTURED: self._items.announce,
+            acts.MEDIA_CAPTURED: lambda act: self._capture(act, process),
             acts.MEDIA_IMPORTED: self._items.announce,
             acts.MEDIA_DISCARDED: self._items.discard,
             acts.CLOCK_COMPARED: lambda act: compare_clock(session, act),
             acts.PEER_HEAD: lambda act: note_peer(session, act, now_ms),
             acts.DEVICE_WIPED: lambda act: note_wiped(session, act, now_ms),
+            acts.STEP_MARKED: process.mark,
+            acts.GAP_EXPLAINED: process.explain,
+            acts.RECORDING_STARTED: process.start,
+            acts.RECORDING_STOPPED: process.stop,
+            acts.RECORDER_COMPARED: process.compare_recorder,
         }
 
     @property
@@ -231,6 +238,11 @@ class Projector:
             return Outcome(Projection.APPLIED, "", rule(act) or inspection_id)
         except NotShown as reason:
             return Outcome(Projection.QUARANTINED, reason.code, inspection_id)
+
+    def _capture(self, act: Act, process: Process) -> str | None:
+        inspection_id = self._items.announce(act)
+        process.captured(act)
+        return inspection_id
 
     def _nothing(self, _act: Act) -> None:
         return None

@@ -1,0 +1,53 @@
+"""What must be added to a recorder's clock, by its comparisons (docs/evidence.md §6)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, true
+from sqlalchemy.orm import Session
+
+from server.models.process import RecorderClock
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderOffset:
+    """``offset_ms`` is to be added to the recorder's clock, give or take ``error_ms``."""
+
+    offset_ms: int
+    error_ms: int
+    method: str
+    line_digest: str
+
+
+def recorder_offset(
+    session: Session,
+    organization_id: str,
+    recorder: str,
+    at_ms: int,
+    *,
+    before_position: int | None = None,
+) -> RecorderOffset | None:
+    """The comparison nearest to ``at_ms`` of the recorder's own clock; None if there is none.
+
+    Of two equally near the later line counts. ``before_position`` looks no further
+    than a place in the ledger.
+    """
+    if not recorder:
+        return None
+    row = session.scalars(
+        select(RecorderClock)
+        .where(
+            RecorderClock.organization_id == organization_id,
+            RecorderClock.recorder == recorder,
+            true() if before_position is None else RecorderClock.position < before_position,
+        )
+        .order_by(func.abs(RecorderClock.recorder_ms - at_ms), RecorderClock.position.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return RecorderOffset(
+        offset_ms=row.offset_ms,
+        error_ms=row.error_ms,
+        method=row.method,
+        line_digest=row.line_digest,
+    )
