@@ -65,7 +65,7 @@ def line_clock(session: Session, line: JournalLine) -> LineClock:
     )
     nearest = min(rows, key=lambda row: _distance(row, header), default=None)
     if nearest is None:
-        nearest = _nearest_to(session, line.device_id, line.received_at_ms)
+        nearest = nearest_comparison(session, line.device_id, line.received_at_ms)
     return LineClock(
         bounds=bounds,
         compared=bool(rows),
@@ -97,7 +97,7 @@ def _distance(row: ClockOffset, header: Header) -> tuple[bool, int]:
     return True, abs((row.seq or 0) - header.seq)
 
 
-def _nearest_to(session: Session, device_id: str, at_ms: int) -> ClockOffset | None:
+def nearest_comparison(session: Session, device_id: str, at_ms: int) -> ClockOffset | None:
     """The device's comparison nearest to a moment of the server's clock."""
     return session.scalars(
         select(ClockOffset)

@@ -1,4 +1,5 @@
-"""Findings (核查提示) about an inspection as a whole: who confirmed it, and the other's journal.
+"""Findings (核查提示) about an inspection as a whole: who confirmed it, the other's journal,
+the course of the visit and its records.
 
 They are computed when they are shown, since any later line may settle them.
 """
@@ -15,7 +16,9 @@ from server.models.base import place_of
 from server.models.inspections import Inspection, InspectionOfficer, OfficerSession
 from server.models.journal import JournalLine
 from server.operations.cards import device_cards, officer_cards
+from server.operations.coverage import Visit, read_visit
 from server.operations.doubts import Doubt
+from server.operations.paper_doubts import paper_doubts
 from server.operations.peers import (
     Contradicts,
     Covers,
@@ -27,16 +30,18 @@ from server.operations.peers import (
     before,
     read_peers,
 )
+from server.operations.process_doubts import course_doubts
 from server.operations.projection import act_of_digest
 from sync import shortcode
 
 
 @dataclass(frozen=True)
 class InspectionDoubts:
-    """Findings about an inspection as a whole, and how many devices wrote its lines."""
+    """Findings about an inspection as a whole, how many devices wrote its lines, its course."""
 
     doubts: tuple[Doubt, ...]
     devices: int
+    visit: Visit
 
 
 def inspection_doubts(
@@ -46,11 +51,14 @@ def inspection_doubts(
     peers = read_peers(session, inspection, upto)
     named = {*peers.devices, *(check.about for check in peers.checks if check.about)}
     names = {card.device_id: card.name for card in device_cards(session, named).values()}
+    visit = read_visit(session, inspection, upto)
     doubts = (
         *_of_peers(peers, names),
         *_of_officers(session, inspection, upto, alone=len(peers.devices) < 2),
+        *course_doubts(session, visit, upto),
+        *paper_doubts(session, visit, upto),
     )
-    return InspectionDoubts(doubts, len(peers.devices))
+    return InspectionDoubts(doubts, len(peers.devices), visit)
 
 
 def _of_peers(peers: PeerView, names: Mapping[str, str]) -> Iterator[Doubt]:

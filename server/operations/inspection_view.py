@@ -20,6 +20,7 @@ from server.models.journal import JournalLine, JournalPart, LineOutcome, same_li
 from server.models.people import Organization
 from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
+from server.operations.coverage import Coverage
 from server.operations.doubts import Doubt, doubts_of, newest_checks
 from server.operations.holding import held
 from server.operations.inspection_doubts import inspection_doubts
@@ -134,6 +135,8 @@ class InspectionPage:
     #: Findings about the inspection as a whole, and how many devices wrote its lines.
     doubts: tuple[Doubt, ...]
     devices: int
+    #: What shows each required step, and when nothing was recorded.
+    coverage: Coverage
     #: How many lines wait or were decided on; ``released`` are the digests of those let through.
     quarantine: Counts
     released: frozenset[str]
@@ -187,6 +190,7 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
         packages=_packages(session, row.id),
         doubts=whole.doubts,
         devices=whole.devices,
+        coverage=whole.visit.coverage,
         quarantine=count_lines(session, row.id),
         released=released_lines(session, row.id),
     )
