@@ -9,7 +9,8 @@ class Passages:
 
     A passage of ``least`` characters holds a whole piece of half that length wherever the
     other text is cut into such pieces. So the other text is cut, each piece is looked up
-    among all of this text, where its first place counts, and grown on both sides.
+    among all of this text, where its first place counts, and grown on both sides. A passage
+    that repeats itself may so be told shorter than it is.
     """
 
     def __init__(self, text: str, least: int) -> None:

@@ -14,6 +14,7 @@ from sync.client import (
     evidence_commands,
     field_commands,
     listing,
+    process_commands,
     reading_commands,
 )
 from sync.client.console import FAILED, Console, both
@@ -93,6 +94,7 @@ for command in (
     *evidence_commands.COMMANDS,
     *field_commands.COMMANDS,
     *listing.COMMANDS,
+    *process_commands.COMMANDS,
     *reading_commands.COMMANDS,
 ):
     cli.add_command(command)

@@ -110,6 +110,16 @@ class UnknownItem(ClientError):
         self.item = item
 
 
+class RecorderTimeUnknown(ClientError):
+    """Neither a recording's name nor the command says whose clock it was and what it showed."""
+
+    code = "client.recorder_time_unknown"
+
+    def __init__(self, item: str) -> None:
+        super().__init__(item)
+        self.item = item
+
+
 class UnknownField(ClientError):
     """The template has no such field, or the value is not of the field's type."""
 

@@ -20,7 +20,7 @@ from sync.client.folder import DeviceFolder, Taken
 from sync.client.journal import Journal
 from sync.client.mediatype import media_type_of
 from sync.client.outbox import Outbox
-from sync.client.recordwork import Recordwork
+from sync.client.processwork import Processwork
 from sync.client.results import (
     Captured,
     Kept,
@@ -38,7 +38,7 @@ from sync.evidence.line import parse_line
 MIN_OFFICERS = 2
 
 
-class Fieldwork(Recordwork):
+class Fieldwork(Processwork):
     """The acts of an inspection; each is one durable line before the call returns."""
 
     def __init__(
