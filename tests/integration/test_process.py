@@ -6,7 +6,13 @@ import json
 import pytest
 
 from server.db import reading, transaction
-from server.models.inspections import EvidenceItem, Inspection, RegulatedEntity, TemplateVersion
+from server.models.inspections import (
+    EvidenceItem,
+    Inspection,
+    MediaFacts,
+    RegulatedEntity,
+    TemplateVersion,
+)
 from server.models.journal import LineOutcome
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
 from server.operations import forms
@@ -370,3 +376,76 @@ def test_files_that_never_came_are_told_when_the_visit_has_ended(team):
     team.push()
 
     assert team.doubts("MEDIA_EXPECTED") == [("MEDIA_EXPECTED", "waiting")]
+
+
+def _film(team, name, minute, length_min, **more):
+    """A recorder's file whose container says, by a clock in local time, when it began."""
+    item, sha256 = new_id(), hashlib.sha256(name.encode()).hexdigest()
+    local_s = (MORNING_MS + minute * MINUTE) // 1000 + 8 * 3600 + 2_082_844_800
+    facts = {
+        "bytes_read": 0,
+        "faults": [],
+        "limits_hit": [],
+        "mime": "video/mp4",
+        "reader_version": "1",
+        "size": 5,
+        "type": "MP4",
+        "values": [
+            {"tag": tag, "raw": raw, "offset": 0, "size": 4}
+            for tag, raw in (
+                ("QuickTime:CreateDate", str(local_s)),
+                ("QuickTime:Duration", f"{length_min * 60_000}/1000"),
+            )
+        ],
+    }
+    with team.world.app.app_context(), transaction() as session:
+        session.add(
+            MediaFacts(
+                sha256=sha256,
+                reader_version="1",
+                facts=json.dumps(facts),
+                second="",
+                read_at_ms=1,
+                generation=1,
+                ledger_index=0,
+            )
+        )
+    team.say(
+        "media.imported",
+        item=item,
+        sha256=sha256,
+        size=5,
+        media_type="video/mp4",
+        source={"path": name, "recorder": "DSJ00012"},
+        **{"class": "C"},
+        **more,
+    )
+    return item
+
+
+def test_a_recorders_film_counts_by_its_corrected_clock(team):
+    team.mark("arrival")
+    team.at(60)
+    team.mark("left")
+    team.at(600)
+    # Its clock is seven minutes fast: what it calls minute 7 to 67 was 0 to 60.
+    item = _film(team, "a.mp4", 7, 60)
+    team.push()
+    [gap] = team.whole().visit.coverage.gaps
+    assert gap.span.length_ms // MINUTE == 6
+
+    team.device.write(
+        "recorder.compared",
+        officer=team.officer,
+        recorder="DSJ00012",
+        method="frame",
+        item=item,
+        recorder_ms=MORNING_MS + 7 * MINUTE,
+        offset_ms=-7 * MINUTE,
+        error_ms=2000,
+    )
+    team.push()
+
+    coverage = team.whole().visit.coverage
+    assert coverage.gaps == ()
+    assert coverage.steps[0].recorded
