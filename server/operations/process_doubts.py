@@ -31,6 +31,8 @@ _AT_ONCE_MS = 60_000
 _APART_M = 2_000
 #: How many acts of one officer in other visits are compared.
 _ACTS_LIMIT = 2000
+#: Only visits opened this near to each other are looked at: the opening has an index.
+_NEAR_MS = 2 * 86_400_000
 
 
 def course_doubts(session: Session, visit: Visit, upto: Upto | None) -> Iterator[Doubt]:
@@ -197,8 +199,11 @@ def _elsewhere(
         .join(RegulatedEntity, RegulatedEntity.id == Inspection.entity_id)
         .join(JournalLine, JournalLine.digest == EvidenceItem.line_digest)
         .where(
-            EvidenceItem.organization_id == here.organization_id,
-            EvidenceItem.inspection_id != here.id,
+            Inspection.organization_id == here.organization_id,
+            Inspection.opened_at_ms.between(
+                here.opened_at_ms - _NEAR_MS, here.opened_at_ms + _NEAR_MS
+            ),
+            Inspection.id != here.id,
             EvidenceItem.officer_id == mine[0].officer_id,
             EvidenceItem.capture_class.in_(("A", "B")),
             EvidenceItem.state != "discarded",
