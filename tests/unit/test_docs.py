@@ -346,3 +346,14 @@ def test_the_directory_file_in_the_operations_guide_can_be_entered():
 
     assert shown is not None
     assert DirectorySchema().validate(json.loads(shown[1])) == {}
+
+
+def test_every_finding_is_explained_to_a_lawyer_in_both_languages():
+    sections = re.split(r"^### ", _text("docs/findings.md"), flags=re.M)[1:]
+    explained = {section.partition("\n")[0]: section for section in sections}
+    codes = {match[1] for key in TEXTS if (match := re.match(r"findings\.([A-Z_]+)\.", key))}
+
+    assert codes == set(explained)
+    for code, section in explained.items():
+        for word in ("比对：", "无辜情形：", "下一步：", "Compared: ", "Innocent: ", "Ask for: "):
+            assert word in section, (code, word)
