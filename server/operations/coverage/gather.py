@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, true
@@ -88,8 +88,7 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
     ended_ms = _ended(session, inspection, clocks, marks, upto)
     visit = _span(marks, opened_ms, ended_ms)
     recordings = _recordings(session, inspection, clocks, shots, visit, upto)
-    day = (datetime.fromtimestamp(opened_ms / 1000, UTC) + timedelta(minutes=SITE_ZONE_MIN)).date()
-    required = required_on(day.isoformat())
+    required = required_on(_day_at_site(opened_ms))
     return Visit(
         inspection=inspection,
         opened_ms=opened_ms,
@@ -107,6 +106,15 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
             visit=visit,
         ),
     )
+
+
+def _day_at_site(at_ms: int) -> str:
+    """The ISO day; a moment beyond the calendar (only a false clock names one) counts as latest."""
+    try:
+        moment = datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(minutes=SITE_ZONE_MIN)
+    except (ValueError, OverflowError, OSError):
+        return date.max.isoformat()
+    return moment.date().isoformat()
 
 
 class _Clocks:
