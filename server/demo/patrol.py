@@ -69,14 +69,19 @@ def _inspect(
     recorder.open_inspection(
         house.officers, task=house.task_id, method="pin", pins=pins, inspection=inspection
     )
+    phone.mark_step(inspection, "arrival", officer=officer)
+    filmed = _record(recorder, inspection, drawings, colleague).item
+    for step in ("certificates_shown", "rights_told"):
+        recorder.mark_step(inspection, step, item=filmed, officer=colleague)
     items = {
+        "recording": filmed,
         "outfall": _photograph(phone, inspection, drawings, "outfall", officer).item,
         "gauge": _photograph(phone, inspection, drawings, "gauge", officer).item,
         "yard": _photograph(phone, inspection, drawings, "yard", colleague).item,
         "pocket": _photograph(phone, inspection, drawings, "pocket", officer).item,
     }
     phone.discard(items["pocket"], "收起手机时误触快门，画面无内容", officer=officer)
-    items["recording"] = _record(recorder, inspection, drawings, colleague).item
+    phone.mark_step(inspection, "inspected", item=items["outfall"], officer=officer)
     record = phone.save_record(
         inspection, bureau.FORM, _first_fields(began_ms), officer=officer
     ).record
@@ -84,6 +89,7 @@ def _inspect(
         inspection, bureau.FORM, _second_fields(), record=record, officer=colleague
     )
     note = recorder.note(inspection, "执法记录仪全程开启", officer=colleague)
+    phone.mark_step(inspection, "left", officer=officer)
     _exchange_heads(phone, recorder, note)
     phone.seal(inspection, officer=officer)
     return inspection, items
