@@ -1,5 +1,6 @@
 """Findings about the course of a visit: steps, gaps in recording, files that never came."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,17 +17,21 @@ from server.models.inspections import (
 )
 from server.models.journal import JournalLine
 from server.operations.cards import officer_cards
-from server.operations.coverage import Gap, Visit
+from server.operations.coverage import DeviceClocks, Gap, Shot, Visit
+from server.operations.coverage.core import TOLERANCE_MS
 from server.operations.coverage.required import SITE_RECORD
 from server.operations.doubts import Doubt
 from server.operations.peers import Upto, before
 
 #: What a visit is about comes after the certificates; other steps may come at any time.
 _AFTER_CERTIFICATES = ("inspected", "stop_order", "sampled", "interviewed")
-#: Words of a measure that must be recorded without interruption (查封、扣押).
-_SEIZURE = ("查封", "扣押")
+#: Words of a measure that must be recorded without interruption, unless denied (未予查封).
+_SEIZURE = re.compile(r"查封|扣押")
+_DENIED = re.compile(r"(?:[未不无没]|解除)[^，。；、\n]{0,4}(?:查封|扣押)(?:[、或和及]?扣押)?")
 #: Two acts of one officer this near to each other cannot be at two distant places.
 _AT_ONCE_MS = 60_000
+#: Devices' clocks may be wrong by this much before they are corrected.
+_CLOCK_MS = 12 * 3_600_000
 #: How far apart two parties are that nobody works at within a minute.
 _APART_M = 2_000
 #: How many acts of one officer in other visits are compared.
@@ -43,6 +48,7 @@ def course_doubts(session: Session, visit: Visit, upto: Upto | None) -> Iterator
         return
     yield from _missing(visit)
     yield from _gaps(visit)
+    yield from _shorter(visit)
     yield from _uninterrupted(visit)
     yield from _expected(visit)
 
@@ -85,6 +91,23 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
     for gap in visit.coverage.gaps:
         if not gap.explained:
             yield _gap_doubt("RECORDING_GAP", "unexplained", gap)
+
+
+def _shorter(visit: Visit) -> Iterator[Doubt]:
+    """Recordings that the device says ran longer than their file plays."""
+    for one in visit.recordings:
+        if one.playing_ms is None or one.span.length_ms - one.playing_ms < TOLERANCE_MS:
+            continue
+        yield whole_doubt(
+            "RECORDING_GAP",
+            WARN,
+            "shorter",
+            _RECORDING,
+            raw=one.item_id or "",
+            open_ms=one.span.from_ms,
+            close_ms=one.span.to_ms,
+            minutes=one.playing_ms // 60_000,
+        )
 
 
 _RECORDING = "journal:recording.started"
@@ -130,9 +153,9 @@ def _uninterrupted(visit: Visit) -> Iterator[Doubt]:
 def _seizes(visit: Visit) -> bool:
     return any(
         "seizure" in paper.template_id
-        or (
+        or bool(
             paper.template_id == SITE_RECORD
-            and any(word in str(paper.values.get("measures", "")) for word in _SEIZURE)
+            and _SEIZURE.search(_DENIED.sub("", str(paper.values.get("measures", ""))))
         )
         for paper in visit.papers
     )
@@ -168,10 +191,10 @@ def _two_places(session: Session, visit: Visit, upto: Upto | None) -> Iterator[D
     ).all()
     cards = officer_cards(session, officers)
     for officer in officers:
-        mine = [shot.item for shot in own if shot.item.officer_id == officer]
+        mine = [shot for shot in own if shot.item.officer_id == officer]
         found = _elsewhere(session, here, mine, place, before(upto)) if mine else None
         if found is not None and officer in cards:
-            item, other, title = found
+            here_ms, there_ms, other, title = found
             yield whole_doubt(
                 "OFFICER_TWO_PLACES",
                 WARN,
@@ -180,19 +203,24 @@ def _two_places(session: Session, visit: Visit, upto: Upto | None) -> Iterator[D
                 raw=other.id,
                 officer=cards[officer].name,
                 other=title or other.inspection_id or "",
-                here_ms=item.captured_at_ms,
-                there_ms=other.captured_at_ms,
+                here_ms=here_ms,
+                there_ms=there_ms,
             )
 
 
 def _elsewhere(
     session: Session,
     here: Inspection,
-    mine: Sequence[EvidenceItem],
+    mine: Sequence[Shot],
     place: tuple[int, int],
     limit: ColumnElement[bool],
-) -> tuple[EvidenceItem, EvidenceItem, str] | None:
-    """The first item that the same officer took at the same time for a distant party."""
+) -> tuple[int, int, EvidenceItem, str] | None:
+    """The first item that the same officer took at the same time for a distant party.
+
+    Returns when the officer was here and there by the bureau's clock, the item and the
+    title of its visit.
+    """
+    clocks = DeviceClocks(session, here.opened_at_ms)
     rows = session.execute(
         select(EvidenceItem, Inspection.title, RegulatedEntity.lat_e7, RegulatedEntity.lon_e7)
         .join(Inspection, Inspection.id == EvidenceItem.inspection_id)
@@ -204,11 +232,12 @@ def _elsewhere(
                 here.opened_at_ms - _NEAR_MS, here.opened_at_ms + _NEAR_MS
             ),
             Inspection.id != here.id,
-            EvidenceItem.officer_id == mine[0].officer_id,
+            EvidenceItem.officer_id == mine[0].item.officer_id,
             EvidenceItem.capture_class.in_(("A", "B")),
             EvidenceItem.state != "discarded",
             EvidenceItem.captured_at_ms.between(
-                mine[0].captured_at_ms - _AT_ONCE_MS, mine[-1].captured_at_ms + _AT_ONCE_MS
+                min(shot.at_ms for shot in mine) - _CLOCK_MS,
+                max(shot.at_ms for shot in mine) + _CLOCK_MS,
             ),
             limit,
         )
@@ -218,9 +247,10 @@ def _elsewhere(
     for other, title, lat, lon in rows:
         if lat is None or lon is None or metres_between(*place, lat, lon) < _APART_M:
             continue
-        for item in mine:
-            if abs(item.captured_at_ms - other.captured_at_ms) <= _AT_ONCE_MS:
-                return item, other, title
+        there_ms = clocks.corrected(other.device_id, other.captured_at_ms)
+        for shot in mine:
+            if abs(shot.at_ms - there_ms) <= _AT_ONCE_MS:
+                return shot.at_ms, there_ms, other, title
     return None
 
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 
 import pytest
+from sqlalchemy import delete
 
 from server.db import reading, transaction
+from server.models.devices import ClockOffset
 from server.models.inspections import (
     EvidenceItem,
     Inspection,
@@ -70,12 +72,12 @@ class Team:
             }
         )
 
-    def run(self, start, stop):
+    def run(self, start, stop, **more):
         recording = new_id()
         self.at(start)
         self.say("recording.started", recording=recording)
         self.at(stop)
-        self.say("recording.stopped", recording=recording)
+        self.say("recording.stopped", recording=recording, **more)
         return recording
 
     def push(self):
@@ -238,6 +240,19 @@ def test_a_seizure_must_be_filmed_whatever_the_reason_of_the_gap(team):
     assert team.doubts("COVERAGE_INTERRUPTED") == [("COVERAGE_INTERRUPTED", "gap")]
 
 
+@pytest.mark.parametrize(
+    "measures", ["未予查封、扣押，责令改正", "解除扣押", "不予查封或扣押", "责令停止排放"]
+)
+def test_a_seizure_that_was_denied_or_lifted_need_not_be_filmed(team, measures):
+    team.mark("arrival")
+    team.record("site_inspection_record", {"measures": measures})
+    team.at(40)
+    team.mark("left")
+    team.push()
+
+    assert team.doubts("COVERAGE_INTERRUPTED") == []
+
+
 def test_certificates_that_come_after_the_inspecting_are_told(team):
     team.mark("inspected")
     team.at(5)
@@ -247,8 +262,10 @@ def test_certificates_that_come_after_the_inspecting_are_told(team):
     assert team.doubts("CERTIFICATES_NOT_FIRST") == [("CERTIFICATES_NOT_FIRST", "inspected")]
 
 
-def test_one_officer_at_two_distant_parties_within_a_minute(world, team):
-    far = new_id()
+@pytest.mark.parametrize(("slow_min", "told"), [(0, True), (30, False)])
+def test_one_officer_at_two_distant_parties_within_a_minute(world, team, slow_min, told):
+    """By the bureau's clock: where one device's is half an hour slow, both can be true."""
+    far, other = new_id(), new_id()
     with world.app.app_context(), transaction() as session:
         session.add(
             RegulatedEntity(
@@ -262,8 +279,10 @@ def test_one_officer_at_two_distant_parties_within_a_minute(world, team):
                 radius_cm=30000,
             )
         )
-    other = new_id()
-    team.device.write(
+    team.photo()
+    team.push()
+    fellow = Team(world)
+    fellow.device.write(
         "inspection.opened",
         officer=team.officer,
         inspection=other,
@@ -271,13 +290,21 @@ def test_one_officer_at_two_distant_parties_within_a_minute(world, team):
         entity=far,
         title="另一处",
     )
-    team.photo()
-    here, team.inspection = team.inspection, other
-    team.photo()
-    team.inspection = here
-    team.push()
+    fellow.inspection = other
+    fellow.photo()
+    fellow.push()
+    with world.app.app_context(), transaction() as session:
+        session.execute(delete(ClockOffset))
+        session.add(
+            ClockOffset(
+                device_id=fellow.device.id,
+                server_ms=MORNING_MS,
+                offset_ms=slow_min * MINUTE,
+                error_ms=1000,
+            )
+        )
 
-    assert team.doubts("OFFICER_TWO_PLACES") == [("OFFICER_TWO_PLACES", "items")]
+    assert team.doubts("OFFICER_TWO_PLACES") == ([("OFFICER_TWO_PLACES", "items")] if told else [])
 
 
 def _interview(team, name, start, end, answer, certificate="示例001", record=None):
@@ -449,3 +476,13 @@ def test_a_recorders_film_counts_by_its_corrected_clock(team):
     coverage = team.whole().visit.coverage
     assert coverage.gaps == ()
     assert coverage.steps[0].recorded
+
+
+def test_a_recording_whose_file_plays_shorter_than_the_journal_says_is_told(team):
+    team.mark("arrival")
+    item = _film(team, "b.mp4", 0, 50)
+    team.run(0, 60, item=item)
+    team.mark("left")
+    team.push()
+
+    assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "shorter")]

@@ -24,10 +24,15 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A recording and when it ran; ``item_id`` is its file, as far as there is one."""
+    """A recording and when it ran; ``item_id`` is its file, as far as there is one.
+
+    ``playing_ms`` is how long the file plays, if the span was not taken from the file
+    itself and the length is known.
+    """
 
     span: Span
     item_id: str | None = None
+    playing_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,12 @@ def is_recording(item: EvidenceItem) -> bool:
     return item.media_type.startswith(("video/", "audio/"))
 
 
-def duration_ms(facts: MediaFacts, reading: Reading) -> int:
-    """Length as decoded, else as the container says; 0 if unknown."""
+def playing_ms(facts: MediaFacts) -> int | None:
+    """How long the file plays as decoded, else as its container says; None if unknown."""
+    return _length(facts, Reading(json.loads(facts.facts))) or None
+
+
+def _length(facts: MediaFacts, reading: Reading) -> int:
     decoded = json.loads(facts.pixels).get("duration_ms") if facts.pixels else None
     if isinstance(decoded, int) and decoded > 0:
         return decoded
@@ -45,7 +49,7 @@ def span_of(
     camera without a time ended when it was taken in.
     """
     reading = Reading(json.loads(facts.facts))
-    length = duration_ms(facts, reading)
+    length = _length(facts, reading)
     if not length:
         return None
     found = [Span(start, start + length) for start in _starts(reading, length)]

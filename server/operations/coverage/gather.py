@@ -18,9 +18,9 @@ from server.models.inspections import (
 )
 from server.models.journal import JournalLine
 from server.models.process import ExplainedGap, ProcessStep, Recording
-from server.operations.clocks import nearest_comparison
+from server.operations.coverage.clocks import DeviceClocks
 from server.operations.coverage.core import Coverage, Explained, Marked, Recorded, Span, cover
-from server.operations.coverage.footage import is_recording, span_of
+from server.operations.coverage.footage import is_recording, playing_ms, span_of
 from server.operations.coverage.required import SITE_RECORD, required_on, stated
 from server.operations.media_context import SITE_ZONE_MIN
 from server.operations.peers import Upto, before
@@ -76,7 +76,7 @@ class Visit:
 
 def read_visit(session: Session, inspection: Inspection, upto: Upto | None = None) -> Visit:
     """Gather one visit, as of now or of an earlier size of the ledger."""
-    clocks = _Clocks(session, inspection.opened_at_ms)
+    clocks = DeviceClocks(session, inspection.opened_at_ms)
     papers = read_papers(session, RecordRevision.inspection_id == inspection.id, upto)
     site = next((one for one in papers if one.template_id == SITE_RECORD), None)
     shots = _shots(session, inspection, clocks, upto)
@@ -115,23 +115,6 @@ def _day_at_site(at_ms: int) -> str:
     except (ValueError, OverflowError, OSError):
         return date.max.isoformat()
     return moment.date().isoformat()
-
-
-class _Clocks:
-    """The devices' clocks at about the time of the visit, each looked up once."""
-
-    def __init__(self, session: Session, at_ms: int) -> None:
-        self._session = session
-        self._at_ms = at_ms
-        self._offsets: dict[str, int] = {}
-
-    def corrected(self, device_id: str | None, wall_ms: int) -> int:
-        if device_id is None:
-            return wall_ms
-        if device_id not in self._offsets:
-            found = nearest_comparison(self._session, device_id, self._at_ms)
-            self._offsets[device_id] = found.offset_ms if found else 0
-        return wall_ms + self._offsets[device_id]
 
 
 def read_papers(
@@ -174,7 +157,7 @@ def _interviewee(row: RecordRevision) -> str:
 
 
 def _shots(
-    session: Session, inspection: Inspection, clocks: _Clocks, upto: Upto | None
+    session: Session, inspection: Inspection, clocks: DeviceClocks, upto: Upto | None
 ) -> tuple[Shot, ...]:
     rows = session.scalars(
         select(EvidenceItem)
@@ -196,7 +179,7 @@ def _shots(
 def _marks(
     session: Session,
     inspection: Inspection,
-    clocks: _Clocks,
+    clocks: DeviceClocks,
     photos: set[str],
     upto: Upto | None,
 ) -> tuple[Marked, ...]:
@@ -230,7 +213,7 @@ def _stated_times(site: Paper | None) -> tuple[Marked, ...]:
 def _ended(
     session: Session,
     inspection: Inspection,
-    clocks: _Clocks,
+    clocks: DeviceClocks,
     marks: Sequence[Marked],
     upto: Upto | None,
 ) -> int | None:
@@ -258,7 +241,7 @@ def _device_of(session: Session, line_digest: str) -> str | None:
 def _recordings(
     session: Session,
     inspection: Inspection,
-    clocks: _Clocks,
+    clocks: DeviceClocks,
     shots: Sequence[Shot],
     visit: Span | None,
     upto: Upto | None,
@@ -269,20 +252,23 @@ def _recordings(
         .where(Recording.inspection_id == inspection.id, before(upto))
         .order_by(Recording.started_at_ms, Recording.id)
     )
-    found = [
-        Recorded(
-            span=Span(
-                clocks.corrected(row.device_id, row.started_at_ms),
-                clocks.corrected(row.device_id, row.stopped_at_ms or row.started_at_ms),
-            ),
-            item_id=row.item_id,
+    files = {shot.item.id: shot for shot in shots if is_recording(shot.item)}
+    read = _newest_facts(session, [shot.item.sha256 for shot in files.values()], upto)
+    found = []
+    for row in rows:
+        file = files.pop(row.item_id, None) if row.item_id else None
+        facts = read.get(file.item.sha256) if file else None
+        found.append(
+            Recorded(
+                span=Span(
+                    clocks.corrected(row.device_id, row.started_at_ms),
+                    clocks.corrected(row.device_id, row.stopped_at_ms or row.started_at_ms),
+                ),
+                item_id=row.item_id,
+                playing_ms=playing_ms(facts) if facts else None,
+            )
         )
-        for row in rows
-    ]
-    known = {one.item_id for one in found}
-    files = [shot for shot in shots if is_recording(shot.item) and shot.item.id not in known]
-    read = _newest_facts(session, [shot.item.sha256 for shot in files], upto)
-    for shot in files:
+    for shot in files.values():
         facts = read.get(shot.item.sha256)
         span = facts and span_of(
             session,
@@ -315,7 +301,7 @@ def _newest_facts(
 
 
 def _explained(
-    session: Session, inspection: Inspection, clocks: _Clocks, upto: Upto | None
+    session: Session, inspection: Inspection, clocks: DeviceClocks, upto: Upto | None
 ) -> tuple[Explained, ...]:
     rows = session.scalars(
         select(ExplainedGap)
