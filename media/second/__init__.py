@@ -45,6 +45,21 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelFacts:
+    """What decoding a picture gave.
+
+    ``width`` and ``height`` are those stored; ``likeness`` is a 64-bit perceptual hash, nearly
+    equal for pictures that look alike; ``thumbnail_distance`` is how many of 64 bits the
+    embedded thumbnail differs by, None where there is none.
+    """
+
+    width: int
+    height: int
+    likeness: int
+    thumbnail_distance: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SecondFailed:
     """No answer about this file: what the library said, ``timeout``, ``died`` or ``too large``."""
 
@@ -88,6 +103,19 @@ class SecondReader:
                     width=answer["width"],
                     height=answer["height"],
                     made_with=answer["made_with"],
+                )
+
+    def pixels(self, content: bytes | str | os.PathLike[str]) -> PixelFacts | SecondFailed:
+        """Size and likeness of a JPEG, PNG, WebP or MPO of up to 64 Mpx."""
+        match self._ask("pixels", content):
+            case SecondFailed() as failed:
+                return failed
+            case answer, _:
+                return PixelFacts(
+                    width=answer["width"],
+                    height=answer["height"],
+                    likeness=int(answer["likeness"], 16),
+                    thumbnail_distance=answer.get("thumbnail_distance"),
                 )
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import operator
 import resource
 import sys
 from collections.abc import Callable
@@ -20,6 +22,8 @@ OPEN_FILES_LIMIT = 32
 PIXEL_LIMIT = 64 * 1024 * 1024
 # An MPO is opened as the JPEG that it begins with.
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
+#: A smaller picture is an icon: its likeness to a thumbnail says nothing.
+MIN_COMPARED_PIXELS = 64
 THUMBNAIL_PIXELS = 512
 
 #: Names of the second reader for the tags that both readers read.
@@ -93,9 +97,92 @@ def draw_thumbnail(data: bytes) -> tuple[dict[str, Any], bytes]:
         return answer | {"height": plain.height}, out.getvalue()
 
 
+def look_at_pixels(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Size, likeness and the difference of the embedded thumbnail (docs/evidence.md §7)."""
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as picture:
+        if picture.width * picture.height > PIXEL_LIMIT:
+            raise ValueError(f"{picture.width}x{picture.height} pixels")
+        found: dict[str, Any] = {"width": picture.width, "height": picture.height}
+        small = _embedded_thumbnail(picture)
+        picture.draft("L", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        grey = picture.convert("L")
+        if small is not None:
+            found["thumbnail_distance"] = (_gradient(grey) ^ _gradient(small)).bit_count()
+        found["likeness"] = f"{_likeness(ImageOps.exif_transpose(grey)):016x}"
+        return found, b""
+
+
+def _embedded_thumbnail(picture: Any) -> Any:
+    """The JPEG in the second directory of the EXIF block, cut to the picture's shape; or None."""
+    from PIL import ExifTags, Image
+
+    if min(picture.size) < MIN_COMPARED_PIXELS:
+        return None
+    block = picture.info.get("exif", b"")
+    second = picture.getexif().get_ifd(ExifTags.IFD.IFD1)
+    start, size = second.get(0x0201), second.get(0x0202)
+    if not isinstance(start, int) or not isinstance(size, int) or not block.startswith(b"Exif"):
+        return None
+    try:
+        with Image.open(
+            io.BytesIO(block[6 + start : 6 + start + size]), formats=("JPEG",)
+        ) as small:
+            grey = small.convert("L")
+    except (OSError, ValueError, SyntaxError):
+        return None
+    # Cameras fill a thumbnail of another shape with black bars.
+    width = min(grey.width, round(grey.height * picture.width / picture.height))
+    height = min(grey.height, round(grey.width * picture.height / picture.width))
+    left, top = (grey.width - width) // 2, (grey.height - height) // 2
+    return grey.crop((left, top, left + max(1, width), top + max(1, height)))
+
+
+def _gradient(grey: Any) -> int:
+    """64 bits: whether each of 8 x 8 fields is darker than the one to its right."""
+    from PIL import Image
+
+    fields = grey.resize((9, 8), Image.Resampling.BOX).tobytes()
+    bits = 0
+    for row in range(8):
+        for column in range(8):
+            at = row * 9 + column
+            bits = bits << 1 | (fields[at] < fields[at + 1])
+    return bits
+
+
+def _likeness(grey: Any) -> int:
+    """64 bits: which of the 64 lowest frequencies of 32 x 32 pixels are above their median.
+
+    The two-dimensional DCT-II, row by row from the top left; the constant term counts as above.
+    """
+    from PIL import Image
+
+    side, kept = 32, 8
+    data = grey.resize((side, side), Image.Resampling.LANCZOS).tobytes()
+    waves = [
+        [math.cos(math.pi * (2 * x + 1) * u / (2 * side)) for x in range(side)] for u in range(kept)
+    ]
+    rows = [data[y * side : (y + 1) * side] for y in range(side)]
+    across = [[sum(map(operator.mul, row, wave)) for wave in waves] for row in rows]
+    terms = [
+        sum(across[y][u] * waves[v][y] for y in range(side))
+        for v in range(kept)
+        for u in range(kept)
+    ]
+    middle = sorted(terms[1:])[len(terms) // 2 - 1]
+    bits = 1
+    for term in terms[1:]:
+        bits = bits << 1 | (term > middle)
+    return bits
+
+
 _TASKS: dict[str, Callable[[bytes], tuple[dict[str, Any], bytes]]] = {
     "exif": read_exif,
     "thumbnail": draw_thumbnail,
+    "pixels": look_at_pixels,
 }
 
 

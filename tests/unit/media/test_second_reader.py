@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from media.second import SecondFacts, SecondFailed, SecondReader, Thumbnail
+from media.second import PixelFacts, SecondFacts, SecondFailed, SecondReader, Thumbnail
 from tests.support import draw
 
 
@@ -103,6 +103,47 @@ def test_a_transparent_picture_is_drawn_on_white(reader):
     assert isinstance(drawn, Thumbnail)
     with Image.open(io.BytesIO(drawn.jpeg)) as picture:
         assert picture.getpixel((10, 10)) == (255, 255, 255)
+
+
+def _scene(size=(640, 480), turn=0):
+    """A picture with broad shapes, as a camera sees them."""
+    picture = Image.linear_gradient("L").resize((640, 480))
+    for n, box in enumerate(((40, 60, 200, 300), (320, 200, 600, 440), (250, 20, 400, 120))):
+        picture.paste((37 * (n + 3) + turn * 90) % 256, box)
+    return picture.convert("RGB").resize(size)
+
+
+def _jpeg(picture, quality=90, **more):
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality, **more)
+    return out.getvalue()
+
+
+def test_a_picture_saved_again_at_half_its_size_is_alike_and_another_is_not(reader):
+    first = reader.pixels(_jpeg(_scene()))
+    again = reader.pixels(_jpeg(_scene((320, 240)), quality=60))
+    other = reader.pixels(_jpeg(_scene(turn=1).rotate(90)))
+
+    assert isinstance(first, PixelFacts)
+    assert (first.width, first.height) == (640, 480)
+    assert (first.likeness ^ again.likeness).bit_count() <= 2
+    assert (first.likeness ^ other.likeness).bit_count() > 10
+
+
+def test_an_embedded_thumbnail_of_another_picture_stands_out(reader):
+    def holding(small):
+        thumbnail = _jpeg(small)
+        entries = struct.pack("<HHII", 0x0201, 4, 1, 44) + struct.pack(
+            "<HHII", 0x0202, 4, 1, len(thumbnail)
+        )
+        head = b"II*\0" + struct.pack("<IHIH", 8, 0, 14, 2)
+        return b"Exif\0\0" + head + entries + bytes(4) + thumbnail
+
+    own = reader.pixels(_jpeg(_scene(), exif=holding(_scene((160, 120)))))
+    foreign = reader.pixels(_jpeg(_scene(), exif=holding(_scene((160, 120), 1).rotate(90))))
+
+    assert own.thumbnail_distance <= 4
+    assert foreign.thumbnail_distance > 12
 
 
 def test_eight_threads_get_the_answers_of_one(reader):
