@@ -1,21 +1,24 @@
-"""The store behind an S3 address; the boundary to botocore.
+"""The store behind an S3 address: the short way for stores that keep their word.
 
-Its answers become values here and its exceptions our own errors. Nothing outside
-this module sees either.
+Whether one does is tried out once (``media.s3_survey``); one that does not is written with
+more care (``media.s3_careful``).
 """
 
-import base64
+import datetime
 import hashlib
+import logging
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from media.s3_address import S3Address
+from media.s3_careful import CarefulWrites, keeps
+from media.s3_objects import S3Objects, Taken, base64_digest, typed
+from media.s3_survey import survey
 from media.store import (
     MEDIA_PREFIX,
+    QUARANTINE_PREFIX,
     TAIL_PREFIX,
     AlreadyThere,
     Content,
@@ -28,64 +31,53 @@ from media.store import (
     PutOutcome,
     StoredObject,
     StoreUnavailable,
+    Traits,
     Written,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+_ORIGINALS = (MEDIA_PREFIX, QUARANTINE_PREFIX)
 
-_COPY_STEP = 1 << 20
+_log = logging.getLogger(__name__)
 
 
-class S3Store:
+class S3Store(S3Objects):
     """The store behind an S3 address. One for a process: it is thread-safe, not fork-safe."""
 
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        access_key: str,
-        secret_key: str,
-        bucket: str,
-        region: str = "us-east-1",
-    ) -> None:
-        self.bucket = bucket
-        self._versioned: bool | None = None
-        self._client: S3Client = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            region_name=region,
-            config=Config(
-                # We give the SHA-256 of every body ourselves and sign that header, so
-                # that botocore need not hash the body once more for the signature.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                s3={"addressing_style": "path", "payload_signing_enabled": False},
-                retries={"mode": "standard", "max_attempts": 4},
-                connect_timeout=3,
-                read_timeout=60,
-                max_pool_connections=64,
-            ),
-        )
+    def __init__(self, address: S3Address) -> None:
+        super().__init__(address)
+        self._traits: Traits | None = None
+        self._surveying = threading.Lock()
+        self._careful = CarefulWrites(self, lock=self._lock, delete=self._delete)
+
+    def traits(self) -> Traits:
+        if self._traits is None:
+            with self._surveying:
+                if self._traits is None:
+                    self._traits = survey(self)
+                    _log_lacks(self._traits, retention=self.address.retention is not None)
+        return self._traits
 
     def put_once(self, key: str, content: Content, *, size: int, sha256: str) -> PutOutcome:
+        if not self.traits().sound:
+            return self._careful.put_once(key, content, size=size, sha256=sha256)
         try:
-            with _typed(key):
-                self._client.put_object(
+            with typed(key):
+                self.client.put_object(
                     Bucket=self.bucket,
                     Key=key,
                     Body=content,
                     ContentLength=size,
-                    ContentType="application/octet-stream",
-                    ChecksumSHA256=_base64(sha256),
+                    # Named too: S3 locks nothing of which it is not told a digest's kind.
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=base64_digest(sha256),
                     IfNoneMatch="*",
+                    **self.manner,
+                    **self._lock(key),
                 )
-        except _Taken:
+        except Taken:
             # Also the answer to our own repetition of a write whose reply was lost.
             try:
-                self._expect(key, size=size, checksum=_base64(sha256))
+                self._expect(key, size=size, checksum=base64_digest(sha256))
             except ObjectMissing as error:
                 # Another writer of the key was under way and has not arrived.
                 raise StoreUnavailable(f"{key}: conflicting write") from error
@@ -93,12 +85,15 @@ class S3Store:
         return Written()
 
     def begin_multipart(self, key: str) -> str:
-        with _typed(key):
-            answer = self._client.create_multipart_upload(
+        if not self.traits().sound:
+            return self._careful.begin_multipart(key)
+        with typed(key):
+            answer = self.client.create_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
                 ChecksumAlgorithm="SHA256",
-                ContentType="application/octet-stream",
+                **self.manner,
+                **self._lock(key),
             )
         return answer["UploadId"]
 
@@ -112,22 +107,28 @@ class S3Store:
         size: int,
         sha256: str,
     ) -> Part:
-        with _typed(key):
-            answer = self._client.upload_part(
+        if keeps(multipart_id):
+            return self._careful.put_part(
+                key, multipart_id, content, number=number, size=size, sha256=sha256
+            )
+        with typed(key):
+            answer = self.client.upload_part(
                 Bucket=self.bucket,
                 Key=key,
                 UploadId=multipart_id,
                 PartNumber=number,
                 Body=content,
                 ContentLength=size,
-                ChecksumSHA256=_base64(sha256),
+                ChecksumSHA256=base64_digest(sha256),
             )
         return Part(number=number, size=size, etag=answer["ETag"], sha256=sha256)
 
     def complete(self, key: str, multipart_id: str, parts: Sequence[Part]) -> PutOutcome:
+        if keeps(multipart_id):
+            return self._careful.complete(key, multipart_id, parts)
         try:
-            with _typed(key):
-                self._client.complete_multipart_upload(
+            with typed(key):
+                self.client.complete_multipart_upload(
                     Bucket=self.bucket,
                     Key=key,
                     UploadId=multipart_id,
@@ -136,14 +137,14 @@ class S3Store:
                             {
                                 "PartNumber": part.number,
                                 "ETag": part.etag,
-                                "ChecksumSHA256": _base64(part.sha256),
+                                "ChecksumSHA256": base64_digest(part.sha256),
                             }
                             for part in parts
                         ]
                     },
                     IfNoneMatch="*",
                 )
-        except (_Taken, MultipartGone) as error:
+        except (Taken, MultipartGone) as error:
             try:
                 self._expect(key, size=sum(p.size for p in parts), checksum=_composite(parts))
             except ObjectMissing:
@@ -152,57 +153,28 @@ class S3Store:
         return Written()
 
     def abort(self, key: str, multipart_id: str) -> None:
+        if keeps(multipart_id):
+            self._careful.abort(key, multipart_id)
+            return
         try:
-            with _typed(key):
-                self._client.abort_multipart_upload(
+            with typed(key):
+                self.client.abort_multipart_upload(
                     Bucket=self.bucket, Key=key, UploadId=multipart_id
                 )
         except MultipartGone:
             return
 
-    def read(self, key: str, offset: int, size: int) -> bytes:
-        if size <= 0:
-            return b""
-        try:
-            with _typed(key):
-                answer = self._client.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={offset}-{offset + size - 1}"
-                )
-                return answer["Body"].read()
-        except _BeyondEnd:
-            return b""
-
-    def stream(self, key: str) -> Iterator[bytes]:
-        with _typed(key):
-            answer = self._client.get_object(Bucket=self.bucket, Key=key)
-            yield from answer["Body"].iter_chunks(_COPY_STEP)
-
     def head(self, key: str) -> StoredObject:
-        with _typed(key):
-            answer = self._client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-        return StoredObject(
-            key=key,
-            size=answer["ContentLength"],
-            checksum=answer.get("ChecksumSHA256"),
-            modified_at_ms=int(answer["LastModified"].timestamp() * 1000),
-        )
-
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        with _typed(prefix):
-            for page in self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=prefix
-            ):
-                for item in page.get("Contents", []):
-                    yield StoredObject(
-                        key=item["Key"],
-                        size=item["Size"],
-                        checksum=None,
-                        modified_at_ms=int(item["LastModified"].timestamp() * 1000),
-                    )
+        found = super().head(key)
+        # A store that compares nothing may still hand back the checksum it was told.
+        return found if self.traits().refuses_damage else replace(found, checksum=None)
 
     def open_multiparts(self) -> Iterator[OpenMultipart]:
-        with _typed(MEDIA_PREFIX):
-            for page in self._client.get_paginator("list_multipart_uploads").paginate(
+        yield from self._careful.open_multiparts()
+        if not self.traits().lists_multiparts:
+            return
+        with typed(MEDIA_PREFIX):
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket
             ):
                 for item in page.get("Uploads", []):
@@ -215,24 +187,18 @@ class S3Store:
     def delete_tail(self, key: str) -> None:
         if not key.startswith(TAIL_PREFIX):
             raise DeletionRefused(key)
-        with _typed(key):
-            if not self._keeps_versions():
-                self._client.delete_object(Bucket=self.bucket, Key=key)
-                return
-            # A bucket with Object Lock keeps versions: a plain delete would only
-            # hide the tail and its bytes would stay for ever.
-            answer = self._client.list_object_versions(Bucket=self.bucket, Prefix=key)
-            for item in [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]:
-                if item["Key"] == key:
-                    self._client.delete_object(
-                        Bucket=self.bucket, Key=key, VersionId=item["VersionId"]
-                    )
+        self._delete(key)
 
-    def _keeps_versions(self) -> bool:
-        if self._versioned is None:
-            answer = self._client.get_bucket_versioning(Bucket=self.bucket)
-            self._versioned = "Status" in answer
-        return self._versioned
+    def _delete(self, key: str) -> None:
+        self.delete(key, versions=self.traits().keeps_versions)
+
+    def _lock(self, key: str) -> dict[str, Any]:
+        """What is said with an original so that Object Lock keeps it."""
+        retention = self.address.retention
+        if retention is None or not key.startswith(_ORIGINALS) or not self.traits().locks:
+            return {}
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=retention.days)
+        return {"ObjectLockMode": retention.mode, "ObjectLockRetainUntilDate": until}
 
     def _expect(self, key: str, *, size: int, checksum: str) -> None:
         """Check that ``key`` holds what was to be written there."""
@@ -243,46 +209,15 @@ class S3Store:
             )
 
 
-class _Taken(Exception):
-    """If-None-Match refused the write."""
-
-
-class _BeyondEnd(Exception):
-    """The range begins at or after the end."""
-
-
-@contextmanager
-def _typed(key: str) -> Iterator[None]:
-    """Turn what botocore raises into our own errors."""
-    try:
-        yield
-    except ClientError as error:
-        raise _error_of(error, key) from error
-    except (BotoCoreError, OSError) as error:
-        raise StoreUnavailable(f"{key}: {error}") from error
-
-
-def _error_of(error: ClientError, key: str) -> Exception:
-    # The stubs promise a complete answer; stores of other makers leave fields out.
-    answer: Any = error.response
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in ("PreconditionFailed", "ConditionalRequestConflict"):
-        return _Taken()
-    if code == "NoSuchUpload":
-        return MultipartGone(key)
-    if code == "InvalidRange" or status == 416:
-        return _BeyondEnd()
-    if code in ("NoSuchKey", "404"):
-        return ObjectMissing(key)
-    return StoreUnavailable(f"{key}: {code} {status}")
-
-
-def _base64(sha256: str) -> str:
-    return base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
+def _log_lacks(traits: Traits, *, retention: bool) -> None:
+    for name in ("refuses_overwriting", "refuses_damage", "keeps_parts", "lists_multiparts"):
+        if not getattr(traits, name):
+            _log.warning("store_lacks trait=%s", name)
+    if retention and not traits.locks:
+        _log.warning("store_lacks trait=locks")
 
 
 def _composite(parts: Sequence[Part]) -> str:
     """The checksum S3 keeps of an object in parts: SHA-256 over the parts' digests."""
     digests = b"".join(bytes.fromhex(part.sha256) for part in parts)
-    return f"{_base64(hashlib.sha256(digests).hexdigest())}-{len(parts)}"
+    return f"{base64_digest(hashlib.sha256(digests).hexdigest())}-{len(parts)}"

@@ -6,7 +6,8 @@ Keys (docs/protocol.md §7):
 - ``media/long/<upload>``: a file put together from parts; SQL knows its digest;
 - ``tail/<upload>/<offset>-<epoch>``: acknowledged bytes that do not fill a part yet;
 - ``tail/<upload>/piece``: a piece that waits for the others of its file;
-- ``quarantine/<upload>``: bytes that were not what they were announced to be.
+- ``quarantine/<upload>``: bytes that were not what they were announced to be;
+- ``parts/<multipart>/<number>/<key>``: parts, where the store's own cannot be relied on.
 
 What a store promises stands here; ``media.s3`` keeps these promises with an S3 address.
 """
@@ -19,6 +20,7 @@ from media.errors import MediaError
 
 TAIL_PREFIX = "tail/"
 MEDIA_PREFIX = "media/"
+QUARANTINE_PREFIX = "quarantine/"
 
 Content = bytes | BinaryIO
 
@@ -27,6 +29,11 @@ class StoreUnavailable(MediaError):
     """The object store did not answer, or answered that it cannot; asking later may help."""
 
     code = "media.store_unavailable"
+
+    def __init__(self, reason: str = "", *, status: int = 0) -> None:
+        """``status`` is that of the store's answer over HTTP, 0 where there was none."""
+        super().__init__(reason)
+        self.status = status
 
 
 class ObjectMissing(MediaError):
@@ -120,6 +127,33 @@ class AlreadyThere:
 PutOutcome = Written | AlreadyThere
 
 
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a store does of what it is asked for, found out by trying (docs/operations.md).
+
+    Attributes:
+        refuses_overwriting: ``If-None-Match: *`` holds for objects in one piece and in parts.
+        refuses_damage: bytes that do not have their SHA-256 are not stored.
+        keeps_parts: of a multipart upload any parts may be left out, and one that is gone is
+            named so.
+        lists_multiparts: unfinished multipart uploads can be found again.
+        keeps_versions: a deleted object is only hidden.
+        locks: Object Lock keeps an original for the time that is set.
+    """
+
+    refuses_overwriting: bool = True
+    refuses_damage: bool = True
+    keeps_parts: bool = True
+    lists_multiparts: bool = True
+    keeps_versions: bool = False
+    locks: bool = False
+
+    @property
+    def sound(self) -> bool:
+        """Whether one write is enough, with no look before it and no reading back after it."""
+        return self.refuses_overwriting and self.refuses_damage and self.keeps_parts
+
+
 def media_key(sha256: str) -> str:
     return f"{MEDIA_PREFIX}{sha256[:2]}/{sha256}"
 
@@ -138,11 +172,14 @@ def piece_key(upload_id: str) -> str:
 
 
 def quarantine_key(upload_id: str) -> str:
-    return f"quarantine/{upload_id}"
+    return f"{QUARANTINE_PREFIX}{upload_id}"
 
 
 class Store(Protocol):
     """Where bytes are kept. Every method may raise :class:`StoreUnavailable`."""
+
+    def traits(self) -> Traits:
+        """What the store can do; tried once, at the first question."""
 
     def put_once(self, key: str, content: Content, *, size: int, sha256: str) -> PutOutcome:
         """Write ``content`` unless the key is taken.

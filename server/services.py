@@ -44,13 +44,7 @@ def open_services(settings: Settings, *, origin: str) -> Services:
     """
     return Services(
         settings=settings,
-        store=S3Store(
-            endpoint=settings.s3_endpoint,
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key,
-            bucket=settings.s3_bucket,
-            region=settings.s3_region,
-        ),
+        store=S3Store(settings.s3_address),
         ledger_signer=load_signer(settings.secrets_dir / LEDGER_KEY, origin),
         receipt_signer=load_signer(settings.secrets_dir / RECEIPT_KEY, receipt_name(origin)),
         carrier_key=load_key(settings.secrets_dir / CARRIER_KEY),

@@ -5,8 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from media.s3_address import Addressing, Algorithm, Encryption, LockMode, Retention, S3Address
 from server.failures import ServerError
 
 _REQUIRED = (
@@ -23,6 +25,12 @@ _OPTIONAL = frozenset(
         "LIUHEN_HUEY_URL",
         "LIUHEN_S3_BUCKET",
         "LIUHEN_S3_REGION",
+        "LIUHEN_S3_ADDRESSING",
+        "LIUHEN_S3_CA_BUNDLE",
+        "LIUHEN_S3_ENCRYPTION",
+        "LIUHEN_S3_KMS_KEY",
+        "LIUHEN_S3_PRESIGNED_READS",
+        "LIUHEN_OBJECT_LOCK_MODE",
         "LIUHEN_BIND",
         "LIUHEN_BASE_URL",
         "LIUHEN_PUBLIC_NAME",
@@ -36,6 +44,7 @@ _DNS_NAME = re.compile(
 )
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
+_Word = TypeVar("_Word", bound=str)
 
 
 class SettingsError(ServerError):
@@ -79,6 +88,20 @@ class Settings:
     s3_secret_key: str
     s3_bucket: str = "liuhen"
     s3_region: str = "us-east-1"
+    #: ``path`` or ``virtual``: the bucket in the path, or in front of the host's name.
+    s3_addressing: Addressing = "path"
+    s3_ca_bundle: Path | None = None
+    #: ``none``, ``AES256`` or ``aws:kms``: what the store is asked to encrypt objects with.
+    s3_encryption: Algorithm | Literal["none"] = "none"
+    s3_kms_key: str | None = None
+    #: Whether downloads of originals are sent to the store itself, under an address that
+    #: is good for ``s3_presigned_s``.
+    s3_presigned_reads: bool = False
+    s3_presigned_s: int = _number(60, 5, 3600)
+    #: ``GOVERNANCE``, ``COMPLIANCE`` or ``off``: how originals are locked where the bucket
+    #: has Object Lock, and for how long.
+    object_lock_mode: LockMode | Literal["off"] = "GOVERNANCE"
+    object_lock_days: int = _number(180, 1, 36_500)
 
     #: Address and port of plain HTTP; only a proxy or this machine should reach it.
     bind: str = "127.0.0.1"
@@ -147,6 +170,14 @@ class Settings:
             s3_secret_key=values["LIUHEN_S3_SECRET_KEY"],
             s3_bucket=values.get("LIUHEN_S3_BUCKET", "liuhen"),
             s3_region=values.get("LIUHEN_S3_REGION", "us-east-1"),
+            s3_addressing=_choice(values, "LIUHEN_S3_ADDRESSING", "path", "virtual"),
+            s3_ca_bundle=_path(values, "LIUHEN_S3_CA_BUNDLE"),
+            s3_encryption=_choice(values, "LIUHEN_S3_ENCRYPTION", "none", "AES256", "aws:kms"),
+            s3_kms_key=values.get("LIUHEN_S3_KMS_KEY"),
+            s3_presigned_reads=_flag(values, "LIUHEN_S3_PRESIGNED_READS"),
+            object_lock_mode=_choice(
+                values, "LIUHEN_OBJECT_LOCK_MODE", "GOVERNANCE", "COMPLIANCE", "off"
+            ),
             bind=values.get("LIUHEN_BIND", "127.0.0.1"),
             base_url=_base_url(values),
             public_name=values.get("LIUHEN_PUBLIC_NAME"),
@@ -165,6 +196,22 @@ class Settings:
         numbers = {f"LIUHEN_{item.name.upper()}" for item in fields(cls) if item.metadata}
         return frozenset(numbers) | frozenset(_REQUIRED) | _OPTIONAL
 
+    @property
+    def s3_address(self) -> S3Address:
+        """How the store is reached and what it is asked for."""
+        algorithm, mode = self.s3_encryption, self.object_lock_mode
+        return S3Address(
+            endpoint=self.s3_endpoint,
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key,
+            bucket=self.s3_bucket,
+            region=self.s3_region,
+            addressing=self.s3_addressing,
+            ca_bundle=self.s3_ca_bundle,
+            encryption=None if algorithm == "none" else Encryption(algorithm, self.s3_kms_key),
+            retention=None if mode == "off" else Retention(mode, self.object_lock_days),
+        )
+
     def _refuse_contradictions(self) -> None:
         if len(self.secret_key) < 32:
             raise SettingsError("must have at least 32 characters", "LIUHEN_SECRET_KEY")
@@ -176,6 +223,10 @@ class Settings:
         ):
             if urlsplit(url).scheme.partition("+")[0] not in schemes:
                 raise SettingsError(f"must be a URL with {' or '.join(schemes)}", name)
+        if self.s3_ca_bundle is not None and not self.s3_ca_bundle.is_file():
+            raise SettingsError("no such file", "LIUHEN_S3_CA_BUNDLE")
+        if self.s3_kms_key is not None and self.s3_encryption != "aws:kms":
+            raise SettingsError("a key needs aws:kms", "LIUHEN_S3_KMS_KEY", "LIUHEN_S3_ENCRYPTION")
         if self.public_name is not None:
             check_public_name(self.public_name)
             if self.port == self.tls_port:
@@ -246,6 +297,15 @@ def _flag(values: Mapping[str, str], variable: str) -> bool:
     if word not in _TRUE | _FALSE:
         raise SettingsError("must be 1 or 0", variable)
     return word in _TRUE
+
+
+def _choice(values: Mapping[str, str], variable: str, *words: _Word) -> _Word:
+    """One of ``words``, however its letters are written; the first where nothing is said."""
+    said = values.get(variable, words[0])
+    for word in words:
+        if said.lower() == word.lower():
+            return word
+    raise SettingsError(f"must be {', '.join(words[:-1])} or {words[-1]}", variable)
 
 
 def _path(values: Mapping[str, str], variable: str) -> Path | None:

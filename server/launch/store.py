@@ -16,10 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from media.s3_objects import open_client
 from server.launch import storeconfig
 from server.launch.errors import StoreNotReady
 from server.launch.installation import Installation, known_store_ports
@@ -159,14 +158,7 @@ def make_bucket(settings: Settings) -> None:
     Raises:
         StoreNotReady: the store refuses our credentials or the bucket.
     """
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-        region_name=settings.s3_region,
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client: Any = open_client(settings.s3_address)
     try:
         try:
             client.head_bucket(Bucket=settings.s3_bucket)

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from media.s3 import S3Store
+from media.s3_address import S3Address
 from media.store import (
     AlreadyThere,
     DeletionRefused,
@@ -26,12 +27,12 @@ from tests.support.stores import MemoryStore
 PART = 5 << 20
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=["s3", "rclone", "moto", "memory"])
 def store(request):
     """Every store keeps the same contract, the one for tests included."""
     if request.param == "memory":
         return MemoryStore()
-    return s3_store(request.getfixturevalue("s3"))
+    return s3_store(request.getfixturevalue(request.param))
 
 
 def digest(data):
@@ -153,13 +154,16 @@ def test_a_deleted_tail_leaves_no_version_behind(s3):
 
     store.delete_tail(tail)
 
-    answer = store._client.list_object_versions(Bucket=store.bucket, Prefix=tail)
+    answer = store.client.list_object_versions(Bucket=store.bucket, Prefix=tail)
     assert not answer.get("Versions")
     assert not answer.get("DeleteMarkers")
 
 
 def test_a_store_that_is_away_is_a_typed_error():
-    away = S3Store(endpoint="http://127.0.0.1:9", access_key="a", secret_key="b", bucket="nowhere")
+    address = S3Address(
+        endpoint="http://127.0.0.1:9", access_key="a", secret_key="b", bucket="nowhere"
+    )
+    away = S3Store(address)
 
     with pytest.raises(StoreUnavailable):
         away.head("media/x")

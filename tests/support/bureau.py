@@ -228,6 +228,4 @@ class Bureau:
 
 
 def s3_store(s3) -> S3Store:
-    return S3Store(
-        endpoint=s3.endpoint, access_key=s3.access_key, secret_key=s3.secret_key, bucket=s3.bucket
-    )
+    return S3Store(s3.address())

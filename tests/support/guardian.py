@@ -26,6 +26,7 @@ from server.launch import store
 from server.launch.installation import held, is_free, prepare
 from server.launch.lifetime import end_with_parent
 from server.settings import Settings
+from tests.support.otherstores import run_moto, run_rclone
 
 START_S = 90
 
@@ -33,7 +34,7 @@ START_S = 90
 def main(kind, folder):
     os.umask(0o077)
     try:
-        with {"store": run_store, "postgres": run_postgres}[kind](folder) as where:
+        with _KINDS[kind](folder) as where:
             publish(folder / "ready.json", json.dumps(where))
             outlast_users(folder)
     except BaseException as error:
@@ -165,6 +166,14 @@ def reachable_binaries(home, user):
         subprocess.run(["chmod", "-R", "go+rX", home], check=True)
         install = copy
     return install / "bin"
+
+
+_KINDS = {
+    "store": run_store,
+    "postgres": run_postgres,
+    "rclone": lambda folder: run_rclone(folder, free_port()),
+    "moto": lambda folder: run_moto(folder, free_port()),
+}
 
 
 def free_port():

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from media.s3_address import S3Address
 from server import migrations
 from server.db import configure_sqlite, engine_options
 
@@ -31,6 +32,16 @@ class S3:
     secret_key: str
     bucket: str
     region: str
+
+    def address(self, **more):
+        return S3Address(
+            endpoint=self.endpoint,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            bucket=self.bucket,
+            region=self.region,
+            **more,
+        )
 
     def environment(self):
         """The settings that point at this store."""
@@ -55,6 +66,26 @@ def s3(shared_folder):
     """SeaweedFS with its bucket, fsync on; about 4 s for the first test that asks."""
     with _user_of("store", shared_folder / "store") as where:
         yield S3(**where)
+
+
+@pytest.fixture(scope="session")
+def rclone(shared_folder):
+    """``rclone serve s3``: a store that overwrites, compares no SHA-256 and knows no locks."""
+    with _user_of("rclone", shared_folder / "rclone") as where:
+        yield S3(**where)
+
+
+@pytest.fixture(scope="session")
+def moto(shared_folder):
+    """moto's server: a store that compares no digests but knows Object Lock and encryption."""
+    with _user_of("moto", shared_folder / "moto") as where:
+        yield S3(**where)
+
+
+@pytest.fixture(params=["s3", "rclone", "moto"])
+def any_s3(request):
+    """Each of the stores that we run against; the test runs once on each kind."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from media.store import (
     Part,
     StoredObject,
     StoreUnavailable,
+    Traits,
     Written,
 )
 
@@ -34,6 +35,9 @@ class MemoryStore:
         self.before: Callable[[str, str], None] = lambda act, key: None
         self.after: Callable[[str, str], None] = lambda act, key: None
         self._ids = itertools.count(1)
+
+    def traits(self):
+        return Traits()
 
     def put_once(self, key, content, *, size, sha256):
         self.before("put", key)
