@@ -106,6 +106,18 @@ class S3Objects:
                         modified_at_ms=int(item["LastModified"].timestamp() * 1000),
                     )
 
+    def presigned(self, key: str, *, seconds: int, disposition: str) -> str:
+        return self.client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "ResponseContentType": _OCTETS,
+                "ResponseContentDisposition": disposition,
+            },
+            ExpiresIn=seconds,
+        )
+
     def delete(self, key: str, *, versions: bool) -> None:
         """Delete an object; of a bucket that keeps ``versions``, all of them.
 

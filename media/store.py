@@ -232,6 +232,12 @@ class Store(Protocol):
             ObjectMissing: if there is no such object.
         """
 
+    def presigned(self, key: str, *, seconds: int, disposition: str) -> str:
+        """An address under which whoever has it gets the object for so long, to be saved.
+
+        ``disposition`` is the Content-Disposition that the store then answers with.
+        """
+
     def head(self, key: str) -> StoredObject:
         """What is known of an object.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import quote
 
-from flask import Response, request
+from flask import Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from media.store import Store
@@ -96,16 +96,22 @@ def download(item_id: object) -> ResponseReturnValue:
     """A copy of the untouched bytes; each one has a leaf of its own."""
     key, length, media_type, name, shown = _stored(str(item_id), "download")
     session.leave_leaf(shown, always=True)
+    store, settings = services().store, services().settings
+    extension = _EXTENSIONS.get(media_type, "bin")
+    disposition = attachment(f"{shown.digests[0][:16]}.{extension}", name)
+    if settings.s3_presigned_reads:
+        return redirect(
+            store.presigned(key, seconds=settings.s3_presigned_s, disposition=disposition)
+        )
     answer = _answer(
-        services().store,
+        store,
         key,
         media_type="application/octet-stream",
         start=0,
         stop=length,
         of=length,
     )
-    extension = _EXTENSIONS.get(media_type, "bin")
-    answer.headers["Content-Disposition"] = attachment(f"{shown.digests[0][:16]}.{extension}", name)
+    answer.headers["Content-Disposition"] = disposition
     return answer
 
 

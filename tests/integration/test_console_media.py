@@ -1,10 +1,12 @@
 """Bytes of evidence: exact, by range, never sniffed, never run."""
 
 import shutil
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.console import console_world, make_case, visitor
+from tests.support.console import console_world, make_case, views, visitor
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,23 @@ def test_a_download_is_an_attachment_under_a_name_of_ours(scene):
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert disposition.startswith("attachment; filename=")
     assert disposition.isascii()
+
+
+def test_a_download_comes_from_the_store_itself_where_that_is_set(scene, monkeypatch):
+    world, case, browser = scene
+    settings = replace(world.services.settings, s3_presigned_reads=True, s3_presigned_s=30)
+    monkeypatch.setitem(world.app.extensions, "liuhen", replace(world.services, settings=settings))
+    seen = len(views(world))
+
+    answer = browser.get(f"/items/{case.items['雨水沟']}/download")
+
+    address = urlsplit(answer.headers["Location"])
+    asked = parse_qs(address.query)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "no-store")
+    assert address.path.startswith("/media/")
+    assert asked["for"] == ["30"]
+    assert asked["as"][0].startswith("attachment; filename=")
+    assert len(views(world)) == seen + 1
 
 
 def test_a_thumbnail_is_a_small_picture_of_our_own(scene):

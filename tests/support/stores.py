@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from media.store import (
     TAIL_PREFIX,
@@ -85,6 +86,9 @@ class MemoryStore:
 
     def stream(self, key):
         yield self._get(key)
+
+    def presigned(self, key, *, seconds, disposition):
+        return f"https://store.invalid/{key}?{urlencode({'for': seconds, 'as': disposition})}"
 
     def head(self, key):
         return StoredObject(key=key, size=len(self._get(key)), checksum=None, modified_at_ms=0)
