@@ -1,9 +1,8 @@
 """Coming to write an upload: ask a living writer to let go, fence off a dead one."""
 
 import time
+from contextlib import suppress
 from typing import assert_never
-
-from sqlalchemy import update
 
 from media.upload import (
     DEAD_AFTER_MS,
@@ -14,9 +13,8 @@ from media.upload import (
     UploadBusy,
     decide_tenure,
 )
-from server.models.uploads import Upload
 from server.operations.uploads.committing import finish_commit
-from server.operations.uploads.desk import Desk, UploadState, beat_age_ms, changed_rows, load
+from server.operations.uploads.desk import Desk, Fenced, UploadState, beat_age_ms, change, load
 
 _LOOK_AGAIN_S = 0.02
 
@@ -56,43 +54,29 @@ def vacate(desk: Desk, upload_id: str) -> UploadState:
 
 
 def claim(desk: Desk, state: UploadState) -> UploadState | None:
-    """Make this process the writer of ``state``; None if somebody else was faster."""
-    with desk.write() as session:
-        desk.heart.beat(session)
-        result = session.execute(
-            update(Upload)
-            .where(
-                Upload.id == state.id,
-                Upload.fence == state.fence,
-                Upload.owner.is_(None),
-                Upload.status == "open",
-            )
-            .values(
+    """Make this process the writer of a vacant upload; None if somebody else was faster."""
+    try:
+        with desk.write() as session:
+            desk.heart.beat(session)
+            # Whoever had come to write or end it since would have raised the fence.
+            return change(
+                session,
+                state,
                 owner=desk.heart.process_id,
                 fence=state.fence + 1,
                 release_wanted=False,
                 expires_at_ms=desk.now_ms() + desk.ttl_ms,
             )
-            .execution_options(synchronize_session=False)
-        )
-        return load(session, state.id) if changed_rows(result) == 1 else None
+    except Fenced:
+        return None
 
 
 def _ask_to_release(desk: Desk, state: UploadState) -> None:
-    with desk.write() as session:
-        session.execute(
-            update(Upload)
-            .where(Upload.id == state.id, Upload.fence == state.fence)
-            .values(release_wanted=True)
-            .execution_options(synchronize_session=False)
-        )
+    # Where the fence has risen meanwhile, a look at it comes next anyway.
+    with suppress(Fenced), desk.write() as session:
+        change(session, state, release_wanted=True)
 
 
 def _fence_off(desk: Desk, state: UploadState) -> None:
-    with desk.write() as session:
-        session.execute(
-            update(Upload)
-            .where(Upload.id == state.id, Upload.fence == state.fence)
-            .values(owner=None, fence=state.fence + 1, release_wanted=False)
-            .execution_options(synchronize_session=False)
-        )
+    with suppress(Fenced), desk.write() as session:
+        change(session, state, owner=None, fence=state.fence + 1, release_wanted=False)

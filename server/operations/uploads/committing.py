@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,7 @@ from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
 from server.operations.holding import SENT
 from server.operations.uploads.desk import (
+    UPLOAD,
     Desk,
     Fenced,
     UploadState,
@@ -30,6 +32,36 @@ from server.operations.uploads.desk import (
     change,
     changed_rows,
     load,
+)
+
+# Built once, as in ``desk``.
+_OBJECT = cast(Table, MediaObject.__table__)
+_KNOWN_OBJECT = select(_OBJECT.c.status, _OBJECT.c.store_key).where(
+    _OBJECT.c.sha256 == bindparam("digest")
+)
+_ADD_OBJECT = insert(_OBJECT)
+_SETTLE_OBJECT = (
+    update(_OBJECT)
+    .where(_OBJECT.c.sha256 == bindparam("digest"), _OBJECT.c.status == "committing")
+    .values(status="stored", stored_at_ms=bindparam("now_ms"), store_key=bindparam("key"))
+)
+_END_UPLOAD = (
+    update(UPLOAD)
+    # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
+    .where(UPLOAD.c.id == bindparam("at"), UPLOAD.c.status.in_(("committing", "open")))
+    .values(
+        status=bindparam("ended"),
+        byte_offset=bindparam("size"),
+        sha256=bindparam("announced"),
+        found_sha256=bindparam("found"),
+        parts="[]",
+        tails="[]",
+        hash_state=None,
+        owner=None,
+        release_wanted=False,
+        fence=UPLOAD.c.fence + 1,
+        ended_at_ms=bindparam("now_ms"),
+    )
 )
 
 _log = logging.getLogger(__name__)
@@ -137,15 +169,15 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         intended = change(session, state, status="committing", **_recognised(state, found))
         if found is None or not intended.genuine or state.concat == "partial":
             return Intended(intended)
-        existing = session.get(MediaObject, found, populate_existing=True)
+        existing = session.execute(_KNOWN_OBJECT, {"digest": found}).one_or_none()
         if existing is None:
             _add_object(session, intended, crc32=crc32, stored_at_ms=None)
         elif existing.status == "stored":
             return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
-        elif existing.key != intended.target_key:
+        elif existing.store_key != intended.target_key:
             # One of both is in parts, under a key of its own; undo and let the other go first.
             change(session, intended, status="open", found_sha256=None)
-            return Contended(_upload_behind(session, existing))
+            return Contended(_upload_behind(session, found))
         return Intended(intended)
 
 
@@ -220,23 +252,15 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
 def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str) -> bool:
     """Write down how an upload ended; False if somebody has done so already."""
     result = session.execute(
-        update(Upload)
-        # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
-        .where(Upload.id == state.id, Upload.status.in_(("committing", "open")))
-        .values(
-            status=status,
-            offset=state.length,
-            sha256=state.sha256,
-            found_sha256=state.found_sha256,
-            parts="[]",
-            tails="[]",
-            hash_state=None,
-            owner=None,
-            release_wanted=False,
-            fence=Upload.fence + 1,
-            ended_at_ms=desk.now_ms(),
-        )
-        .execution_options(synchronize_session=False)
+        _END_UPLOAD,
+        {
+            "at": state.id,
+            "ended": status,
+            "size": state.length,
+            "announced": state.sha256,
+            "found": state.found_sha256,
+            "now_ms": desk.now_ms(),
+        },
     )
     return changed_rows(result) == 1
 
@@ -245,13 +269,10 @@ def _settle_object(
     session: Session, state: UploadState, *, crc32: int, position: int, now_ms: int
 ) -> None:
     result = session.execute(
-        update(MediaObject)
-        .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
-        .values(status="stored", stored_at_ms=now_ms, key=state.target_key)
-        .execution_options(synchronize_session=False)
+        _SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": state.target_key}
     )
     first = changed_rows(result) == 1
-    if not first and session.get(MediaObject, state.sha256, populate_existing=True) is None:
+    if not first and session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).first() is None:
         _add_object(session, state, crc32=crc32, stored_at_ms=now_ms)
         first = True
     # Bytes that are here since earlier are news to an organisation that sends its first copy.
@@ -296,17 +317,17 @@ def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
 def _add_object(
     session: Session, state: UploadState, *, crc32: int, stored_at_ms: int | None
 ) -> None:
-    session.add(
-        MediaObject(
-            sha256=state.sha256,
-            size=state.length,
-            crc32=crc32,
-            key=state.target_key,
-            status="committing" if stored_at_ms is None else "stored",
-            stored_at_ms=stored_at_ms,
-        )
+    session.execute(
+        _ADD_OBJECT,
+        {
+            "sha256": state.sha256,
+            "size": state.length,
+            "crc32": crc32,
+            "store_key": state.target_key,
+            "status": "committing" if stored_at_ms is None else "stored",
+            "stored_at_ms": stored_at_ms,
+        },
     )
-    session.flush()
 
 
 def _reopen(desk: Desk, state: UploadState, *, offset: int) -> UploadState:
@@ -354,12 +375,10 @@ def _recognised(state: UploadState, found: str | None) -> dict[str, str | None]:
     return {"found_sha256": found} if named else {"found_sha256": found, "sha256": found}
 
 
-def _upload_behind(session: Session, intended: MediaObject) -> str:
-    """The upload that is about to make an object."""
+def _upload_behind(session: Session, sha256: str) -> str:
+    """The upload that is about to make the object of that digest."""
     return session.execute(
-        select(Upload.id)
-        .where(Upload.sha256 == intended.sha256, Upload.status == "committing")
-        .limit(1)
+        select(Upload.id).where(Upload.sha256 == sha256, Upload.status == "committing").limit(1)
     ).scalar_one()
 
 

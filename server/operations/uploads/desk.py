@@ -9,10 +9,12 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol, cast
 
-from sqlalchemy import CursorResult, select, text, update
+from sqlalchemy import CursorResult, Row, Table, bindparam, select, text, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from media.hashing import DigestState
 from media.store import Part, Store, long_key, media_key, piece_key, quarantine_key
@@ -22,10 +24,20 @@ from server.models.uploads import ProcessHeartbeat, Upload
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
+# Statements of the table, built once: through the mapped class each would be built and
+# loaded anew, which for the dozen of a photo costs more processor time than its hash.
+UPLOAD = cast(Table, Upload.__table__)
+_COLUMNS = {item.key: item.columns[0] for item in Upload.__mapper__.column_attrs}
+_STATE = [column.label(key) for key, column in _COLUMNS.items()]
+_LOAD = select(*_STATE).where(UPLOAD.c.id == bindparam("at"))
+
 _CLOCKS = {
-    "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+    "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
+    "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"),
 }
+_BEATEN = select(ProcessHeartbeat.beaten_at_ms).where(
+    ProcessHeartbeat.process_id == bindparam("process")
+)
 
 
 class Heartbeat(Protocol):
@@ -151,9 +163,36 @@ def load(session: Session, upload_id: str) -> UploadState:
     Raises:
         NotFound: if there is none of that id.
     """
-    row = session.get(Upload, upload_id, populate_existing=True)
+    row = session.execute(_LOAD, {"at": upload_id}).one_or_none()
     if row is None:
         raise NotFound("upload", upload_id)
+    return _state(row)
+
+
+def change(session: Session, state: UploadState, **values: Any) -> UploadState:
+    """Change the row of ``state`` and answer what it is now.
+
+    Raises:
+        Fenced: if its fence is not that of ``state`` any more.
+    """
+    seen = {"at": state.id, "fence_seen": state.fence}
+    row = session.execute(_changing(tuple(values)), {**seen, **values}).one_or_none()
+    if row is None:
+        raise Fenced(state.id)
+    return _state(row)
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> ReturningUpdate[Any]:
+    return (
+        update(UPLOAD)
+        .where(UPLOAD.c.id == bindparam("at"), UPLOAD.c.fence == bindparam("fence_seen"))
+        .values({_COLUMNS[name]: bindparam(name) for name in names})
+        .returning(*_STATE)
+    )
+
+
+def _state(row: Row[Any]) -> UploadState:
     return UploadState(
         id=row.id,
         organization_id=row.organization_id,
@@ -177,23 +216,6 @@ def load(session: Session, upload_id: str) -> UploadState:
     )
 
 
-def change(session: Session, state: UploadState, **values: Any) -> UploadState:
-    """Change the row of ``state`` and answer what it is now.
-
-    Raises:
-        Fenced: if its fence is not that of ``state`` any more.
-    """
-    result = session.execute(
-        update(Upload)
-        .where(Upload.id == state.id, Upload.fence == state.fence)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    if changed_rows(result) != 1:
-        raise Fenced(state.id)
-    return load(session, state.id)
-
-
 def changed_rows(result: Any) -> int:
     """How many rows an UPDATE or DELETE changed."""
     return cast("CursorResult[Any]", result).rowcount
@@ -201,12 +223,10 @@ def changed_rows(result: Any) -> int:
 
 def beat_age_ms(session: Session, process_id: str | None) -> int | None:
     """Milliseconds since a process last beat, by the database's clock alone."""
-    beaten = session.scalar(
-        select(ProcessHeartbeat.beaten_at_ms).where(ProcessHeartbeat.process_id == process_id)
-    )
+    beaten = session.scalar(_BEATEN, {"process": process_id})
     return None if beaten is None else database_now_ms(session) - beaten
 
 
 def database_now_ms(session: Session) -> int:
     """The database's clock: the one clock that all web processes share."""
-    return int(session.scalar(text(_CLOCKS[session.get_bind().dialect.name])) or 0)
+    return int(session.scalar(_CLOCKS[session.connection().dialect.name]) or 0)

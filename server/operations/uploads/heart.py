@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from server.models.uploads import ProcessHeartbeat, Upload
-from server.operations.uploads.desk import Tenure, Transaction, changed_rows, database_now_ms
+from server.operations.uploads.desk import (
+    UPLOAD,
+    Tenure,
+    Transaction,
+    changed_rows,
+    database_now_ms,
+)
 
 BEAT_S = 0.3
 IDLE_LIMIT_S = 30.0
@@ -27,6 +33,18 @@ _QUIET_S = 0.1
 _DRAIN_S = 1.0
 _HASTE_S = 0.05
 _LINGER_S = 3.0
+# A sign of life of so long ago is as good as one of now: it counts for DEAD_AFTER_MS.
+_FRESH_S = 0.5
+
+_BEAT = (
+    update(ProcessHeartbeat)
+    .where(ProcessHeartbeat.process_id == bindparam("process"))
+    .values(beaten_at_ms=bindparam("now_ms"))
+    .execution_options(synchronize_session=False)
+)
+_HELD = select(UPLOAD.c.id, UPLOAD.c.fence, UPLOAD.c.release_wanted).where(
+    UPLOAD.c.owner == bindparam("process")
+)
 
 _log = logging.getLogger(__name__)
 
@@ -52,26 +70,27 @@ class Heart:
         self._tenures: list[Tenure] = []
         self._abandoned: set[tuple[str, int]] = set()
         self._thread: threading.Thread | None = None
+        self._beaten_at: float | None = None
 
     @property
     def process_id(self) -> str:
         """The name under which this process holds uploads; another after a restart."""
         if self._identity[0] != os.getpid():
             self._identity = (os.getpid(), str(uuid4()))
-            self._tenures, self._thread = [], None
+            self._tenures, self._thread, self._beaten_at = [], None, None
         return self._identity[1]
 
     def beat(self, session: Session) -> None:
-        """Write the sign of life in this transaction."""
+        """Write the sign of life in this transaction, unless there is a fresh one."""
+        process_id = self.process_id
+        if self._beaten_at is None or time.monotonic() - self._beaten_at > _FRESH_S:
+            self._beat(session, process_id)
+
+    def _beat(self, session: Session, process_id: str) -> None:
         now_ms = database_now_ms(session)
-        result = session.execute(
-            update(ProcessHeartbeat)
-            .where(ProcessHeartbeat.process_id == self.process_id)
-            .values(beaten_at_ms=now_ms)
-            .execution_options(synchronize_session=False)
-        )
+        result = session.execute(_BEAT, {"process": process_id, "now_ms": now_ms})
         if changed_rows(result) == 0:
-            session.add(ProcessHeartbeat(process_id=self.process_id, beaten_at_ms=now_ms))
+            session.add(ProcessHeartbeat(process_id=process_id, beaten_at_ms=now_ms))
             session.flush()
 
     @contextmanager
@@ -116,14 +135,13 @@ class Heart:
     def _round(self, tenures: list[Tenure]) -> None:
         if not tenures:
             return
+        now = time.monotonic()
         with self._write() as session:
-            self.beat(session)
+            self._beat(session, self.process_id)
+        # Only what is committed counts, and from before it was written.
+        self._beaten_at = now
         with self._read() as session:
-            rows = session.execute(
-                select(Upload.id, Upload.fence, Upload.release_wanted).where(
-                    Upload.owner == self.process_id
-                )
-            ).all()
+            rows = session.execute(_HELD, {"process": self.process_id}).all()
         wanted = {(row.id, row.fence): row.release_wanted for row in rows}
         self._give_up(wanted.keys() - {(t.upload_id, t.fence) for t in tenures})
         now = time.monotonic()
