@@ -24,7 +24,8 @@ PIXEL_LIMIT = 64 * 1024 * 1024
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
 #: A smaller picture is an icon: its likeness to a thumbnail says nothing.
 MIN_COMPARED_PIXELS = 64
-THUMBNAIL_PIXELS = 512
+#: The long side of what is drawn.
+THUMBNAIL_PIXELS, PREVIEW_PIXELS = 512, 2048
 
 #: Names of the second reader for the tags that both readers read.
 _TAGS = {
@@ -76,6 +77,15 @@ def read_exif(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 def draw_thumbnail(data: bytes) -> tuple[dict[str, Any], bytes]:
     """A small JPEG of the picture, upright, without any of its metadata."""
+    return _draw(data, THUMBNAIL_PIXELS, quality=80)
+
+
+def draw_preview(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A JPEG for a screen, upright, without any of its metadata."""
+    return _draw(data, PREVIEW_PIXELS, quality=85)
+
+
+def _draw(data: bytes, side: int, *, quality: int) -> tuple[dict[str, Any], bytes]:
     import PIL
     from PIL import Image, ImageOps
 
@@ -84,16 +94,20 @@ def draw_thumbnail(data: bytes) -> tuple[dict[str, Any], bytes]:
     with Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) as picture:
         if picture.width * picture.height > PIXEL_LIMIT:
             raise ValueError(f"{picture.width}x{picture.height} pixels")
-        picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-        picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        picture.draft("RGB", (side, side))
+        picture.thumbnail((side, side))
         upright = ImageOps.exif_transpose(picture)
         plain = Image.new("RGB", upright.size, "white")
         transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
         layer = upright.convert("RGBA" if transparent else "RGB")
         plain.paste(layer, mask=layer if transparent else None)
         out = io.BytesIO()
-        plain.save(out, "JPEG", quality=80, optimize=True)
-        answer = {"made_with": f"Pillow {PIL.__version__}", "width": plain.width}
+        plain.save(out, "JPEG", quality=quality, optimize=True)
+        answer: dict[str, Any] = {
+            "made_with": f"Pillow {PIL.__version__}",
+            "recipe": f"upright, within {side}x{side}, JPEG quality {quality}, no metadata",
+            "width": plain.width,
+        }
         return answer | {"height": plain.height}, out.getvalue()
 
 
@@ -182,6 +196,7 @@ def _likeness(grey: Any) -> int:
 _TASKS: dict[str, Callable[[bytes], tuple[dict[str, Any], bytes]]] = {
     "exif": read_exif,
     "thumbnail": draw_thumbnail,
+    "preview": draw_preview,
     "pixels": look_at_pixels,
 }
 

@@ -37,8 +37,9 @@ def install(app: Flask, settings: Settings) -> None:
         uploads.expire_uploads(desk)
         uploads.collect_leftovers(desk)
 
+    rounds = media_checks.Rounds()
     work: dict[str, Callable[[], object]] = {
-        CHECK_MEDIA: lambda: media_checks.check_waiting_items(services()),
+        CHECK_MEDIA: lambda: media_checks.check_waiting_items(services(), rounds),
         BUILD_PACKAGES: lambda: export.build_waiting_packages(services()),
         KEEP_UPLOADS: keep_uploads,
     }

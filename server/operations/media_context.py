@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from media.facts import READER_VERSION
 from media.findings import model
 from server.models.inspections import (
-    Derivative,
     EvidenceItem,
     Inspection,
     MediaFacts,
@@ -18,8 +17,6 @@ from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
 from server.operations.clocks import LineClock, line_clock
 from server.operations.intervals import interval_of
-
-THUMBNAIL = "thumbnail"
 
 #: Asia/Shanghai has no daylight saving (docs/evidence.md §6).
 SITE_ZONE_MIN = 480
@@ -37,9 +34,8 @@ class Work:
     size: int
     key: str
     context: model.Context
-    facts: str | None
-    second: str | None
-    has_thumbnail: bool
+    #: What this version of the reader read before, if it did.
+    read: MediaFacts | None
 
 
 def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
@@ -47,7 +43,6 @@ def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
     media = session.get_one(MediaObject, item.sha256)
     line = session.get_one(JournalLine, (item.device_id, item.epoch, item.branch, item.seq))
     clock = line_clock(session, line)
-    known = session.get(MediaFacts, (item.sha256, READER_VERSION))
     hints = model.Hints(
         capture_class=item.capture_class,
         site_zone_min=SITE_ZONE_MIN,
@@ -73,9 +68,7 @@ def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
         size=media.size,
         key=media.key,
         context=context,
-        facts=known.facts if known else None,
-        second=known.second if known else None,
-        has_thumbnail=session.get(Derivative, (item.sha256, THUMBNAIL)) is not None,
+        read=session.get(MediaFacts, (item.sha256, READER_VERSION)),
     )
 
 

@@ -6,8 +6,12 @@ import json
 
 import pytest
 
+from media import findings
+from media.errors import MediaError
 from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
-from server.operations import media_checks
+from server.models.traits import MediaTrait
+from server.operations import media_checks, media_context
+from server.operations.media_checks import examining, keeping, rounds
 from tests.support import draw
 from tests.support.simdevice import MORNING_MS, new_id
 from tests.support.world import make_world
@@ -200,14 +204,14 @@ def test_what_arrives_while_a_file_is_read_is_compared_in_another_run(world, mon
         media=[],
         heads=[],
     )
-    read = media_checks.read_facts
+    read = examining.read_facts
 
     def read_while_the_seal_arrives(source):
-        monkeypatch.setattr(media_checks, "read_facts", read)
+        monkeypatch.setattr(examining, "read_facts", read)
         world.push(device, device.body(len(device.lines) - 1))
         return read(source)
 
-    monkeypatch.setattr(media_checks, "read_facts", read_while_the_seal_arrives)
+    monkeypatch.setattr(examining, "read_facts", read_while_the_seal_arrives)
     _check(world)
 
     assert len(world.rows(ItemCheck)) == 2
@@ -220,14 +224,108 @@ def test_two_workers_at_one_item_keep_one_check(world, monkeypatch):
     _capture(world, device, data)
     world.push(device)
     _upload(world, device, data)
-    read = media_checks.read_facts
+    read = examining.read_facts
 
     def read_while_another_worker_finishes(source):
-        monkeypatch.setattr(media_checks, "read_facts", read)
+        monkeypatch.setattr(examining, "read_facts", read)
         _check(world)
         return read(source)
 
-    monkeypatch.setattr(media_checks, "read_facts", read_while_another_worker_finishes)
+    monkeypatch.setattr(examining, "read_facts", read_while_another_worker_finishes)
     _check(world)
 
     assert len(world.rows(ItemCheck)) == 1
+
+
+def test_what_was_compared_is_kept_and_gives_the_same_findings_again(world):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken="2026:05:02 09:00:20", zone="+08:00"), colour="olive")
+    _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    _check(world)
+
+    (check,), (facts,) = world.rows(ItemCheck), world.rows(MediaFacts)
+    context = findings.context_from_json(check.context)
+    claims = findings.claims(json.loads(facts.facts), context.hints, check.rule_version)
+    found = findings.compare(claims, context, check.rule_version)
+
+    assert findings.context_to_json(context) == check.context
+    assert findings.to_json(claims) == check.claims
+    assert sorted((one.code, one.severity) for one in found) == sorted(
+        (row.code, row.severity) for row in world.rows(Finding)
+    )
+
+
+def test_a_picture_leaves_its_likeness_its_camera_and_a_preview(world):
+    device = world.on_patrol()
+    data = draw.photo(
+        draw.exif(taken=_AT_MORNING, zone="+08:00", model="示例 X"), size=(3000, 1500)
+    )
+    _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    _check(world)
+
+    (facts,), (trait,) = world.rows(MediaFacts), world.rows(MediaTrait)
+    pixels = json.loads(facts.pixels)
+    assert (pixels["width"], pixels["height"]) == (3000, 1500)
+    assert trait.likeness & (1 << 64) - 1 == int(pixels["likeness"], 16)
+    quarters = (trait.quarter0, trait.quarter1, trait.quarter2, trait.quarter3)
+    assert "".join(f"{quarter:04x}" for quarter in quarters) == pixels["likeness"]
+    assert (trait.make, trait.model) == ("Drawn", "示例 X")
+    made = {row.purpose: row for row in world.rows(Derivative)}
+    assert set(made) == {"thumbnail", "preview"}
+    assert "2048x2048" in made["preview"].recipe
+
+
+def test_newer_rules_and_readers_go_over_what_older_ones_saw(world, monkeypatch):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), colour="teal")
+    _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    _check(world)
+    _check(world)
+    assert len(world.rows(ItemCheck)) == 1
+
+    for module in (rounds, findings):
+        monkeypatch.setattr(module, "RULE_VERSION", "4")
+    _check(world)
+    assert sorted(row.rule_version for row in world.rows(ItemCheck)) == ["3", "4"]
+
+    for module in (rounds, keeping, media_context):
+        monkeypatch.setattr(module, "READER_VERSION", "liuhen-next")
+    _check(world)
+    assert len(world.rows(MediaFacts)) == 2
+    assert len(world.rows(ItemCheck)) == 3
+
+
+def test_items_that_cannot_be_read_wait_and_hold_up_none(world, monkeypatch):
+    device = world.on_patrol()
+    pictures = [
+        draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), size=(8, 8 + n)) for n in range(24)
+    ]
+    items = [_capture(world, device, data) for data in pictures]
+    world.push(device)
+    for data in pictures:
+        _upload(world, device, data)
+    examine = rounds.examine
+    lost = set(items[:22]) - {items[2], items[5], items[8], items[11], items[14], items[17]}
+    tried = []
+
+    def examine_what_is_there(services, second, work):
+        tried.append(work.item_id)
+        if work.item_id in lost:
+            raise MediaError("gone")
+        return examine(services, second, work)
+
+    monkeypatch.setattr(rounds, "examine", examine_what_is_there)
+    memory = rounds.Rounds()
+    for _ in range(12):
+        with world.app.app_context():
+            media_checks.check_waiting_items(world.services, memory)
+
+    assert {row.item_id for row in world.rows(ItemCheck)} == set(items) - lost
+    assert max(map(tried.count, lost)) == 1
+    assert len(memory.later) == len(lost)

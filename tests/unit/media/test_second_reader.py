@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from media.second import PixelFacts, SecondFacts, SecondFailed, SecondReader, Thumbnail
+from media.second import Picture, PixelFacts, SecondFacts, SecondFailed, SecondReader
 from tests.support import draw
 
 
@@ -71,22 +71,22 @@ def test_memory_is_bounded_and_its_end_is_an_answer(reader):
     Image.new("1", (8000, 8000)).save(wide, "PNG")
     huge = wide.getvalue().replace(struct.pack(">II", 8000, 8000), struct.pack(">II", 60000, 60000))
 
-    assert isinstance(reader.thumbnail(huge), SecondFailed)
-    assert isinstance(reader.thumbnail(draw.photo()), Thumbnail)
+    assert isinstance(reader.draw(huge, "thumbnail"), SecondFailed)
+    assert isinstance(reader.draw(draw.photo(), "thumbnail"), Picture)
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff\xd8\xff", b"GIF89a" + bytes(50), b"%!PS-Adobe"])
 def test_no_file_makes_it_raise(reader, junk):
     assert isinstance(reader.read(junk), SecondFacts | SecondFailed)
-    assert isinstance(reader.thumbnail(junk), SecondFailed)
+    assert isinstance(reader.draw(junk, "thumbnail"), SecondFailed)
 
 
 def test_a_thumbnail_is_small_upright_and_without_metadata(reader):
     block = draw.exif(orientation=6, lat_lon=(22.5, 114.25))
 
-    drawn = reader.thumbnail(draw.photo(block, size=(2000, 1000)))
+    drawn = reader.draw(draw.photo(block, size=(2000, 1000)), "thumbnail")
 
-    assert isinstance(drawn, Thumbnail)
+    assert isinstance(drawn, Picture)
     assert (drawn.width, drawn.height) == (256, 512)
     with Image.open(io.BytesIO(drawn.jpeg)) as picture:
         assert (picture.size, picture.format) == ((256, 512), "JPEG")
@@ -98,9 +98,9 @@ def test_a_transparent_picture_is_drawn_on_white(reader):
     out = io.BytesIO()
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(out, "PNG")
 
-    drawn = reader.thumbnail(out.getvalue())
+    drawn = reader.draw(out.getvalue(), "thumbnail")
 
-    assert isinstance(drawn, Thumbnail)
+    assert isinstance(drawn, Picture)
     with Image.open(io.BytesIO(drawn.jpeg)) as picture:
         assert picture.getpixel((10, 10)) == (255, 255, 255)
 

@@ -1,0 +1,70 @@
+"""What changes at the items of a file when its bytes arrive."""
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from media.findings import model
+from media.findings.rules import digest_mismatch
+from server.models.inspections import EvidenceItem
+from server.models.uploads import QuarantinedMedia
+from server.operations.holding import held
+from server.operations.media_checks.examining import Compared
+from server.operations.media_checks.keeping import keep_check
+from server.operations.visit_documents import items_changed
+
+
+def item_bytes_arrived(session: Session, sha256: str, position: int, now_ms: int) -> None:
+    """Mark the items whose bytes are in the store now; called as the bytes are committed.
+
+    ``position`` is the place in the ledger of the event that says so.
+    """
+    theirs = update(EvidenceItem).where(
+        EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
+    )
+    session.execute(theirs.where(EvidenceItem.state == "captured").values(state="stored"))
+    session.execute(theirs.values(check_wanted=True))
+    items = session.scalars(
+        select(EvidenceItem)
+        .where(
+            EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
+        )
+        .execution_options(populate_existing=True)
+    ).all()
+    items_changed(session, items, position=position, now_ms=now_ms)
+
+
+def item_bytes_differed(session: Session, announced: str, found: str) -> None:
+    """Raise DIGEST_MISMATCH at the items whose announced bytes came as others.
+
+    Only at those of the sender's organisation that still lack their bytes: whoever
+    sends rubbish under the digest of evidence that is here casts no doubt on it.
+    """
+    received = session.execute(
+        select(QuarantinedMedia)
+        .where(
+            QuarantinedMedia.announced_sha256 == announced,
+            QuarantinedMedia.found_sha256 == found,
+        )
+        .order_by(QuarantinedMedia.received_at_ms.desc())
+        .limit(1)
+    ).scalar_one()
+    items = session.scalars(
+        select(EvidenceItem).where(
+            EvidenceItem.sha256 == announced,
+            EvidenceItem.organization_id == received.organization_id,
+            EvidenceItem.state == "captured",
+        )
+    )
+    for item in items:
+        context = model.Context(
+            hints=model.Hints(capture_class=item.capture_class),
+            announced=model.Content(sha256=announced, size=item.size),
+            received=model.Content(sha256=found, size=received.size),
+        )
+        mismatch = tuple(digest_mismatch((), context))
+        keep_check(
+            session,
+            item,
+            Compared(context=context, claims=(), found=mismatch),
+            now_ms=received.received_at_ms,
+        )

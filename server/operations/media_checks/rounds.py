@@ -1,0 +1,159 @@
+"""Which items are to be checked, and when one that cannot be read is tried again."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import ColumnElement, UnaryExpression, exists, select
+from sqlalchemy.orm import Session
+
+from media.errors import MediaError
+from media.facts import READER_VERSION
+from media.findings import RULE_VERSION, model
+from media.second import SecondReader
+from server.db import reading, transaction
+from server.models.inspections import EvidenceItem, ItemCheck, MediaFacts
+from server.models.uploads import MediaObject
+from server.operations import ledger
+from server.operations.holding import held
+from server.operations.media_checks.examining import examine
+from server.operations.media_checks.keeping import keep_check, keep_read, store_pictures
+from server.operations.media_context import gather
+from server.services import Services
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 20
+#: An item that cannot be read is tried again after a minute, then ever more seldom.
+_FIRST_WAIT_MS = 60_000
+_LONGEST_WAIT_MS = 86_400_000
+#: So many failures in a row mean that the store is away: the round ends, the next is soon.
+_STORE_IS_AWAY = 3
+
+
+@dataclass(frozen=True)
+class _Later:
+    at_ms: int
+    wait_ms: int
+
+
+@dataclass
+class Rounds:
+    """What one process remembers between rounds; nothing of it is needed for being right."""
+
+    later: dict[str, _Later] = field(default_factory=dict)
+    #: Everything has been seen by this program's reader and rules; new items are marked.
+    history_done: bool = False
+
+    def postpone(self, item_id: str, now_ms: int) -> None:
+        before = self.later.get(item_id)
+        wait_ms = min(2 * before.wait_ms, _LONGEST_WAIT_MS) if before else _FIRST_WAIT_MS
+        self.later[item_id] = _Later(now_ms + wait_ms, wait_ms)
+
+    def postponed(self, now_ms: int) -> set[str]:
+        return {item for item, later in self.later.items() if later.at_ms > now_ms}
+
+
+def check_waiting_items(services: Services, rounds: Rounds | None = None) -> None:
+    """Check what is marked, then what older readers or rules saw last, newest first."""
+    rounds = rounds or Rounds()
+    with SecondReader() as second:
+        failed = 0
+        while items := _next(services, rounds):
+            for item_id in items:
+                try:
+                    _check_one(services, second, item_id)
+                except MediaError as error:
+                    _log.warning("check_postponed item=%s code=%s", item_id, error.code)
+                    rounds.postpone(item_id, services.now_ms())
+                    failed += 1
+                else:
+                    rounds.later.pop(item_id, None)
+                    failed = 0
+                if failed == _STORE_IS_AWAY:
+                    return
+
+
+def _next(services: Services, rounds: Rounds) -> Sequence[str]:
+    """The next items of a round; none when there is nothing to do now."""
+    postponed = rounds.postponed(services.now_ms())
+    with reading() as session:
+        marked = _readable(
+            session,
+            EvidenceItem.check_wanted.is_(True),
+            EvidenceItem.captured_at_ms.asc(),
+            postponed,
+        )
+        if marked or rounds.history_done:
+            return marked
+        older = _readable(session, _seen_by_older(), EvidenceItem.captured_at_ms.desc(), postponed)
+        rounds.history_done = not older
+        return older
+
+
+def _readable(
+    session: Session,
+    which: ColumnElement[bool],
+    order: UnaryExpression[int],
+    postponed: set[str],
+) -> Sequence[str]:
+    found = session.scalars(
+        select(EvidenceItem.id)
+        .join(MediaObject, MediaObject.sha256 == EvidenceItem.sha256)
+        .where(
+            which,
+            MediaObject.status == "stored",
+            held(EvidenceItem.sha256, EvidenceItem.organization_id),
+        )
+        .order_by(order, EvidenceItem.id)
+        .limit(_BATCH + len(postponed))
+    )
+    return [item for item in found if item not in postponed][:_BATCH]
+
+
+def _seen_by_older() -> ColumnElement[bool]:
+    """Items without facts of this reader or without a run of these rules."""
+    read = exists().where(
+        MediaFacts.sha256 == EvidenceItem.sha256, MediaFacts.reader_version == READER_VERSION
+    )
+    compared = exists().where(
+        ItemCheck.item_id == EvidenceItem.id, ItemCheck.rule_version == RULE_VERSION
+    )
+    return ~read | ~compared
+
+
+def _check_one(services: Services, second: SecondReader, item_id: str) -> None:
+    """Check one item and keep the result.
+
+    Raises:
+        MediaError: if its bytes cannot be read now.
+    """
+    tolerance_ms = services.settings.clock_skew_tolerance_ms
+    with reading() as session:
+        work = gather(session, session.get_one(EvidenceItem, item_id), tolerance_ms=tolerance_ms)
+    read, compared = examine(services, second, work)
+    made = store_pictures(services, work.sha256, read.pictures)
+    with transaction() as session:
+        # The first lock: nothing the rules compare can change from here on.
+        ledger.lock_head(session)
+        item = session.get_one(EvidenceItem, item_id, populate_existing=True)
+        if not item.check_wanted and not _is_older(session, item):
+            return
+        now_ms = services.now_ms()
+        keep_read(session, item, read, made, now_ms=now_ms)
+        if item.state == "stored":
+            item.state = "checked"
+        keep_check(session, item, compared, now_ms=now_ms)
+        # Whatever came while the file was read is compared in another run.
+        now = gather(session, item, tolerance_ms=tolerance_ms)
+        item.check_wanted = _own(now.context) != _own(work.context)
+
+
+def _is_older(session: Session, item: EvidenceItem) -> bool:
+    found = select(EvidenceItem.id).where(EvidenceItem.id == item.id, _seen_by_older())
+    return session.scalar(found) is not None
+
+
+def _own(context: model.Context) -> model.Context:
+    """What is compared without the other items, which mark their partners themselves."""
+    return replace(context, neighbours=(), reuse=(), scenes=(), camera=None)
