@@ -1,4 +1,4 @@
-"""Uploads through gunicorn into SeaweedFS: cut, stalled, killed, and from two processes."""
+"""Uploads through gunicorn into every store: cut, stalled, killed, and from two processes."""
 
 import base64
 import hashlib
@@ -20,6 +20,11 @@ from tests.support.webserver import WebServer
 HEADERS = {**TUS, "Authorization": f"Bearer {TOKEN}"}
 PATCH = {**HEADERS, "Content-Type": "application/offset+octet-stream"}
 MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def s3(any_s3):
+    return any_s3
 
 
 @pytest.fixture(scope="module")

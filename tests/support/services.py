@@ -62,7 +62,7 @@ def shared_folder(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def s3(shared_folder):
+def seaweedfs(shared_folder):
     """SeaweedFS with its bucket, fsync on; about 4 s for the first test that asks."""
     with _user_of("store", shared_folder / "store") as where:
         yield S3(**where)
@@ -82,7 +82,13 @@ def moto(shared_folder):
         yield S3(**where)
 
 
-@pytest.fixture(params=["s3", "rclone", "moto"])
+@pytest.fixture(scope="session")
+def s3(seaweedfs):
+    """The store that we come with."""
+    return seaweedfs
+
+
+@pytest.fixture(scope="session", params=["seaweedfs", "rclone", "moto"])
 def any_s3(request):
     """Each of the stores that we run against; the test runs once on each kind."""
     return request.getfixturevalue(request.param)
