@@ -23,7 +23,7 @@ _KEYS = {"access_key": "rigaccesskey", "secret_key": "rigsecretkey"}
 @contextlib.contextmanager
 def run_rclone(folder, port, *options):
     """``rclone serve s3`` over a folder: it overwrites, checks no SHA-256 and locks nothing."""
-    (folder / "objects" / _BUCKET).mkdir(parents=True)
+    (folder / "objects" / _BUCKET).mkdir(parents=True, exist_ok=True)
     scheme = "https" if "--cert" in options else "http"
     command = [
         Path(sysconfig.get_path("scripts")) / "rclone",

@@ -1,0 +1,230 @@
+"""What a store can do is tried out, and what it lacks is made up for."""
+
+import hashlib
+import io
+import os
+import threading
+import uuid
+
+import pytest
+
+from media import s3 as s3_module
+from media.s3 import S3Store
+from media.s3_address import Retention, S3Address
+from media.store import (
+    MultipartGone,
+    ObjectDiffers,
+    StoreUnavailable,
+    Traits,
+    Written,
+    long_key,
+    media_key,
+    quarantine_key,
+)
+from tests.support.guardian import free_port
+from tests.support.otherstores import run_rclone
+
+PART = 8 << 20
+SOUND = Traits(keeps_versions=True, locks=True)
+CAN_DO = {
+    "seaweedfs": SOUND,
+    "rclone": Traits(refuses_overwriting=False, refuses_damage=False, keeps_parts=False),
+    "moto": Traits(refuses_damage=False, keeps_parts=False, keeps_versions=True, locks=True),
+}
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def put(store, key, data):
+    return store.put_once(key, data, size=len(data), sha256=digest(data))
+
+
+def part(store, key, multipart_id, number, data):
+    return store.put_part(
+        key, multipart_id, io.BytesIO(data), number=number, size=len(data), sha256=digest(data)
+    )
+
+
+@pytest.fixture
+def own_rclone(tmp_path):
+    """Starts a store of one's own, again and again on the same folder and port."""
+    port = free_port()
+
+    def run(*options):
+        return run_rclone(tmp_path, port, *options)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", CAN_DO)
+@pytest.mark.parametrize("mode", ["GOVERNANCE", "COMPLIANCE"])
+def test_what_a_store_can_do_is_found_out_by_trying(request, kind, mode):
+    address = request.getfixturevalue(kind).address(retention=Retention(mode, 1))
+
+    assert S3Store(address).traits() == CAN_DO[kind]
+
+
+def test_trying_leaves_nothing_behind_where_nothing_is_locked(any_s3):
+    store = S3Store(any_s3.address())
+    before = {found.multipart_id for found in store.open_multiparts()}
+
+    store.traits()
+
+    assert [found for found in store.list("tail/survey-") if "locked" not in found.key] == []
+    assert {found.multipart_id for found in store.open_multiparts()} <= before
+
+
+def test_what_a_store_lacks_is_logged_once(rclone, caplog):
+    store = S3Store(rclone.address(retention=Retention("GOVERNANCE", 1)))
+
+    store.traits()
+    store.traits()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "store_lacks trait=refuses_overwriting",
+        "store_lacks trait=refuses_damage",
+        "store_lacks trait=keeps_parts",
+        "store_lacks trait=locks",
+    ]
+
+
+def test_many_threads_try_a_store_out_once(seaweedfs, monkeypatch):
+    tried = []
+    monkeypatch.setattr(s3_module, "survey", lambda _: tried.append(1) or SOUND)
+    store = S3Store(seaweedfs.address())
+    threads = [threading.Thread(target=store.traits) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert tried == [1]
+
+
+def test_a_store_that_was_away_is_tried_again(own_rclone):
+    with own_rclone() as where:
+        pass
+    store = S3Store(S3Address(**where))
+    with pytest.raises(StoreUnavailable):
+        put(store, quarantine_key("a"), b"bytes")
+
+    with own_rclone():
+        outcome = put(store, quarantine_key("a"), b"bytes")
+
+    assert outcome == Written()
+
+
+def test_a_checksum_that_a_store_only_repeats_is_not_believed(rclone, seaweedfs):
+    key = quarantine_key(str(uuid.uuid4()))
+    for kept in (rclone, seaweedfs):
+        put(S3Store(kept.address()), key, b"bytes")
+
+    assert S3Store(rclone.address()).head(key).checksum is None
+    assert S3Store(seaweedfs.address()).head(key).checksum is not None
+
+
+def damaging(store, monkeypatch, *, unseen):
+    """Lets one byte be changed behind our back; ``unseen`` takes the digest away, too."""
+    send = store.client.put_object
+
+    def damage(**asked):
+        asked["Body"] = b"X" + asked["Body"][1:]
+        if unseen:
+            del asked["ContentMD5"]
+        return send(**asked)
+
+    monkeypatch.setattr(store.client, "put_object", damage)
+
+
+@pytest.mark.parametrize("kind", ["rclone", "moto"])
+def test_bytes_that_a_store_keeps_otherwise_than_it_was_told_are_noticed(
+    request, kind, monkeypatch
+):
+    store = S3Store(request.getfixturevalue(kind).address())
+    store.traits()
+    damaging(store, monkeypatch, unseen=True)
+
+    with pytest.raises(ObjectDiffers):
+        put(store, quarantine_key(str(uuid.uuid4())), b"bytes")
+
+
+def test_bytes_damaged_on_the_way_are_refused_by_a_store_that_knows_no_sha256(rclone, monkeypatch):
+    store = S3Store(rclone.address())
+    store.traits()
+    damaging(store, monkeypatch, unseen=False)
+    key = quarantine_key(str(uuid.uuid4()))
+
+    with pytest.raises(StoreUnavailable):
+        put(store, key, b"bytes")
+
+    assert list(store.list(key)) == []
+
+
+def test_acknowledged_parts_survive_a_store_that_is_killed_and_forgets_them(own_rclone):
+    key, body = long_key(str(uuid.uuid4())), os.urandom(2 * PART) + b"end"
+    with own_rclone() as where:
+        store = S3Store(S3Address(**where))
+        multipart = store.begin_multipart(key)
+        first = part(store, key, multipart, 1, body[:PART])
+    with own_rclone():
+        # With a gap, as after a writer that was fenced off.
+        second = part(store, key, multipart, 3, body[PART : 2 * PART])
+        last = part(store, key, multipart, 4, b"end")
+
+        store.complete(key, multipart, [first, second, last])
+
+        assert b"".join(store.stream(key)) == body
+        assert list(store.list("parts/")) == []
+
+
+def test_a_part_that_the_store_has_lost_ends_the_multipart_upload(rclone):
+    store, key = S3Store(rclone.address()), long_key(str(uuid.uuid4()))
+    multipart = store.begin_multipart(key)
+    kept = part(store, key, multipart, 1, b"part")
+    store.client.delete_object(Bucket=store.bucket, Key=f"parts/{multipart}/1/{key}")
+
+    with pytest.raises(MultipartGone):
+        store.complete(key, multipart, [kept])
+
+    assert list(store.list(key)) == []
+
+
+def test_a_store_that_is_careful_lists_and_drops_what_was_given_up(rclone):
+    store = S3Store(rclone.address())
+    key = long_key(str(uuid.uuid4()))
+    multipart = store.begin_multipart(key)
+    part(store, key, multipart, 1, b"part")
+
+    (found,) = [f for f in store.open_multiparts() if f.multipart_id == multipart]
+    store.abort(found.key, found.multipart_id)
+
+    assert found.key == key
+    assert list(store.list(f"parts/{multipart}/")) == []
+
+
+def test_what_was_begun_in_the_stores_own_way_is_finished_so(seaweedfs, monkeypatch):
+    store = S3Store(seaweedfs.address())
+    key = long_key(str(uuid.uuid4()))
+    multipart = store.begin_multipart(key)
+    monkeypatch.setattr(store, "_traits", CAN_DO["rclone"])
+
+    kept = part(store, key, multipart, 2, b"part")
+    outcome = store.complete(key, multipart, [kept])
+
+    assert outcome == Written()
+    assert b"".join(store.stream(key)) == b"part"
+
+
+def test_one_object_holds_for_all_who_sent_the_same_bytes(any_s3):
+    store, data = S3Store(any_s3.address()), os.urandom(64)
+    threads = [
+        threading.Thread(target=put, args=(store, media_key(digest(data)), data)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert b"".join(store.stream(media_key(digest(data)))) == data
