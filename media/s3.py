@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from media.s3_address import S3Address
-from media.s3_careful import CarefulWrites, keeps
+from media.s3_careful import CarefulWrites, PlainContent, keeps
 from media.s3_objects import S3Objects, Taken, base64_digest, typed
 from media.s3_survey import survey
+from media.s3_wire import headers_of
 from media.store import (
     MEDIA_PREFIX,
     QUARANTINE_PREFIX,
@@ -59,26 +61,25 @@ class S3Store(S3Objects):
 
     def put_once(self, key: str, content: Content, *, size: int, sha256: str) -> PutOutcome:
         if not self.traits().sound:
-            return self._careful.put_once(key, content, size=size, sha256=sha256)
+            return self._careful.put_once(key, _plain(content), size=size, sha256=sha256)
+        headers = {
+            **headers_of(self.manner | self._lock(key)),
+            **_checked(sha256),
+            "if-none-match": "*",
+            # Named too: S3 locks nothing of which it is not told a digest's kind.
+            "x-amz-sdk-checksum-algorithm": "SHA256",
+        }
         try:
             with typed(key):
-                self.client.put_object(
-                    Bucket=self.bucket,
-                    Key=key,
-                    Body=content,
-                    ContentLength=size,
-                    # Named too: S3 locks nothing of which it is not told a digest's kind.
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=base64_digest(sha256),
-                    IfNoneMatch="*",
-                    **self.manner,
-                    **self._lock(key),
-                )
-        except Taken:
-            # Also the answer to our own repetition of a write whose reply was lost.
+                self.wire.put(key, content, headers=headers)
+        except (Taken, StoreUnavailable) as refusal:
+            # Also the answer to our own repetition of a write whose reply was lost; and a
+            # store that hangs up while we still send may have answered so unheard.
             try:
                 self._expect(key, size=size, checksum=base64_digest(sha256))
             except ObjectMissing as error:
+                if isinstance(refusal, StoreUnavailable):
+                    raise refusal from error
                 # Another writer of the key was under way and has not arrived.
                 raise StoreUnavailable(f"{key}: conflicting write") from error
             return AlreadyThere()
@@ -109,17 +110,14 @@ class S3Store(S3Objects):
     ) -> Part:
         if keeps(multipart_id):
             return self._careful.put_part(
-                key, multipart_id, content, number=number, size=size, sha256=sha256
+                key, multipart_id, _plain(content), number=number, size=size, sha256=sha256
             )
         with typed(key):
-            answer = self.client.upload_part(
-                Bucket=self.bucket,
-                Key=key,
-                UploadId=multipart_id,
-                PartNumber=number,
-                Body=content,
-                ContentLength=size,
-                ChecksumSHA256=base64_digest(sha256),
+            answer = self.wire.put(
+                key,
+                content,
+                headers=_checked(sha256),
+                query=urlencode({"partNumber": number, "uploadId": multipart_id}),
             )
         return Part(number=number, size=size, etag=answer["ETag"], sha256=sha256)
 
@@ -184,13 +182,16 @@ class S3Store(S3Objects):
                         begun_at_ms=int(item["Initiated"].timestamp() * 1000),
                     )
 
-    def delete_tail(self, key: str) -> None:
-        if not key.startswith(TAIL_PREFIX):
-            raise DeletionRefused(key)
-        self._delete(key)
+    def delete_tails(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if not key.startswith(TAIL_PREFIX):
+                raise DeletionRefused(key)
+        self._delete(*keys)
 
-    def _delete(self, key: str) -> None:
-        self.delete(key, versions=self.traits().keeps_versions)
+    def _delete(self, *keys: str) -> None:
+        if keys:
+            traits = self.traits()
+            self.delete(keys, versions=traits.keeps_versions, together=traits.sound)
 
     def _lock(self, key: str) -> dict[str, Any]:
         """What is said with an original so that Object Lock keeps it."""
@@ -215,6 +216,14 @@ def _log_lacks(traits: Traits, *, retention: bool) -> None:
             _log.warning("store_lacks trait=%s", name)
     if retention and not traits.locks:
         _log.warning("store_lacks trait=locks")
+
+
+def _plain(content: Content) -> PlainContent:
+    return bytes(content) if isinstance(content, memoryview) else content
+
+
+def _checked(sha256: str) -> dict[str, str]:
+    return {"x-amz-checksum-sha256": base64_digest(sha256)}
 
 
 def _composite(parts: Sequence[Part]) -> str:

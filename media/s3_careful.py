@@ -10,12 +10,11 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from media.s3_objects import S3Objects, typed
 from media.store import (
     AlreadyThere,
-    Content,
     MultipartGone,
     ObjectDiffers,
     ObjectMissing,
@@ -25,6 +24,9 @@ from media.store import (
     StoreUnavailable,
     Written,
 )
+
+#: What both boto3 and a hash take.
+PlainContent = bytes | BinaryIO
 
 _PREFIX = "parts/"
 _OURS = "kept-"
@@ -54,7 +56,7 @@ class CarefulWrites:
         self._lock = lock
         self._delete = delete
 
-    def put_once(self, key: str, content: Content, *, size: int, sha256: str) -> PutOutcome:
+    def put_once(self, key: str, content: PlainContent, *, size: int, sha256: str) -> PutOutcome:
         whole, md5 = _digests(content)
         if whole != sha256:
             raise StoreUnavailable(f"{key}: damaged before it was sent")
@@ -83,7 +85,7 @@ class CarefulWrites:
         self,
         key: str,
         multipart_id: str,
-        content: Content,
+        content: PlainContent,
         *,
         number: int,
         size: int,
@@ -207,7 +209,7 @@ def _mark(key: str, multipart_id: str) -> str:
     return _part_key(key, multipart_id, 0)
 
 
-def _digests(content: Content) -> tuple[str, str]:
+def _digests(content: PlainContent) -> tuple[str, str]:
     """SHA-256 in hex and MD5 in base64, the one digest that any store compares."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     if isinstance(content, bytes):

@@ -5,7 +5,8 @@ modules named s3 sees either.
 """
 
 import base64
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from media.s3_address import S3Address
+from media.s3_wire import Refused, Wire
 from media.store import (
     MultipartGone,
     ObjectMissing,
@@ -23,8 +25,11 @@ from media.store import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 _COPY_STEP = 1 << 20
+#: So many deletions S3 takes in one request.
+_TOGETHER = 1000
 #: Objects are bytes to the store; what they are is found out here (docs/evidence.md §7).
 _OCTETS = "application/octet-stream"
 
@@ -59,6 +64,7 @@ class S3Objects:
         self.address = address
         self.bucket = address.bucket
         self.client = open_client(address)
+        self.wire = Wire(address)
         #: Said with every object that is written.
         self.manner: dict[str, Any] = {"ContentType": _OCTETS}
         if address.encryption is not None:
@@ -71,10 +77,7 @@ class S3Objects:
             return b""
         try:
             with typed(key):
-                answer = self.client.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={offset}-{offset + size - 1}"
-                )
-                return answer["Body"].read()
+                return self.wire.get(key, headers={"range": f"bytes={offset}-{offset + size - 1}"})
         except BeyondEnd:
             return b""
 
@@ -118,21 +121,43 @@ class S3Objects:
             ExpiresIn=seconds,
         )
 
-    def delete(self, key: str, *, versions: bool) -> None:
-        """Delete an object; of a bucket that keeps ``versions``, all of them.
+    def delete(self, keys: Sequence[str], *, versions: bool, together: bool) -> None:
+        """Delete objects; of a bucket that keeps ``versions``, all of them.
 
-        There a plain delete would only hide the object and its bytes would stay for ever.
+        There a plain delete would only hide an object and its bytes would stay for ever.
+        ``together`` is for stores that take an object which is gone for deleted.
         """
-        with typed(key):
-            if not versions:
-                self.client.delete_object(Bucket=self.bucket, Key=key)
-                return
-            answer = self.client.list_object_versions(Bucket=self.bucket, Prefix=key)
-            for item in [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]:
-                if item["Key"] == key:
-                    self.client.delete_object(
-                        Bucket=self.bucket, Key=key, VersionId=item["VersionId"]
-                    )
+        gone: Sequence[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
+        if versions:
+            gone = self._versions(keys)
+        if not together or len(gone) == 1:
+            for one in gone:
+                # boto3 types a mapping of only some arguments as if it held any of them.
+                named: Any = one
+                with typed(one["Key"]):
+                    self.client.delete_object(Bucket=self.bucket, **named)
+            return
+        for start in range(0, len(gone), _TOGETHER):
+            with typed(keys[0]):
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": gone[start : start + _TOGETHER], "Quiet": True},
+                )
+            for failed in answer.get("Errors", []):
+                raise StoreUnavailable(f"{failed.get('Key')}: {failed.get('Code')}")
+
+    def _versions(self, keys: Sequence[str]) -> "Sequence[ObjectIdentifierTypeDef]":
+        wanted = set(keys)
+        with typed(keys[0]):
+            return [
+                {"Key": item["Key"], "VersionId": item["VersionId"]}
+                for page in self.client.get_paginator("list_object_versions").paginate(
+                    Bucket=self.bucket,
+                    Prefix=os.path.commonprefix(keys),  # noqa: RUF071 - strings is what keys are
+                )
+                for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                if item["Key"] in wanted
+            ]
 
 
 class Taken(Exception):
@@ -145,11 +170,17 @@ class BeyondEnd(Exception):
 
 @contextmanager
 def typed(key: str) -> Iterator[None]:
-    """Turn what botocore raises into our own errors."""
+    """Turn what botocore and the wire raise into our own errors."""
     try:
         yield
     except ClientError as error:
-        raise _error_of(error, key) from error
+        # The stubs promise a complete answer; stores of other makers leave fields out.
+        answer: Any = error.response
+        code = str(answer.get("Error", {}).get("Code", ""))
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise _named(code, status, key) from error
+    except Refused as error:
+        raise _named(error.code, error.status, key) from error
     except (BotoCoreError, OSError) as error:
         raise StoreUnavailable(f"{key}: {error}") from error
 
@@ -158,11 +189,7 @@ def base64_digest(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
 
 
-def _error_of(error: ClientError, key: str) -> Exception:
-    # The stubs promise a complete answer; stores of other makers leave fields out.
-    answer: Any = error.response
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+def _named(code: str, status: int, key: str) -> Exception:
     if code in ("PreconditionFailed", "ConditionalRequestConflict"):
         return Taken()
     if code == "NoSuchUpload":

@@ -48,8 +48,8 @@ class _Survey:
         versions = _works(self._keeps_versions)
         retention = self._objects.address.retention
         locks = retention is not None and _works(lambda: self._locks(retention, parts=parts))
-        for name in self._written:
-            self._objects.delete(f"{self._folder}/{name}", versions=versions)
+        made = [f"{self._folder}/{name}" for name in self._written]
+        self._objects.delete(made, versions=versions, together=False)
         return Traits(
             refuses_overwriting=overwriting,
             refuses_damage=damage,

@@ -22,7 +22,7 @@ TAIL_PREFIX = "tail/"
 MEDIA_PREFIX = "media/"
 QUARANTINE_PREFIX = "quarantine/"
 
-Content = bytes | BinaryIO
+Content = bytes | memoryview | BinaryIO
 
 
 class StoreUnavailable(MediaError):
@@ -250,11 +250,11 @@ class Store(Protocol):
 
     def open_multiparts(self) -> Iterator[OpenMultipart]: ...
 
-    def delete_tail(self, key: str) -> None:
-        """Delete a tail with all its versions; it is no error if it is gone.
+    def delete_tails(self, keys: Sequence[str]) -> None:
+        """Delete tails with all their versions; it is no error if one is gone.
 
         Raises:
-            DeletionRefused: for any other key.
+            DeletionRefused: if one is another key; then nothing is deleted.
         """
 
 

@@ -138,10 +138,10 @@ def test_only_tails_can_be_deleted(store):
     put(store, evidence, data)
     assert [found.key for found in store.list(f"tail/{upload}/")] == [tail]
 
-    store.delete_tail(tail)
-    store.delete_tail(tail)
+    store.delete_tails([tail])
+    store.delete_tails([tail])
     with pytest.raises(DeletionRefused):
-        store.delete_tail(evidence)
+        store.delete_tails([evidence])
 
     assert list(store.list(f"tail/{upload}/")) == []
     assert store.head(evidence).size == len(data)
@@ -152,7 +152,7 @@ def test_a_deleted_tail_leaves_no_version_behind(s3):
     tail = tail_key(str(uuid.uuid4()), offset=0, epoch=1)
     put(store, tail, b"tail")
 
-    store.delete_tail(tail)
+    store.delete_tails([tail])
 
     answer = store.client.list_object_versions(Bucket=store.bucket, Prefix=tail)
     assert not answer.get("Versions")

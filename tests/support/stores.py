@@ -102,10 +102,12 @@ class MemoryStore:
         for multipart_id in tuple(self.parts):
             yield OpenMultipart(self.keys[multipart_id], multipart_id, begun_at_ms=0)
 
-    def delete_tail(self, key):
-        if not key.startswith(TAIL_PREFIX):
-            raise DeletionRefused(key)
-        self.objects.pop(key, None)
+    def delete_tails(self, keys):
+        for key in keys:
+            if not key.startswith(TAIL_PREFIX):
+                raise DeletionRefused(key)
+        for key in keys:
+            self.objects.pop(key, None)
 
     def _get(self, key):
         if key not in self.objects:
@@ -114,7 +116,7 @@ class MemoryStore:
 
     @staticmethod
     def _checked(content, size, sha256):
-        data = content if isinstance(content, bytes) else content.read()
+        data = content.read() if hasattr(content, "read") else bytes(content)
         if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
             raise StoreUnavailable("BadDigest")
         return data

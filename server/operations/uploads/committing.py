@@ -393,5 +393,4 @@ def _discard(desk: Desk, state: UploadState) -> None:
 
 def _delete_tails(desk: Desk, state: UploadState) -> None:
     with suppress(StoreUnavailable):
-        for tail in state.tails:
-            desk.store.delete_tail(tail.key)
+        desk.store.delete_tails([tail.key for tail in state.tails])

@@ -211,7 +211,7 @@ def collect_leftovers(desk: Desk) -> list[str]:
     for tail in desk.store.list("tail/"):
         upload_id = tail.key.split("/")[1]
         if tail.modified_at_ms < before_ms and not _needs(desk, upload_id, tail.key):
-            desk.store.delete_tail(tail.key)
+            desk.store.delete_tails([tail.key])
             collected.append(tail.key)
     for multipart in desk.store.open_multiparts():
         upload_id = multipart.key.rpartition("/")[2]
@@ -312,10 +312,9 @@ def end(desk: Desk, state: UploadState, *, status: str) -> bool:
         return False
     # What the store does not let go of now is collected later.
     with suppress(StoreUnavailable):
-        for tail in state.tails:
-            desk.store.delete_tail(tail.key)
+        desk.store.delete_tails([tail.key for tail in state.tails])
         if state.status == "stored" and state.concat == "partial":
-            desk.store.delete_tail(state.target_key)
+            desk.store.delete_tails([state.target_key])
         if state.status == "open" and state.multipart_id:
             desk.store.abort(state.parts_key, state.multipart_id)
     return True

@@ -355,9 +355,9 @@ class _Writer:
             self._reserved = self._row.next_part - 1
         # A tail that cannot be deleted now is collected later.
         with suppress(StoreUnavailable):
-            for tail in before.tails:
-                if tail not in self._row.tails:
-                    self._desk.store.delete_tail(tail.key)
+            self._desk.store.delete_tails(
+                [tail.key for tail in before.tails if tail not in self._row.tails]
+            )
 
     def _update(self, **values: Any) -> None:
         with self._desk.write() as session:
