@@ -1,0 +1,247 @@
+"""Stills and playback copies of recordings, made by ``ffmpeg`` where the machine has it.
+
+A recording is as hostile as any file, and a program of a million lines reads it: it runs
+confined (``media.second.confined``), sees one file through the one reader that our own
+look at the first bytes chose (so no playlist can name another), and writes into one
+folder. No recording can make this module raise; the original is never touched.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_CONFINED = Path(__file__).with_name("confined.py")
+
+MEMORY_LIMIT_MB = 2048
+STILL_CPU_SECONDS, STILL_WALL_SECONDS, STILL_LIMIT_MB = 120, 180.0, 4
+COPY_CPU_SECONDS, COPY_WALL_SECONDS, COPY_LIMIT_MB = 4 * 3600, 2 * 3600.0, 2048
+#: Of what the program says about a file, as much as a file with many streams needs.
+_SAID_LIMIT = 64 * 1024
+
+#: Which of the program's readers opens a format, by our name for the format.
+READERS: Mapping[str, str] = {
+    **dict.fromkeys(("MP4", "MOV", "M4V", "F4V", "M4A", "F4A", "3GP", "3G2"), "mov"),
+    **dict.fromkeys(("MKV", "WEBM"), "matroska"),
+    "AVI": "avi",
+    "ASF": "asf",
+    "FLV": "flv",
+    "MPEG": "mpeg",
+    "M2TS": "mpegts",
+    "AMR": "amr",
+    "CAF": "caf",
+    "AIFF": "aiff",
+    "AIFC": "aiff",
+}
+#: What current browsers play, in containers that they open.
+_CONTAINERS = frozenset({"MP4", "MOV", "M4V", "F4V", "M4A", "F4A", "WEBM"})
+_FILM_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
+_SOUND_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac"})
+
+_DURATION = re.compile(r"^ {2}Duration: (\d+):(\d\d):(\d\d)\.(\d\d),", re.MULTILINE)
+_STREAM = re.compile(r"^ {2}Stream #0:\d+[^ ]*: (Video|Audio): (\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a recording holds: length, and the codecs of its first pictures and sound.
+
+    ``duration_ms`` is None and a codec is empty where the file has or tells none.
+    """
+
+    duration_ms: int | None
+    video: str
+    audio: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file made from a recording, with who made it and how."""
+
+    path: Path
+    media_type: str
+    made_with: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFailed:
+    """Nothing was made; ``reason`` is the program's last word, ``timeout`` or ``no encoder``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """How this program can write a file that browsers play."""
+
+    suffix: str
+    film: tuple[str, ...]
+    sound: tuple[str, ...]
+
+
+_MP4_SOUND = ("-c:a", "aac", "-b:a", "96k", "-ac", "1")
+_H264 = ("-pix_fmt", "yuv420p", "-movflags", "+faststart")
+#: In the order of preference: the name that the program lists, and what to tell it.
+_WAYS = (
+    (
+        "libx264",
+        Encoders(
+            ".mp4", ("-c:v", "libx264", "-preset", "veryfast", "-crf", "26", *_H264), _MP4_SOUND
+        ),
+    ),
+    (
+        "libopenh264",
+        Encoders(".mp4", ("-c:v", "libopenh264", "-b:v", "2M", *_H264), _MP4_SOUND),
+    ),
+    (
+        "libvpx",
+        Encoders(
+            ".webm",
+            ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2M"),
+            ("-c:a", "libopus", "-b:a", "64k", "-ac", "1"),
+        ),
+    ),
+)
+#: Browsers' sizes and rates, even sides; nothing of the original's metadata or other streams.
+_FILM_FILTER = "scale='min(1280,iw)':-2,fps=25"
+_STILL_FILTER = "scale='min(1280,iw)':-2,thumbnail=25"
+_PLAIN = ("-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-bitexact")
+_BOTH = ("-map", "0:v:0?", "-map", "0:a:0?")
+
+
+class Ffmpeg:
+    """The program of that name; ``find`` gives None on a machine without it."""
+
+    def __init__(self, program: str) -> None:
+        self._program = str(Path(program).resolve())
+        self.version = self._said("-version").split(" Copyright", 1)[0][:60] or "ffmpeg"
+        listed = set(self._said("-hide_banner", "-encoders").split())
+        self._encoders = next((way for name, way in _WAYS if name in listed), None)
+
+    @classmethod
+    def find(cls) -> "Ffmpeg | None":
+        """The program on the search path of this process."""
+        program = shutil.which("ffmpeg")
+        return None if program is None else cls(program)
+
+    def look(self, source: Path, kind: str) -> Look | FilmFailed:
+        """Length and codecs; ``kind`` is our name for the format, one of ``READERS``."""
+        # Without an output the program tells what it sees and ends with an error.
+        run = self._run(source, kind, (), wall_seconds=STILL_WALL_SECONDS)
+        if isinstance(run, FilmFailed):
+            return run
+        codecs = dict(reversed(_STREAM.findall(run.said)))
+        if not codecs:
+            return FilmFailed(run.last_word)
+        found = _DURATION.search(run.said)
+        duration_ms = None
+        if found:
+            hours, minutes, seconds, hundredths = map(int, found.groups())
+            duration_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + hundredths * 10
+        return Look(duration_ms, codecs.get("Video", ""), codecs.get("Audio", ""))
+
+    def still(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
+        """The most typical of the first pictures, upright, as a JPEG in ``folder``."""
+        options = ("-map", "0:v:0", *_PLAIN, "-vf", _STILL_FILTER, "-frames:v", "1")
+        return self._make(
+            source,
+            kind,
+            folder / "still.jpg",
+            (*options, "-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-f", "image2"),
+            wall_seconds=STILL_WALL_SECONDS,
+        )
+
+    def playback(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
+        """A copy in ``folder`` that browsers play: H.264 and AAC, or VP8 and Opus."""
+        way = self._encoders
+        if way is None:
+            return FilmFailed("no encoder")
+        return self._make(
+            source,
+            kind,
+            folder / f"playback{way.suffix}",
+            (*_BOTH, *_PLAIN, "-vf", _FILM_FILTER, *way.film, *way.sound),
+            wall_seconds=COPY_WALL_SECONDS,
+        )
+
+    def _make(
+        self, source: Path, kind: str, target: Path, options: Sequence[str], *, wall_seconds: float
+    ) -> Made | FilmFailed:
+        run = self._run(source, kind, (*options, str(target)), wall_seconds=wall_seconds)
+        if isinstance(run, FilmFailed):
+            return run
+        if run.status != 0 or not target.is_file() or not target.stat().st_size:
+            return FilmFailed(run.last_word)
+        media_type = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
+        recipe = ["ffmpeg", "-f", READERS[kind], "-i", "ORIGINAL", *options, target.name]
+        return Made(target, media_type[target.suffix], self.version, json.dumps(recipe))
+
+    def _run(
+        self, source: Path, kind: str, options: Sequence[str], *, wall_seconds: float
+    ) -> "_Run | FilmFailed":
+        copying = wall_seconds > STILL_WALL_SECONDS
+        limits = (
+            str(MEMORY_LIMIT_MB),
+            str(COPY_CPU_SECONDS if copying else STILL_CPU_SECONDS),
+            str(COPY_LIMIT_MB if copying else STILL_LIMIT_MB),
+        )
+        telling = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", _telling(options))
+        reading = ("-protocol_whitelist", "file", "-f", READERS[kind], "-i", str(source))
+        command = [self._program, *telling, "-y", "-threads", "2", *reading, *options]
+        # A file and not a pipe: a damaged recording makes the program talk without end,
+        # and only what it writes to files is bounded.
+        with tempfile.TemporaryFile() as said:
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-I", "-B", str(_CONFINED), *limits, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    close_fds=True,
+                    cwd=source.parent,
+                    env={"LC_ALL": "C.UTF-8"},
+                    timeout=wall_seconds,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return FilmFailed("timeout")
+            said.seek(0)
+            return _Run(done.returncode, said.read(_SAID_LIMIT).decode("utf-8", "replace"))
+
+    def _said(self, *options: str) -> str:
+        """What the program says of itself, without any file."""
+        done = subprocess.run(
+            [self._program, *options], capture_output=True, timeout=30, check=False
+        )
+        return done.stdout.decode("utf-8", "replace")
+
+
+def _telling(options: Sequence[str]) -> str:
+    """What it sees, if it is to make nothing; else what went wrong."""
+    return "error" if options else "info"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    status: int
+    said: str
+
+    @property
+    def last_word(self) -> str:
+        lines = self.said.strip().splitlines()
+        return lines[-1][:200] if lines else f"ended with {self.status}"
+
+
+def plays(kind: str, look: Look) -> bool:
+    """Whether current browsers play a recording as it is."""
+    return (
+        kind in _CONTAINERS
+        and look.video in _FILM_CODECS | {""}
+        and look.audio in _SOUND_CODECS | {""}
+    )
