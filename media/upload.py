@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from media.errors import MediaError
 from media.store import Part
@@ -33,8 +33,8 @@ PART_BYTES = 8 << 20
 SINGLE_LIMIT_BYTES = 16 << 20
 #: So many tails are merged into one, so that 64 KiB pieces do not pile up in the row.
 MAX_TAILS = 128
-#: Of one file; more would only cost reading.
-MAX_PIECES = 256
+#: Of one file; the addresses of more would not fit into a header of 8 KiB.
+MAX_PIECES = 64
 
 DEAD_AFTER_MS = 2_000
 RELEASE_WAIT_MS = 3_000
@@ -203,32 +203,48 @@ class Checksum:
 class Metadata:
     """The Upload-Metadata that mean something here; unknown keys are let pass.
 
-    ``sha256`` is None where the client leaves it to us to find out.
+    ``sha256`` is None where the client leaves it to us to find out; ``said`` is the
+    header as it came.
     """
 
     sha256: str | None
     filename: str
     filetype: str
+    said: str = ""
 
 
 @dataclass(frozen=True)
 class Whole:
     """An upload of a whole file."""
 
+    kind: ClassVar = ""
+    pieces: tuple[str, ...] = ()
+    said: str = ""
+
 
 @dataclass(frozen=True)
 class Partial:
     """An upload of a piece; others of the same file may run beside it."""
 
+    kind: ClassVar = "partial"
+    pieces: tuple[str, ...] = ()
+    said: str = "partial"
+
 
 @dataclass(frozen=True)
 class Final:
-    """A file to be put together from the uploads of these ids, in this order."""
+    """A file to be put together from the uploads of these ids, in this order.
 
+    ``said`` is the header as it came.
+    """
+
+    kind: ClassVar = "final"
     pieces: tuple[str, ...]
+    said: str
 
 
 Concat = Whole | Partial | Final
+WHOLE = Whole()
 
 
 @dataclass(frozen=True)
@@ -375,14 +391,14 @@ def read_concat(value: str | None) -> Concat:
         HeaderInvalid: neither of both, no piece, one twice, or more than ``MAX_PIECES``.
     """
     if value is None:
-        return Whole()
+        return WHOLE
     kind, _, addresses = value.strip().partition(";")
     if kind == "partial" and not addresses:
         return Partial()
     pieces = tuple(address.rstrip("/").rpartition("/")[2] for address in addresses.split())
     if kind != "final" or not 1 <= len(pieces) <= MAX_PIECES or len(set(pieces)) < len(pieces):
         raise HeaderInvalid("Upload-Concat", "neither partial nor a list of pieces")
-    return Final(pieces)
+    return Final(pieces, value.strip())
 
 
 def read_metadata(value: str | None) -> Metadata:
@@ -404,6 +420,7 @@ def read_metadata(value: str | None) -> Metadata:
         sha256=sha256,
         filename=_text(pairs.get("filename", b""), 200),
         filetype=_text(pairs.get("filetype", b""), 100),
+        said=(value or "").strip(),
     )
 
 

@@ -21,7 +21,6 @@ from media.upload import (
     BodyTypeWrong,
     Final,
     Metadata,
-    Partial,
     PatchEnded,
     TooLarge,
     UploadBusy,
@@ -137,7 +136,7 @@ def create_upload() -> Response:
         length=length,
         device_id=device.id,
         organization_id=device.organization_id,
-        partial=isinstance(concat, Partial),
+        concat=concat,
     )
     location = _location(state.id)
     try:
@@ -160,7 +159,7 @@ def create_upload() -> Response:
 @require_device
 def look_at_upload(upload_id: str) -> Response:
     """How far an upload is; the offset in the answer is the one the next PATCH must use."""
-    return _look(upload_id)
+    return _act(upload_id)
 
 
 @bp.route("/uploads/<upload_id>", methods=["PATCH"])
@@ -168,7 +167,7 @@ def look_at_upload(upload_id: str) -> Response:
 @require_device
 def append_to_upload(upload_id: str) -> Response:
     """Append the body at ``Upload-Offset``; a body cut on the way keeps what arrived."""
-    return _append(upload_id)
+    return _act(upload_id)
 
 
 @bp.route("/uploads/<upload_id>", methods=["DELETE"])
@@ -176,7 +175,7 @@ def append_to_upload(upload_id: str) -> Response:
 @require_device
 def give_up_upload(upload_id: str) -> Response:
     """Give an upload up; bytes that are stored already stay."""
-    return _give_up(upload_id)
+    return _act(upload_id)
 
 
 @bp.route("/uploads/<upload_id>", methods=["POST"])
@@ -184,7 +183,12 @@ def give_up_upload(upload_id: str) -> Response:
 @require_device
 def overridden(upload_id: str) -> Response:
     """PATCH, HEAD or DELETE through proxies that know only POST (X-HTTP-Method-Override)."""
-    match request.headers.get("X-HTTP-Method-Override", "").upper():
+    return _act(upload_id)
+
+
+def _act(upload_id: str) -> Response:
+    """Do what the method says, or whatever is to count in its place."""
+    match request.headers.get("X-HTTP-Method-Override", request.method).upper():
         case "PATCH":
             return _append(upload_id)
         case "HEAD":
@@ -201,7 +205,7 @@ def _put_together(concat: Final, metadata: Metadata, device: DeviceIdentity) -> 
     state = uploads.put_together(
         desk(),
         metadata,
-        concat.pieces,
+        concat,
         device_id=device.id,
         organization_id=device.organization_id,
     )
@@ -222,9 +226,12 @@ def _look(upload_id: str) -> Response:
         answer.headers["Upload-Defer-Length"] = "1"
     else:
         answer.headers["Upload-Length"] = str(state.length)
-    if state.concat:
-        addresses = " ".join(_location(piece) for piece in state.pieces)
-        answer.headers["Upload-Concat"] = f"final;{addresses}" if addresses else "partial"
+    for header, said in (
+        ("Upload-Metadata", state.metadata_header),
+        ("Upload-Concat", state.concat_header),
+    ):
+        if said:
+            answer.headers[header] = said
     return answer
 
 

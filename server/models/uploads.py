@@ -37,6 +37,9 @@ class Upload(Base):
     #: ``partial`` for a piece of a later one, ``final`` for one made of the uploads ``pieces``.
     concat: Mapped[str] = mapped_column(String(8), default="")
     pieces: Mapped[Body] = mapped_column(default="[]")
+    #: ``Upload-Metadata`` and ``Upload-Concat`` as the client wrote them, to be given back.
+    metadata_header: Mapped[Body] = mapped_column(default="")
+    concat_header: Mapped[Body] = mapped_column(default="")
     filename: Mapped[Name]
     filetype: Mapped[str] = mapped_column(String(100))
     awaits_line: Mapped[bool]

@@ -197,6 +197,8 @@ def upgrade() -> None:
             "upload", sa.Column("concat", sa.String(length=8), nullable=False, server_default="")
         )
         op.add_column("upload", sa.Column("pieces", sa.Text(), nullable=False, server_default="[]"))
+        for header in ("metadata_header", "concat_header"):
+            op.add_column("upload", sa.Column(header, sa.Text(), nullable=False, server_default=""))
         op.create_check_constraint(
             op.f("ck_upload_concat_known"), "upload", "concat IN ('', 'partial', 'final')"
         )
@@ -218,6 +220,8 @@ def _make_upload_anew() -> None:
         sa.Column("length", sa.BigInteger(), nullable=True),
         sa.Column("concat", sa.String(length=8), nullable=False, server_default=""),
         sa.Column("pieces", sa.Text(), nullable=False, server_default="[]"),
+        sa.Column("metadata_header", sa.Text(), nullable=False, server_default=""),
+        sa.Column("concat_header", sa.Text(), nullable=False, server_default=""),
         sa.Column("filename", sa.String(length=200), nullable=False),
         sa.Column("filetype", sa.String(length=100), nullable=False),
         sa.Column("awaits_line", sa.Boolean(), nullable=False),

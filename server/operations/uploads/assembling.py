@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.store import piece_key
-from media.upload import DEAD_AFTER_MS, Metadata, PiecesUnfinished
+from media.upload import DEAD_AFTER_MS, Final, Metadata, PiecesUnfinished
 from server.failures import NotFound
 from server.models.uploads import Upload
 from server.operations.uploads.claiming import vacate
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 def put_together(
     desk: Desk,
     metadata: Metadata,
-    pieces: Sequence[str],
+    concat: Final,
     *,
     device_id: str,
     organization_id: str,
@@ -44,9 +44,9 @@ def put_together(
         StoreUnavailable: it is finished later by whoever asks, or by the worker.
     """
     with desk.read() as session:
-        earlier = _earlier(session, pieces, organization_id)
+        earlier = _earlier(session, concat.pieces, organization_id)
         if earlier is None:
-            found = [_piece(session, piece, organization_id) for piece in pieces]
+            found = [_piece(session, piece, organization_id) for piece in concat.pieces]
     if earlier is None:
         state = begin(
             desk,
@@ -54,7 +54,7 @@ def put_together(
             length=sum(piece.offset for piece in found),
             device_id=device_id,
             organization_id=organization_id,
-            pieces=pieces,
+            concat=concat,
         )
         earlier = state.id
     return finish_file(desk, earlier)

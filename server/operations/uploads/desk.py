@@ -108,6 +108,8 @@ class UploadState:
     length: int | None
     concat: str
     pieces: tuple[str, ...]
+    metadata_header: str
+    concat_header: str
     status: Status
     offset: int
     parts: tuple[Part, ...]
@@ -201,6 +203,8 @@ def _state(row: Row[Any]) -> UploadState:
         length=row.length,
         concat=row.concat,
         pieces=tuple(json.loads(row.pieces)),
+        metadata_header=row.metadata_header,
+        concat_header=row.concat_header,
         status=cast(Status, row.status),  # The check constraint says so.
         offset=row.offset,
         parts=load_parts(row.parts),

@@ -24,7 +24,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from media.store import StoreUnavailable
 from media.upload import (
+    WHOLE,
+    Concat,
     Metadata,
+    Partial,
     TooLarge,
     UploadBusy,
     UploadGone,
@@ -63,14 +66,11 @@ def begin(
     device_id: str,
     organization_id: str,
     upload_id: str | None = None,
-    partial: bool = False,
-    pieces: Sequence[str] = (),
+    concat: Concat = WHOLE,
 ) -> UploadState:
     """Open an upload. It is finished at once if we have announced bytes of that digest.
 
-    Whoever must find it again after a crash gives it an ``upload_id``, a UUID. A ``partial``
-    one is a piece of a later file, whose digest says nothing; ``pieces`` are the uploads that
-    a file is to be put together from.
+    Whoever must find it again after a crash gives it an ``upload_id``, a UUID.
 
     Media whose line has not come yet is taken too and waits for it. Such an upload
     is never answered with "we have it", since that would tell whoever guesses.
@@ -84,7 +84,8 @@ def begin(
         raise TooLarge(limit=desk.limit_bytes, got=length)
     now_ms = desk.now_ms()
     upload_id = upload_id or str(uuid4())
-    sha256 = None if partial else metadata.sha256
+    # What a piece says is the digest of the file that it is a piece of.
+    sha256 = None if isinstance(concat, Partial) else metadata.sha256
     digests = [sha256] if sha256 else []
     with desk.write() as session:
         known = bool(announced(session, organization_id, digests))
@@ -102,8 +103,10 @@ def begin(
                 organization_id=organization_id,
                 device_id=device_id,
                 sha256=sha256,
-                concat="partial" if partial else "final" if pieces else "",
-                pieces=json.dumps(list(pieces)),
+                concat=concat.kind,
+                pieces=json.dumps(concat.pieces),
+                metadata_header=metadata.said,
+                concat_header=concat.said,
                 length=length,
                 filename=metadata.filename,
                 filetype=metadata.filetype,

@@ -106,7 +106,9 @@ def test_metadata_names_the_digest_and_lets_the_rest_pass():
     name = b64("照\x00片.jpg".encode())
     header = f"sha256 {b64(DIGEST.encode())}, filename {name},is_private"
 
-    assert read_metadata(header) == Metadata(sha256=DIGEST, filename="照片.jpg", filetype="")
+    assert read_metadata(header) == Metadata(
+        sha256=DIGEST, filename="照片.jpg", filetype="", said=header
+    )
 
 
 @pytest.mark.parametrize(
