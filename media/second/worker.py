@@ -171,6 +171,7 @@ def _likeness(grey: Any) -> int:
     """64 bits: which of the 64 lowest frequencies of 32 x 32 pixels are above their median.
 
     The two-dimensional DCT-II, row by row from the top left; the constant term counts as above.
+    Terms are rounded, so that a flat picture has no frequency above another.
     """
     from PIL import Image
 
@@ -182,7 +183,7 @@ def _likeness(grey: Any) -> int:
     rows = [data[y * side : (y + 1) * side] for y in range(side)]
     across = [[sum(map(operator.mul, row, wave)) for wave in waves] for row in rows]
     terms = [
-        sum(across[y][u] * waves[v][y] for y in range(side))
+        round(sum(across[y][u] * waves[v][y] for y in range(side)))
         for v in range(kept)
         for u in range(kept)
     ]

@@ -130,6 +130,14 @@ def test_a_picture_saved_again_at_half_its_size_is_alike_and_another_is_not(read
     assert (first.likeness ^ other.likeness).bit_count() > 10
 
 
+@pytest.mark.parametrize("colour", ["black", "#0a0a0a", "teal", "white"])
+def test_a_flat_picture_has_nothing_to_be_known_by(reader, colour):
+    seen = reader.pixels(_jpeg(Image.new("RGB", (64, 48), colour)))
+
+    assert isinstance(seen, PixelFacts)
+    assert seen.likeness == 1 << 63
+
+
 def test_an_embedded_thumbnail_of_another_picture_stands_out(reader):
     def holding(small):
         thumbnail = _jpeg(small)
