@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 
 from server.console import session
 from server.console.blueprint import bp
-from server.console.media import can_be_shown
 from server.console.strip import item_strip
 from server.console.timeline import draw_timeline
 from server.db import reading, transaction
@@ -67,7 +66,6 @@ def _page(item_id: str, *, word: Word | None = None, problem: str = "") -> str:
         page=page,
         strip=item_strip(page),
         timeline=draw_timeline(page.times, page.line.interval),
-        shown_as=can_be_shown(page.media_type),
         verdicts=VERDICTS,
         word_given=word,
         problem=problem,

@@ -9,7 +9,7 @@ from server import jobs
 from server.console import session
 from server.console.blueprint import bp
 from server.console.inspection import inspection_page
-from server.console.media import attachment, stream
+from server.console.media import disposition, stream
 from server.db import reading, transaction
 from server.failures import Invalid
 from server.operations import packages
@@ -49,7 +49,7 @@ def package(package_id: object) -> ResponseReturnValue:
         stream(services().store, ready.key, start=0, stop=ready.size), mimetype="application/zip"
     )
     answer.headers["Content-Length"] = str(ready.size)
-    answer.headers["Content-Disposition"] = attachment(ready.name, "")
+    answer.headers["Content-Disposition"] = disposition("attachment", ready.name, "")
     return answer
 
 
@@ -60,5 +60,5 @@ def package_signature(package_id: object) -> Response:
         ready = packages.ready_package(db_session, session.current_actor(), str(package_id))
     note = b"".join(services().store.stream(signature_key(ready.key)))
     answer = Response(note, mimetype="text/plain")
-    answer.headers["Content-Disposition"] = attachment(f"{ready.name}.sig", "")
+    answer.headers["Content-Disposition"] = disposition("attachment", f"{ready.name}.sig", "")
     return answer

@@ -37,6 +37,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.inspection"): _READS_EVIDENCE,
     ("GET", "console.item"): _READS_EVIDENCE,
     ("GET", "console.thumbnail"): _READS_EVIDENCE,
+    ("GET", "console.derived"): _READS_EVIDENCE,
     ("GET", "console.original"): _READS_EVIDENCE,
     ("GET", "console.download"): _READS_EVIDENCE,
     ("POST", "console.judge"): Rule(frozenset({REVIEWER})),

@@ -28,7 +28,7 @@ def word(area: str, value: str, lang: str) -> str:
 
 def reason(code: str, lang: str) -> str:
     """The sentence for the code of an error or of a quarantine."""
-    for key in (f"reason.{code}", code, f"errors.{code}"):
+    for key in (f"console.reason.{code}", code, f"errors.{code}"):
         if catalogue.has(key):
             return catalogue.text(key, lang)
     return code

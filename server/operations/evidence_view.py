@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from server.failures import NotFound
 from server.models.inspections import (
-    Derivative,
     EvidenceItem,
     Inspection,
     ItemCheck,
@@ -32,6 +31,7 @@ from server.operations.doubts import Doubt, doubts_of, newest_checks
 from server.operations.holding import held
 from server.operations.line_view import LineView, read_line
 from server.operations.review import stands_elsewhere
+from server.operations.serving import Serving, serving_of
 from sync.evidence import canonical
 from sync.evidence.note import VerifierKey
 
@@ -130,7 +130,8 @@ class EvidencePage:
     sha256: str
     size: int
     received: Received | None
-    has_thumbnail: bool
+    #: How its bytes may be shown; None while they are not here.
+    serving: Serving | None
     place: Place | None
     officer: OfficerCard | None
     certificate_valid: bool
@@ -212,8 +213,7 @@ def read_evidence(
         sha256=item.sha256,
         size=item.size,
         received=_received(media),
-        has_thumbnail=media is not None
-        and session.get(Derivative, (item.sha256, "thumbnail")) is not None,
+        serving=serving_of(session, item.sha256) if media else None,
         place=_place(item),
         officer=officer,
         certificate_valid=officer is not None and officer.valid_at(item.captured_at_ms),

@@ -21,7 +21,7 @@ from server.models.journal import (
     QuarantinedLine,
 )
 from server.models.people import Officer
-from server.models.uploads import QuarantinedMedia
+from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations import ledger
 from server.operations.access import Actor, require
 from server.operations.outcomes import mark_changed
@@ -30,8 +30,8 @@ from server.operations.review import REVIEW, stands_elsewhere
 from sync.evidence import acts, canonical
 from sync.wire import Projection
 
-LINE, BYTES, MEDIA = "line", "bytes", "media"
-KINDS = (LINE, BYTES, MEDIA)
+LINE, BYTES, MEDIA, UNSAFE = "line", "bytes", "media", "unsafe"
+KINDS = (LINE, BYTES, MEDIA, UNSAFE)
 RELEASED, KEPT = "released", "kept"
 
 #: Reasons in spite of which a line can be shown. For any other there is nothing to show it by.
@@ -192,6 +192,8 @@ def _find(session: Session, kind: str, subject: str) -> _Subject:
             return _find_bytes(session, subject)
         case "media":
             return _find_media(session, subject)
+        case "unsafe":
+            return _find_unsafe(session, subject)
         case _:
             raise NotFound("quarantined", subject)
 
@@ -262,6 +264,20 @@ def _find_media(session: Session, subject: str) -> _Subject:
         },
         inspections=tuple(case for case in cases if case is not None),
         officer_id="",
+    )
+
+
+def _find_unsafe(session: Session, subject: str) -> _Subject:
+    item = session.get(EvidenceItem, subject) if is_uuid(subject) else None
+    if item is None or session.get(UnsafeMedia, item.sha256) is None:
+        raise NotFound("quarantined", subject)
+    return _Subject(
+        code="media.unsafe",
+        organization_id=item.organization_id,
+        device_id=item.device_id,
+        names={"item": item.id, "sha256": item.sha256},
+        inspections=(item.inspection_id,) if item.inspection_id else (),
+        officer_id=item.officer_id or "",
     )
 
 

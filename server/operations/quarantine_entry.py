@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import NotFound
-from server.models.inspections import Inspection
+from server.models.inspections import EvidenceItem, Inspection
 from server.models.journal import JournalLine, JournalPart, QuarantineDecision, QuarantinedLine
-from server.models.uploads import QuarantinedMedia
+from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations.access import Actor
 from server.operations.cards import person_names
 from server.operations.quarantine import RELEASED, is_releasable, may_decide
@@ -45,6 +45,7 @@ class Entry:
     size: int
     cut: bool
     found_sha256: str
+    recognised: str
     device_ms: int | None
     ledger_index: int | None
     after_revocation: bool
@@ -79,6 +80,8 @@ def read_entry(session: Session, actor: Actor, kind: str, subject: str) -> Entry
             return _line(session, subject, common)
         case "bytes":
             return _bytes(session, subject, common)
+        case "unsafe":
+            return _unsafe(session, subject, common)
         case _:
             return _medium(session, subject, common)
 
@@ -102,6 +105,7 @@ def _line(session: Session, digest: str, common: dict[str, Any]) -> Entry:
         size=sum(len(body) for body in parts),
         cut=False,
         found_sha256="",
+        recognised="",
         device_ms=parse_header(line.header).t.wall_ms,
         ledger_index=line.ledger_index,
         after_revocation=line.after_revocation,
@@ -117,6 +121,7 @@ def _bytes(session: Session, subject: str, common: dict[str, Any]) -> Entry:
         size=len(row.raw),
         cut=len(row.raw) > _SHOWN_BYTES,
         found_sha256=row.sha256,
+        recognised="",
         device_ms=None,
         ledger_index=row.ledger_index,
         after_revocation=False,
@@ -132,8 +137,26 @@ def _medium(session: Session, subject: str, common: dict[str, Any]) -> Entry:
         size=row.size,
         cut=False,
         found_sha256=row.found_sha256,
+        recognised="",
         device_ms=None,
         ledger_index=None,
+        after_revocation=False,
+    )
+
+
+def _unsafe(session: Session, subject: str, common: dict[str, Any]) -> Entry:
+    item = session.get_one(EvidenceItem, subject)
+    row = session.get_one(UnsafeMedia, item.sha256)
+    return Entry(
+        **common,
+        act_type="",
+        texts=(),
+        size=item.size,
+        cut=False,
+        found_sha256="",
+        recognised=row.code,
+        device_ms=item.captured_at_ms,
+        ledger_index=row.ledger_index,
         after_revocation=False,
     )
 

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from server.failures import Invalid
 from server.models.base import table_of
 from server.models.devices import Device
+from server.models.inspections import EvidenceItem
 from server.models.journal import (
     JournalLine,
     LineOutcome,
@@ -33,9 +34,10 @@ from server.models.journal import (
     QuarantinedLine,
     same_line,
 )
-from server.models.uploads import QuarantinedMedia
+from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations.access import Actor
 from server.operations.cards import device_cards
+from server.operations.holding import held
 from server.operations.quarantine import (
     BYTES,
     KEPT,
@@ -43,6 +45,7 @@ from server.operations.quarantine import (
     LINE,
     MEDIA,
     RELEASED,
+    UNSAFE,
 )
 from sync.wire import Projection
 
@@ -51,6 +54,7 @@ WAITING = "waiting"
 STATES = (WAITING, RELEASED, KEPT)
 
 _MISMATCH = "media.digest_mismatch"
+_UNSAFE = "media.unsafe"
 #: Spelt out, not bound: PostgreSQL groups by the same expression only if it can see that it is.
 _STATE = func.coalesce(QuarantineDecision.decision, literal_column(f"'{WAITING}'"))
 
@@ -168,7 +172,7 @@ def codes_in_use(session: Session, actor: Actor) -> tuple[str, ...]:
 
 
 def entries_of(organization_id: str) -> Subquery:
-    """All three kinds as one table with the newest decision on each."""
+    """All kinds as one table with the newest decision on each."""
     lines = (
         _columns(
             LINE,
@@ -210,10 +214,26 @@ def entries_of(organization_id: str) -> Subquery:
         .select_from(QuarantinedMedia)
         .join(Device, Device.id == QuarantinedMedia.device_id)
     )
+    unsafe = (
+        _columns(
+            UNSAFE,
+            subject=EvidenceItem.id,
+            code=literal(_UNSAFE),
+            place=(EvidenceItem.device_id, EvidenceItem.epoch, EvidenceItem.seq),
+            digest=EvidenceItem.sha256,
+            inspection=EvidenceItem.inspection_id,
+            received=UnsafeMedia.found_at_ms,
+        )
+        .select_from(UnsafeMedia)
+        .join(EvidenceItem, EvidenceItem.sha256 == UnsafeMedia.sha256)
+        .join(Device, Device.id == EvidenceItem.device_id)
+        .where(held(EvidenceItem.sha256, EvidenceItem.organization_id))
+    )
     subjects = (
         (lines, LINE, JournalLine.digest),
         (refused, BYTES, cast(QuarantinedLine.id, String(64))),
         (media, MEDIA, QuarantinedMedia.upload_id),
+        (unsafe, UNSAFE, EvidenceItem.id),
     )
     return union_all(
         *(

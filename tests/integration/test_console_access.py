@@ -48,6 +48,7 @@ def _address(app, case, method, endpoint):
         "subject": "0" * 64,
         "template_id": "site_inspection_record",
         "version": 1,
+        "purpose": "thumbnail",
         "filename": "console.css",
     }
     rule = next(r for r in app.url_map.iter_rules(endpoint) if method in r.methods)

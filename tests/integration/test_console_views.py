@@ -35,6 +35,7 @@ def _evidence_addresses(case):
         "console.inspection": f"/inspections/{case.inspection}",
         "console.item": f"/items/{item}",
         "console.thumbnail": f"/items/{item}/thumbnail",
+        "console.derived": f"/items/{item}/derived/thumbnail",
         "console.original": f"/items/{item}/original",
         "console.download": f"/items/{item}/download",
         "console.device_statement": f"/devices/{case.device.id}/statement",

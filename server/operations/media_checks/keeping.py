@@ -14,8 +14,10 @@ from media.second import Picture
 from server.models.base import position_of
 from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
 from server.models.traits import MediaTrait
+from server.models.uploads import UnsafeMedia
 from server.operations import ledger
 from server.operations.media_checks.examining import Compared, Read
+from server.operations.serving import recognised_danger
 from server.operations.visit_documents import items_changed
 from server.services import Services
 from sync.evidence.encoding import sha256_hex
@@ -79,6 +81,7 @@ def keep_read(
             )
         )
         session.merge(_trait(item.sha256, read))
+        _keep_unsafe(session, item, recognised_danger(read.facts), now_ms=now_ms)
     for derivative in made:
         key = (derivative.source_sha256, derivative.purpose)
         if session.get(Derivative, key) is not None:
@@ -97,6 +100,30 @@ def keep_read(
             now_ms=now_ms,
         )
         session.add(derivative)
+
+
+def _keep_unsafe(session: Session, item: EvidenceItem, danger: str, *, now_ms: int) -> None:
+    """Set aside (待核) what could run somewhere: from now on it is only ever downloaded."""
+    if not danger or session.get(UnsafeMedia, item.sha256) is not None:
+        return
+    index = ledger.append(
+        session,
+        "quarantine",
+        actor={"server": "reader"},
+        subject={"sha256": item.sha256},
+        snapshot={"code": "media.unsafe", "type": danger, "reader": READER_VERSION},
+        about=(f"item:{item.id}", f"media:{item.sha256}"),
+        now_ms=now_ms,
+    )
+    session.add(
+        UnsafeMedia(
+            sha256=item.sha256,
+            code=danger[:32],
+            found_at_ms=now_ms,
+            generation=ledger.current_generation(session).number,
+            ledger_index=index,
+        )
+    )
 
 
 def _trait(sha256: str, read: Read) -> MediaTrait:

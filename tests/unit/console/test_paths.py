@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.console.media import attachment, can_be_shown
+from server.console.media import disposition
 from server.console.session import safe_path
 
 
@@ -27,15 +27,8 @@ def test_anything_else_leads_to_the_desk(path):
 
 
 def test_a_file_name_cannot_break_the_header():
-    header = attachment("abc.jpg", 'x"; filename=evil.html\r\nX: 1')
+    header = disposition("attachment", "abc.jpg", 'x"; filename=evil.html\r\nX: 1')
 
     assert "\r" not in header
     assert header.count('"') == 2
     assert header.startswith('attachment; filename="abc.jpg"; filename*=UTF-8')
-
-
-def test_only_types_that_cannot_run_are_shown():
-    assert can_be_shown("image/jpeg") == "picture"
-    assert can_be_shown("video/mp4") == "film"
-    for kind in ("image/svg+xml", "text/html", "application/pdf", "application/xhtml+xml", ""):
-        assert can_be_shown(kind) == ""
