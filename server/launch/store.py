@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -64,6 +65,7 @@ def write_config(installation: Installation, settings: Settings) -> None:
         installation,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
         now=datetime.datetime.now(datetime.UTC),
     )
 
@@ -109,7 +111,7 @@ def make_ready(
         time.sleep(0.05)
     # Before the bucket exists, so that no byte is ever acknowledged without it.
     switch_fsync_on(installation, settings.s3_bucket)
-    make_bucket(settings)
+    make_bucket(settings, *storeconfig.administrator(installation))
 
 
 def switch_fsync_on(installation: Installation, bucket: str) -> None:
@@ -152,31 +154,24 @@ def fsync_is_on(output: str, prefix: str) -> bool:
     return any(rule.get("locationPrefix") == prefix and rule.get("fsync") for rule in rules)
 
 
-def make_bucket(settings: Settings) -> None:
-    """Make the bucket with Object Lock, or without where the store does not know it.
+def make_bucket(settings: Settings, access_key: str, secret_key: str) -> None:
+    """Make the bucket with Object Lock, with the credentials of an administrator.
 
     Raises:
-        StoreNotReady: the store refuses our credentials or the bucket.
+        StoreNotReady: the store refuses the credentials or the bucket.
     """
-    client: Any = open_client(settings.s3_address)
+    client: Any = open_client(
+        replace(settings.s3_address, access_key=access_key, secret_key=secret_key)
+    )
     try:
         try:
             client.head_bucket(Bucket=settings.s3_bucket)
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
                 raise
-            _create(client, settings.s3_bucket)
+            client.create_bucket(Bucket=settings.s3_bucket, ObjectLockEnabledForBucket=True)
     except ClientError as error:
         raise StoreNotReady(f"bucket {settings.s3_bucket}: {error}") from error
-
-
-def _create(client: Any, bucket: str) -> None:
-    try:
-        client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NotImplemented", "InvalidRequest"):
-            raise
-        client.create_bucket(Bucket=bucket)
 
 
 def _healthy(endpoint: str) -> bool:

@@ -1,6 +1,6 @@
 """How the embedded SeaweedFS is configured: loopback only, its own credentials, the rest off.
 
-Everything here is made anew at each start but the S3 credentials, which the
+Everything here is made anew at each start but the server's S3 credentials, which the
 settings keep. docs/threat-model.md says what this does and does not prevent.
 """
 
@@ -20,8 +20,18 @@ from server.launch.installation import Installation, write_private
 #: Small, so that a small disk holds several volumes and a compaction needs little room.
 _VOLUME_MB = 1024
 _CERTIFICATE_DAYS = 3650
+_ADMINISTRATOR = "administrator"
 _JWT_SECTIONS = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 _GRPC_SECTIONS = ("volume", "master", "filer", "s3", "client")
+# Enough to keep objects and to lock them, too little to lift a lock or touch the bucket.
+_OUR_ACTIONS = (
+    "Read",
+    "Write",
+    "List",
+    "GetBucketObjectLockConfiguration",
+    "GetObjectRetention",
+    "PutObjectRetention",
+)
 # One volume at a time instead of seven: each is a file that grows, not a reservation.
 _MASTER_TOML = "[master.volume_growth]\ncopy_1 = 1\n"
 
@@ -37,20 +47,32 @@ def write_config(
     *,
     access_key: str,
     secret_key: str,
+    bucket: str,
     now: datetime.datetime,
 ) -> None:
     """Write what ``weed`` reads from its working folder: identities, JWT keys, mutual TLS.
 
+    The credentials are those of the server, for ``bucket`` alone. Whoever has them cannot
+    delete a locked original: only an administrator made up for this start may lift locks.
     Other users of this machine reach the loopback ports too: without a JWT the
     filer and the volumes answer them 401, without our certificate gRPC answers nothing.
     """
     folder = installation.store_config_dir
-    identity = {
-        "name": "liuhen",
-        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    write_private(folder / "s3.json", json.dumps({"identities": [identity]}, indent=1))
+    identities = [
+        {
+            "name": "liuhen",
+            "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+            "actions": [f"{action}:{bucket}" for action in _OUR_ACTIONS],
+        },
+        {
+            "name": _ADMINISTRATOR,
+            "credentials": [
+                {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_urlsafe(30)}
+            ],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        },
+    ]
+    write_private(folder / "s3.json", json.dumps({"identities": identities}, indent=1))
     write_private(folder / "master.toml", _MASTER_TOML)
     authority = new_authority("Liuhen store", now=now)
     node = issue(authority, "store", now=now, days=_CERTIFICATE_DAYS, client=True)
@@ -63,6 +85,13 @@ def write_config(
         for name in _GRPC_SECTIONS
     )
     write_private(folder / "security.toml", jwt + grpc)
+
+
+def administrator(installation: Installation) -> tuple[str, str]:
+    """Access key and secret of who made the bucket; good until the next start."""
+    known = json.loads((installation.store_config_dir / "s3.json").read_text())
+    (found,) = (i for i in known["identities"] if i["name"] == _ADMINISTRATOR)
+    return found["credentials"][0]["accessKey"], found["credentials"][0]["secretKey"]
 
 
 def server_command(installation: Installation, ports: Mapping[str, int]) -> list[str]:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from media.s3 import S3Store
 from media.s3_address import Retention
+from media.s3_objects import open_client
 from media.store import long_key, media_key, quarantine_key, tail_key
 from server.settings import Settings
 from tests.support.bureau import Bureau, environment, lay_out, upload_app
@@ -44,16 +45,12 @@ def put_original(store, way):
     return key
 
 
-def versions(store, key):
-    answer = store.client.list_object_versions(Bucket=store.bucket, Prefix=key)
-    return [item["VersionId"] for item in answer.get("Versions", [])]
-
-
-def delete(store, key, **more):
+def delete(client, key, **more):
     """The code with which the store refuses to delete the bytes of an object, if it does."""
-    (version,) = versions(store, key)
+    answer = client.list_object_versions(Bucket="liuhen", Prefix=key)
+    (version,) = (item["VersionId"] for item in answer["Versions"])
     try:
-        store.client.delete_object(Bucket=store.bucket, Key=key, VersionId=version, **more)
+        client.delete_object(Bucket="liuhen", Key=key, VersionId=version, **more)
     except ClientError as error:
         return error.response["Error"]["Code"]
     return None
@@ -70,18 +67,46 @@ def test_no_original_can_be_deleted_before_its_time(locking, mode, way):
     left = held["ObjectLockRetainUntilDate"] - datetime.datetime.now(datetime.UTC)
     assert held["ObjectLockMode"] == mode
     assert 199 * DAY < left <= 200 * DAY
-    assert delete(store, key) == "AccessDenied"
+    assert delete(store.client, key) == "AccessDenied"
     assert store.head(key).size == 100
 
 
-def test_a_privileged_user_lifts_a_governance_lock_but_no_compliance_lock(seaweedfs):
+def test_an_administrator_lifts_a_governance_lock_but_no_compliance_lock(seaweedfs):
     governed = S3Store(seaweedfs.address(retention=Retention("GOVERNANCE", 2)))
     complied = S3Store(seaweedfs.address(retention=Retention("COMPLIANCE", 2)))
+    administrator = open_client(seaweedfs.as_administrator())
 
     lifted, kept = put_original(governed, "in parts"), put_original(complied, "in parts")
 
-    assert delete(governed, lifted, BypassGovernanceRetention=True) is None
-    assert delete(complied, kept, BypassGovernanceRetention=True) == "AccessDenied"
+    assert delete(administrator, lifted, BypassGovernanceRetention=True) is None
+    assert delete(administrator, kept, BypassGovernanceRetention=True) == "AccessDenied"
+
+
+def test_the_credentials_of_the_server_lift_no_lock_and_change_no_bucket(seaweedfs):
+    store = S3Store(seaweedfs.address(retention=Retention("GOVERNANCE", 2)))
+    key, bucket = put_original(store, "in one piece"), {"Bucket": store.bucket}
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+
+    assert delete(store.client, key, BypassGovernanceRetention=True) == "AccessDenied"
+    for act, asked in (
+        (
+            store.client.put_object_retention,
+            {
+                "Key": key,
+                "Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": soon},
+                "BypassGovernanceRetention": True,
+            },
+        ),
+        (store.client.delete_bucket, {}),
+        (store.client.put_bucket_policy, {"Policy": "{}"}),
+        (
+            store.client.put_bucket_versioning,
+            {"VersioningConfiguration": {"Status": "Suspended"}},
+        ),
+    ):
+        with pytest.raises(ClientError, match=r"AccessDenied|InvalidBucketState"):
+            act(**bucket, **asked)
+    assert store.head(key).size == 100
 
 
 def test_what_is_no_original_is_never_locked(locking):
@@ -89,16 +114,16 @@ def test_what_is_no_original_is_never_locked(locking):
     tail = put(store, tail_key(str(uuid.uuid4()), offset=0, epoch=1), b"tail")
     thumbnail = put(store, f"derived/{uuid.uuid4()}", b"thumbnail")
 
-    assert delete(store, tail) is None
-    assert delete(store, thumbnail) is None
+    assert delete(store.client, tail) is None
+    assert delete(store.client, thumbnail) is None
 
 
 @pytest.mark.parametrize("way", ["in one piece", "in parts"])
 def test_a_bucket_without_object_lock_takes_originals_and_says_so(locking, caplog, way):
     plain = f"plain-{uuid.uuid4()}"
-    S3Store(locking.address()).client.create_bucket(Bucket=plain)
-    address = replace(locking.address(retention=Retention("GOVERNANCE", 2)), bucket=plain)
-    store = S3Store(address)
+    address = locking.as_administrator(retention=Retention("GOVERNANCE", 2))
+    open_client(address).create_bucket(Bucket=plain)
+    store = S3Store(replace(address, bucket=plain))
 
     key = put_original(store, way)
 

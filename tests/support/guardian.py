@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 
-from server.launch import store
+from server.launch import store, storeconfig
 from server.launch.installation import held, is_free, prepare
 from server.launch.lifetime import end_with_parent
 from server.settings import Settings
@@ -73,6 +73,7 @@ def run_store(folder):
                 "secret_key": settings.s3_secret_key,
                 "bucket": settings.s3_bucket,
                 "region": settings.s3_region,
+                "administrator": storeconfig.administrator(installation),
             }
 
 

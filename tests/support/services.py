@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -32,8 +32,11 @@ class S3:
     secret_key: str
     bucket: str
     region: str
+    #: Access key and secret of who may make buckets and lift locks, where that is another.
+    administrator: tuple[str, str] | None = None
 
     def address(self, **more):
+        """As the server knows the store."""
         return S3Address(
             endpoint=self.endpoint,
             access_key=self.access_key,
@@ -42,6 +45,11 @@ class S3:
             region=self.region,
             **more,
         )
+
+    def as_administrator(self, **more):
+        """As somebody knows it who may do anything."""
+        access_key, secret_key = self.administrator or (self.access_key, self.secret_key)
+        return replace(self.address(**more), access_key=access_key, secret_key=secret_key)
 
     def environment(self):
         """The settings that point at this store."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from media.s3_address import Encryption, Retention, S3Address
 from server.settings import Settings, SettingsError
 
 COMPLETE = {
@@ -62,6 +63,11 @@ def test_all_missing_settings_are_named_at_once(tmp_path):
         ("LIUHEN_PUBLIC_NAME", "a_b.example"),
         ("LIUHEN_PUBLIC_NAME", "1.2.3.4.5"),
         ("LIUHEN_TLS_CERT", "/nowhere.pem"),
+        ("LIUHEN_S3_ADDRESSING", "dns"),
+        ("LIUHEN_S3_CA_BUNDLE", "/nowhere.pem"),
+        ("LIUHEN_S3_ENCRYPTION", "aes"),
+        ("LIUHEN_OBJECT_LOCK_MODE", "legal"),
+        ("LIUHEN_OBJECT_LOCK_DAYS", "0"),
     ],
 )
 def test_an_unreadable_setting_is_refused_by_its_name(read, name, value):
@@ -78,6 +84,7 @@ def test_an_unreadable_setting_is_refused_by_its_name(read, name, value):
         {"LIUHEN_PUBLIC_NAME": "a.example", "LIUHEN_PORT": "8443"},
         {"LIUHEN_SESSION_IDLE_S": "3600", "LIUHEN_SESSION_LIFETIME_S": "1800"},
         {"LIUHEN_LINE_LIMIT_BYTES": "1048576", "LIUHEN_PUSH_LIMIT_BYTES": "65536"},
+        {"LIUHEN_S3_KMS_KEY": "key", "LIUHEN_S3_ENCRYPTION": "AES256"},
     ],
 )
 def test_settings_that_contradict_each_other_are_both_named(read, contradiction):
@@ -85,6 +92,39 @@ def test_settings_that_contradict_each_other_are_both_named(read, contradiction)
         read(**contradiction)
 
     assert len(refused.value.names) == 2
+
+
+def test_originals_are_locked_for_half_a_year_unless_something_else_is_said(read):
+    assert read().s3_address.retention == Retention("GOVERNANCE", 180)
+    assert read(LIUHEN_OBJECT_LOCK_MODE="off").s3_address.retention is None
+    longer = read(LIUHEN_OBJECT_LOCK_MODE="compliance", LIUHEN_OBJECT_LOCK_DAYS="3650")
+    assert longer.s3_address.retention == Retention("COMPLIANCE", 3650)
+
+
+def test_a_store_elsewhere_is_described_by_settings(read, tmp_path):
+    (tmp_path / "root.pem").write_text("PEM")
+
+    address = read(
+        LIUHEN_S3_ENDPOINT="https://s3.bureau.example",
+        LIUHEN_S3_BUCKET="evidence",
+        LIUHEN_S3_REGION="cn-north-1",
+        LIUHEN_S3_ADDRESSING="virtual",
+        LIUHEN_S3_CA_BUNDLE=str(tmp_path / "root.pem"),
+        LIUHEN_S3_ENCRYPTION="aws:kms",
+        LIUHEN_S3_KMS_KEY="alias/evidence",
+    ).s3_address
+
+    assert address == S3Address(
+        endpoint="https://s3.bureau.example",
+        access_key="access",
+        secret_key="secret",
+        bucket="evidence",
+        region="cn-north-1",
+        addressing="virtual",
+        ca_bundle=tmp_path / "root.pem",
+        encryption=Encryption("aws:kms", "alias/evidence"),
+        retention=Retention("GOVERNANCE", 180),
+    )
 
 
 def test_a_public_name_brings_https_and_a_folder_of_its_own_for_the_authority(read, tmp_path):

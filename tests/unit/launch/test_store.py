@@ -18,12 +18,18 @@ PORTS = {
 }
 
 
+def write_config(installation):
+    storeconfig.write_config(
+        installation, access_key="AK", secret_key="SK", bucket="liuhen", now=NOW
+    )
+
+
 @pytest.fixture
 def installation(tmp_path):
     installation = Installation(tmp_path)
     for folder in ("secrets/store", "store", "log", "run"):
         (tmp_path / folder).mkdir(parents=True)
-    storeconfig.write_config(installation, access_key="AK", secret_key="SK", now=NOW)
+    write_config(installation)
     return installation
 
 
@@ -57,14 +63,20 @@ def test_filer_volumes_and_grpc_are_closed_to_other_users_of_the_machine(install
     assert 'key = ""' not in security
 
 
-def test_each_start_has_new_keys_but_the_same_credentials(installation):
+def test_each_start_has_new_keys_and_administrators_but_the_same_credentials(installation):
     folder = installation.store_config_dir
-    before = (folder / "security.toml").read_text(), (folder / "s3.json").read_text()
+    keys, administrator = (
+        (folder / "security.toml").read_text(),
+        storeconfig.administrator(installation),
+    )
 
-    storeconfig.write_config(installation, access_key="AK", secret_key="SK", now=NOW)
+    write_config(installation)
 
-    assert (folder / "security.toml").read_text() != before[0]
-    assert (folder / "s3.json").read_text() == before[1]
+    ours = json.loads((folder / "s3.json").read_text())["identities"][0]
+    assert (folder / "security.toml").read_text() != keys
+    assert storeconfig.administrator(installation) != administrator
+    assert ours["credentials"] == [{"accessKey": "AK", "secretKey": "SK"}]
+    assert all(action.endswith(":liuhen") for action in ours["actions"])
 
 
 @pytest.mark.parametrize(
