@@ -7,11 +7,15 @@ seconds of processor time, megabytes of a written file, then the program and its
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
 import sys
 
 OPEN_FILES_LIMIT = 32
+#: From <linux/prctl.h>.
+PR_SET_PDEATHSIG = 1
 #: As modest as a process can be: people who wait for a page come first.
 NICENESS = 19
 
@@ -27,6 +31,8 @@ def main(memory_mb: str, cpu_seconds: str, file_mb: str, *command: str) -> None:
     ):
         resource.setrlimit(kind, (most, most))
     os.nice(NICENESS)
+    # Whoever waits for the result is killed: then nobody wants it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted here.
 
 

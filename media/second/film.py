@@ -6,7 +6,6 @@ look at the first bytes chose (so no playlist can name another), and writes into
 folder. No recording can make this module raise; the original is never touched.
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 _CONFINED = Path(__file__).with_name("confined.py")
@@ -61,12 +61,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file made from a recording, with who made it and how."""
+    """A file made from a recording, with who made it and by which command."""
 
     path: Path
     media_type: str
     made_with: str
-    recipe: str
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,15 @@ class Ffmpeg:
 
     def __init__(self, program: str) -> None:
         self._program = str(Path(program).resolve())
-        self.version = self._said("-version").split(" Copyright", 1)[0][:60] or "ffmpeg"
+
+    @cached_property
+    def version(self) -> str:
+        return self._said("-version").split(" Copyright", 1)[0][:60] or "ffmpeg"
+
+    @cached_property
+    def _encoders(self) -> Encoders | None:
         listed = set(self._said("-hide_banner", "-encoders").split())
-        self._encoders = next((way for name, way in _WAYS if name in listed), None)
+        return next((way for name, way in _WAYS if name in listed), None)
 
     @classmethod
     def find(cls) -> "Ffmpeg | None":
@@ -179,8 +185,8 @@ class Ffmpeg:
         if run.status != 0 or not target.is_file() or not target.stat().st_size:
             return FilmFailed(run.last_word)
         media_type = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
-        recipe = ["ffmpeg", "-f", READERS[kind], "-i", "ORIGINAL", *options, target.name]
-        return Made(target, media_type[target.suffix], self.version, json.dumps(recipe))
+        command = ("ffmpeg", "-f", READERS[kind], "-i", "ORIGINAL", *options, target.name)
+        return Made(target, media_type[target.suffix], self.version, command)
 
     def _run(
         self, source: Path, kind: str, options: Sequence[str], *, wall_seconds: float

@@ -12,7 +12,7 @@ from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
 from server.db import transaction
-from server.operations import export, feed, media_checks, uploads
+from server.operations import export, feed, media_checks, recordings, uploads
 from server.services import services
 from server.settings import Settings
 
@@ -62,9 +62,17 @@ def install(app: Flask, settings: Settings) -> None:
         for name in work:
             perform(name)
 
+    memory = recordings.Recordings()
+
+    def derive_from_recordings() -> None:
+        # Takes hours after a day of films: who finds it under way goes on with other work.
+        with app.app_context():
+            recordings.derive_from_recordings(services(), memory)
+
     app.extensions[_QUEUE] = queue
     app.extensions[_TASK] = queue.task(name="perform")(perform)
     queue.periodic_task(crontab(minute="*"), name="perform_all")(perform_all)
+    queue.periodic_task(crontab(minute="*"), name="recordings")(derive_from_recordings)
     queue.periodic_task(crontab(minute="17", hour="3"), name="perform_nightly")(perform_nightly)
 
 

@@ -1,0 +1,174 @@
+"""Posters and playback copies of recordings, beside their originals; a real ffmpeg makes them."""
+
+import fcntl
+import hashlib
+import json
+import subprocess
+
+import imageio_ffmpeg
+import pytest
+
+from media.store import StoreUnavailable
+from server.models.inspections import Derivative
+from server.models.ledger import LedgerEvent
+from server.operations import media_checks, recordings
+from tests.support.console import console_world, store, visitor
+from tests.support.hostile import media
+
+PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
+_FILM = "-f lavfi -i testsrc=size=320x240:rate=10:duration=2"
+_SOUND = "-f lavfi -i sine=duration=2"
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    ways = {
+        "hevc.mp4": f"{_FILM} {_SOUND} -c:v libx265 -x265-params log-level=error -c:a aac",
+        "h264.mp4": f"{_FILM} {_SOUND} -c:v libx264 -pix_fmt yuv420p -c:a aac",
+        "talk.amr": f"{_SOUND} -c:a libopencore_amrnb -ar 8000 -ac 1",
+    }
+    for name, options in ways.items():
+        subprocess.run([PROGRAM, "-loglevel", "error", *options.split(), folder / name], check=True)
+    return {name: (folder / name).read_bytes() for name in ways}
+
+
+@pytest.fixture
+def world(database_url, tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").symlink_to(PROGRAM)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return console_world(database_url, tmp_path / "var")
+
+
+def _receive(world, content, media_type="video/mp4"):
+    """An item whose bytes have arrived and been read."""
+    device = world.on_patrol()
+    fields = media(
+        device,
+        world,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        media_type=media_type,
+    )
+    device.write(fields.pop("type"), **fields)
+    world.push(device)
+    store(world, content)
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+    return fields["item"]
+
+
+def _derive(world, memory=None):
+    with world.app.app_context():
+        recordings.derive_from_recordings(world.services, memory or recordings.Recordings())
+
+
+def _made(world):
+    return {row.purpose: row for row in world.rows(Derivative)}
+
+
+def test_a_film_that_browsers_lack_gets_a_poster_and_a_copy_beside_its_original(world, films):
+    item = _receive(world, films["hevc.mp4"])
+
+    _derive(world)
+
+    made = _made(world)
+    browser = visitor(world, "reviewer")
+    page = browser.get(f"/items/{item}")
+    copy = browser.get(f"/items/{item}/derived/playback", headers={"Range": "bytes=4-7"})
+    poster = browser.get(f"/items/{item}/derived/poster")
+    assert set(made) == {"poster", "thumbnail", "playback"}
+    assert f"/items/{item}/derived/playback" in page.text
+    assert (copy.status_code, copy.data, copy.mimetype) == (206, b"ftyp", "video/mp4")
+    assert (poster.data[:3], poster.mimetype) == (b"\xff\xd8\xff", "image/jpeg")
+    assert browser.get(f"/items/{item}/original").data == films["hevc.mp4"]
+    recipe = json.loads(made["playback"].recipe)
+    assert (recipe["video"], recipe["audio"]) == ("hevc", "aac")
+    assert 1_900 <= recipe["duration_ms"] <= 2_300
+    leaves = world.rows(LedgerEvent, kind="derive")
+    assert len(leaves) == 3
+
+
+def test_a_film_that_browsers_play_gets_a_poster_only(world, films):
+    _receive(world, films["h264.mp4"])
+
+    _derive(world)
+
+    assert set(_made(world)) == {"poster", "thumbnail"}
+
+
+def test_speech_of_a_recorder_is_copied_so_that_it_can_be_heard(world, films):
+    item = _receive(world, films["talk.amr"], "audio/amr")
+
+    _derive(world)
+
+    assert set(_made(world)) == {"playback"}
+    page = visitor(world, "reviewer").get(f"/items/{item}")
+    assert f"/items/{item}/derived/playback" in page.text
+
+
+def test_what_was_made_once_is_not_made_again(world, films):
+    _receive(world, films["h264.mp4"])
+
+    _derive(world)
+    _derive(world)
+
+    assert len(world.rows(LedgerEvent, kind="derive")) == 2
+
+
+def test_a_damaged_film_costs_one_look_and_holds_up_no_other(world, films):
+    damaged = films["hevc.mp4"][: len(films["hevc.mp4"]) // 3]
+    _receive(world, damaged)
+    _receive(world, films["h264.mp4"])
+    memory = recordings.Recordings()
+
+    _derive(world, memory)
+
+    sources = {row.source_sha256 for row in world.rows(Derivative)}
+    assert hashlib.sha256(films["h264.mp4"]).hexdigest() in sources
+    assert hashlib.sha256(damaged).hexdigest() in memory.settled
+
+
+def test_without_the_program_nothing_is_made_and_the_page_is_whole(world, films, monkeypatch):
+    item = _receive(world, films["hevc.mp4"])
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    _derive(world)
+
+    assert _made(world) == {}
+    assert visitor(world, "reviewer").get(f"/items/{item}").status_code == 200
+
+
+def test_a_store_that_is_away_is_asked_again_in_the_next_round(world, films, monkeypatch):
+    _receive(world, films["h264.mp4"])
+    memory = recordings.Recordings()
+
+    def away(*_):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.store, "read", away)
+        _derive(world, memory)
+    assert _made(world) == {}
+
+    _derive(world, memory)
+
+    assert set(_made(world)) == {"poster", "thumbnail"}
+
+
+def test_two_workers_of_one_machine_do_not_make_the_same_copy(world, films):
+    _receive(world, films["h264.mp4"])
+    folder = world.settings.data_dir / "recordings"
+    folder.mkdir()
+
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _derive(world)
+        assert _made(world) == {}
+
+    (folder / "tmpleft").mkdir()
+    _derive(world)
+    assert set(_made(world)) == {"poster", "thumbnail"}
+    assert [path.name for path in folder.iterdir()] == ["lock"]
