@@ -16,6 +16,7 @@ from server.models.inspections import Derivative, EvidenceItem, Finding, ItemChe
 from server.models.traits import MediaTrait
 from server.models.uploads import UnsafeMedia
 from server.operations import ledger
+from server.operations.derivatives import keep_derivative, store_derivative
 from server.operations.media_checks.examining import Compared, Read
 from server.operations.serving import recognised_danger
 from server.operations.visit_documents import items_changed
@@ -29,24 +30,18 @@ def store_pictures(
     services: Services, source_sha256: str, pictures: Mapping[str, Picture]
 ) -> tuple[Derivative, ...]:
     """Put pictures made from an original into the store, before any row names them."""
-    made = []
-    for purpose, drawn in pictures.items():
-        sha256 = sha256_hex(drawn.jpeg)
-        key = f"derived/{sha256[:2]}/{sha256}"
-        services.store.put_once(key, drawn.jpeg, size=len(drawn.jpeg), sha256=sha256)
-        made.append(
-            Derivative(
-                source_sha256=source_sha256,
-                purpose=purpose,
-                sha256=sha256,
-                size=len(drawn.jpeg),
-                key=key,
-                media_type="image/jpeg",
-                made_with=drawn.made_with,
-                recipe=drawn.recipe,
-            )
+    return tuple(
+        store_derivative(
+            services,
+            drawn.jpeg,
+            source_sha256=source_sha256,
+            purpose=purpose,
+            media_type="image/jpeg",
+            made_with=drawn.made_with,
+            recipe=drawn.recipe,
         )
-    return tuple(made)
+        for purpose, drawn in pictures.items()
+    )
 
 
 def keep_read(
@@ -83,23 +78,7 @@ def keep_read(
         session.merge(_trait(item.sha256, read))
         _keep_unsafe(session, item, recognised_danger(read.facts), now_ms=now_ms)
     for derivative in made:
-        key = (derivative.source_sha256, derivative.purpose)
-        if session.get(Derivative, key) is not None:
-            continue
-        ledger.append(
-            session,
-            "derive",
-            actor={"server": derivative.made_with},
-            subject={"source": derivative.source_sha256, "sha256": derivative.sha256},
-            snapshot={
-                "purpose": derivative.purpose,
-                "made_with": derivative.made_with,
-                "recipe": derivative.recipe,
-            },
-            about=about,
-            now_ms=now_ms,
-        )
-        session.add(derivative)
+        keep_derivative(session, derivative, item_id=item.id, now_ms=now_ms)
 
 
 def _keep_unsafe(session: Session, item: EvidenceItem, danger: str, *, now_ms: int) -> None:
