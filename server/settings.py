@@ -137,6 +137,9 @@ class Settings:
     unannounced_limit_bytes: int = _number(20 << 30, 1 << 20, 1 << 50)
     open_uploads_limit: int = _number(1000, 1, 100_000)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
+    #: Whether a file without a time, or a place off the site, counts as inconsistent.
+    require_time: bool = False
+    require_place: bool = False
     feed_retention_days: int = _number(400, 31, 36_500)
     checkpoint_interval_ms: int = _number(1000, 250, 60_000)
 
@@ -185,6 +188,8 @@ class Settings:
             tls_key_path=key,
             tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
+            require_time=_flag(values, "LIUHEN_REQUIRE_TIME"),
+            require_place=_flag(values, "LIUHEN_REQUIRE_PLACE"),
             **numbers,
         )
         settings._refuse_contradictions()

@@ -15,6 +15,7 @@ from .model import (
     SYSTEM_CAMERA,
     Assumed,
     Claim,
+    ClockOffset,
     FormatClaim,
     Hints,
     PlaceClaim,
@@ -106,13 +107,13 @@ def claims(
     reading = Reading(facts)
     own = _own(reading, hints)
     times = [
-        _device(hints),
+        signed_time(hints),
         _exif(reading, hints, own),
         _gps(reading, own),
         _keys(reading),
         _movie(reading, hints),
         _bext(reading, hints),
-        _matroska(reading),
+        _matroska(reading, hints),
     ]
     found: List[Claim] = [claim for claim in times if claim is not None]
     found.extend(_places(reading, own))
@@ -143,11 +144,11 @@ def _own(reading: Reading, hints: Hints) -> bool:
     return hints.capture_class == IN_APP and software.startswith(OWN_SOFTWARE)
 
 
-def _device(hints: Hints) -> Optional[TimeClaim]:
+def signed_time(hints: Hints) -> Optional[TimeClaim]:
     """The signed wall clock, corrected as measured; of an imported file the time of import."""
     if hints.declared is None:
         return None
-    lo, hi = _corrected(hints.declared.wall_ms, hints.declared.wall_ms, hints)
+    lo, hi = _corrected(hints.declared.wall_ms, hints.declared.wall_ms, hints.clock)
     basis = "device clock" if hints.clock is None else "device clock corrected"
     assumed: Tuple[Assumed, ...] = ()
     if hints.bounds is not None:
@@ -171,15 +172,16 @@ def _exif(reading: Reading, hints: Hints, own: bool) -> Optional[TimeClaim]:
     stored, clock = reading.exif("DateTimeOriginal"), reading.original_time()
     if stored is None or clock is None:
         return None
-    same_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
-    return _wall_claim("exif", stored, clock, reading, hints, own=own, same_clock=same_clock)
+    own_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
+    written_by = hints.clock if own_clock else hints.recorder
+    return _wall_claim("exif", stored, clock, reading, hints, own=own, written_by=written_by)
 
 
 def _bext(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
     stored, clock = reading.stored("RIFF:DateTimeOriginal"), reading.riff_time()
     if stored is None or clock is None:
         return None
-    return _wall_claim("bext", stored, clock, reading, hints, own=False, same_clock=False)
+    return _wall_claim("bext", stored, clock, reading, hints, own=False, written_by=hints.recorder)
 
 
 def _wall_claim(
@@ -189,12 +191,13 @@ def _wall_claim(
     reading: Reading,
     hints: Hints,
     own: bool,
-    same_clock: bool,
+    written_by: Optional[ClockOffset],
 ) -> TimeClaim:
-    """A wall time of the file: exact where it names its zone, else within 14 hours."""
-    first, last = clock.wall_ms, clock.wall_ms + clock.span_ms
-    if same_clock:
-        first, last = _corrected(first, last, hints)
+    """A wall time of the file: exact where it names its zone, else within 14 hours.
+
+    ``written_by`` is how far the clock that wrote it is ahead, as far as it was compared.
+    """
+    first, last = _corrected(clock.wall_ms, clock.wall_ms + clock.span_ms, written_by)
     if clock.zone_min is not None:
         shift = clock.zone_min * 60000
         lo, hi, basis = first - shift, last - shift, "offset"
@@ -279,7 +282,8 @@ def _movie(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
     if stored is None or clock is None:
         return None
     length = reading.movie_duration_ms()
-    first, last = clock.wall_ms - length, clock.wall_ms + clock.span_ms + length
+    first, last = _corrected(clock.wall_ms, clock.wall_ms + clock.span_ms, hints.recorder)
+    first, last = first - length, last + length
     assumed = [Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)]
     if hints.site_zone_min is not None:
         shift = hints.site_zone_min * 60000
@@ -287,12 +291,13 @@ def _movie(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
     return _wide("movie", "mvhd", stored, first, last, tuple(assumed))
 
 
-def _matroska(reading: Reading) -> Optional[TimeClaim]:
+def _matroska(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
     stored, clock = reading.stored("Matroska:DateTimeOriginal"), reading.matroska_time()
     if stored is None or clock is None:
         return None
-    only = Assumed(basis="UTC by standard", lo_ms=clock.wall_ms, hi_ms=clock.wall_ms)
-    return _wide("matroska", "DateUTC", stored, clock.wall_ms, clock.wall_ms, (only,))
+    first, last = _corrected(clock.wall_ms, clock.wall_ms, hints.recorder)
+    only = Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)
+    return _wide("matroska", "DateUTC", stored, first, last, (only,))
 
 
 def _wide(
@@ -316,11 +321,10 @@ def _wide(
     )
 
 
-def _corrected(first: int, last: int, hints: Hints) -> Tuple[int, int]:
-    """An interval of the device's clock in the server's time, as far as it was measured."""
-    if hints.clock is None:
+def _corrected(first: int, last: int, clock: Optional[ClockOffset]) -> Tuple[int, int]:
+    """An interval of a clock in the server's time, as far as it was compared."""
+    if clock is None:
         return first, last
-    clock = hints.clock
     return first - clock.offset_ms - clock.error_ms, last - clock.offset_ms + clock.error_ms
 
 

@@ -131,7 +131,8 @@ class Hints:
     """What is known beside the file when its values become claims.
 
     ``clock`` is the comparison of the device's clock that is nearest in time, ``bounds`` what
-    all comparisons prove of the line; None where none was made.
+    all comparisons prove of the line, ``recorder`` the comparison of the clock of the recorder
+    that an imported file came from; None where none was made.
     """
 
     capture_class: str = IMPORTED
@@ -139,6 +140,7 @@ class Hints:
     declared: Optional[Declared] = None
     clock: Optional[ClockOffset] = None
     bounds: Optional[Bounds] = None
+    recorder: Optional[ClockOffset] = None
 
 
 @dataclass(frozen=True)

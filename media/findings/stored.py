@@ -31,6 +31,7 @@ _ONE: Dict[str, Any] = {
     "declared": Declared,
     "clock": ClockOffset,
     "bounds": Bounds,
+    "recorder": ClockOffset,
     "window": Window,
     "site": Site,
     "fix": Fix,

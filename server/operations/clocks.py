@@ -10,6 +10,7 @@ from server.models.devices import ClockOffset
 from server.models.journal import JournalLine
 from server.operations.intervals import interval_of
 from sync.evidence.clocks import Bounds, Change, Comparison, Reading, bounds_of, history
+from sync.evidence.interval import Interval
 from sync.evidence.line import Header, parse_header
 
 #: How many comparisons a page shows; a device that syncs hourly makes as many in eight days.
@@ -41,11 +42,12 @@ def clock_history(session: Session, device_id: str) -> ClockHistory:
 class LineClock:
     """What the device's clock was worth when a line was written.
 
-    ``bounds`` narrow the ledger's interval, ``compared`` says whether any
+    ``bounds`` narrow ``interval``, the ledger's; ``compared`` says whether any
     comparison did. ``offset_ms`` ± ``error_ms`` is what the nearest comparison
     adds to the device's wall clock; None if there never was one.
     """
 
+    interval: Interval
     bounds: Bounds
     compared: bool
     offset_ms: int | None
@@ -67,6 +69,7 @@ def line_clock(session: Session, line: JournalLine) -> LineClock:
     if nearest is None:
         nearest = nearest_comparison(session, line.device_id, line.received_at_ms)
     return LineClock(
+        interval=interval,
         bounds=bounds,
         compared=bool(rows),
         offset_ms=nearest.offset_ms if nearest else None,

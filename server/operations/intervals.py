@@ -1,12 +1,15 @@
 """Finding in the ledger what proves between which two moments a line was written."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine
 from server.models.ledger import LedgerEvent
 from sync.evidence.interval import Interval, line_interval
 from sync.evidence.line import Anchor, parse_header
+
+#: How the header of a line with an anchor begins: canonical members are sorted.
+_ANCHORED = b'{"anchor":'
 
 
 def interval_of(session: Session, line: JournalLine) -> Interval:
@@ -39,14 +42,16 @@ def newest_anchor(session: Session, line: JournalLine) -> Anchor | None:
     own = parse_header(line.header).anchor
     if own is not None:
         return own
-    earlier = session.execute(
+    earlier = session.scalars(
         select(JournalLine.header)
         .where(
             JournalLine.device_id == line.device_id,
             JournalLine.epoch == line.epoch,
             JournalLine.branch == line.branch,
             JournalLine.seq < line.seq,
+            func.substr(JournalLine.header, 1, len(_ANCHORED)) == _ANCHORED,
         )
         .order_by(JournalLine.seq.desc())
-    ).scalars()
-    return next((a for a in (parse_header(header).anchor for header in earlier) if a), None)
+        .limit(1)
+    ).first()
+    return parse_header(earlier).anchor if earlier else None

@@ -1,89 +1,112 @@
 """Everything that the rules compare with one item's file, gathered from one snapshot."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from media.facts import READER_VERSION
+from media import findings
 from media.findings import model
-from server.models.inspections import (
-    EvidenceItem,
-    Inspection,
-    MediaFacts,
-    RegulatedEntity,
-)
+from media.findings.times import captures
+from server.models.inspections import EvidenceItem, Inspection, RegulatedEntity
 from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
-from server.operations.clocks import LineClock, line_clock
-from server.operations.intervals import interval_of
+from server.operations.clocks import line_clock
+from server.operations.likeness import scenes
+from server.operations.media_hints import hints_of, offset
+from server.operations.media_others import camera, neighbours, reuse
+from server.operations.recorder_clocks import recorder_offset
+from server.settings import Settings
 
-#: Asia/Shanghai has no daylight saving (docs/evidence.md §6).
-SITE_ZONE_MIN = 480
 #: How far a target reaches whose extent nobody has entered.
 DEFAULT_RADIUS_CM = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """One item to check: where its bytes are, what is read already, and what to compare with."""
+class Seen:
+    """What reading a file gave, as it is stored: ``second`` and ``pixels`` may be empty."""
 
-    item_id: str
-    inspection_id: str | None
-    sha256: str
-    size: int
-    key: str
-    context: model.Context
-    #: What this version of the reader read before, if it did.
-    read: MediaFacts | None
+    facts: str
+    second: str
+    pixels: str
 
 
-def gather(session: Session, item: EvidenceItem, *, tolerance_ms: int) -> Work:
-    """Everything that the rules compare with this item's file."""
+def gather(session: Session, item: EvidenceItem, seen: Seen, settings: Settings) -> model.Context:
+    """Everything that the rules compare with what was seen in this item's file."""
+    own = gather_own(session, item, seen, settings)
+    return replace(own, neighbours=neighbours(session, item), camera=camera(session, item))
+
+
+def gather_own(
+    session: Session, item: EvidenceItem, seen: Seen, settings: Settings
+) -> model.Context:
+    """All of it but the device's other photos.
+
+    Those change with every photo; whoever finds a doubt in them tells the other.
+    """
     media = session.get_one(MediaObject, item.sha256)
     line = session.get_one(JournalLine, (item.device_id, item.epoch, item.branch, item.seq))
     clock = line_clock(session, line)
-    hints = model.Hints(
-        capture_class=item.capture_class,
-        site_zone_min=SITE_ZONE_MIN,
-        declared=model.Declared(wall_ms=item.captured_at_ms, tz_min=item.tz_min),
-        clock=_clock(clock),
-        bounds=_bounds(clock),
-    )
-    context = model.Context(
-        hints=hints,
+    pixels: dict[str, Any] = json.loads(seen.pixels) if seen.pixels else {}
+    return model.Context(
+        hints=_with_recorder(session, item, seen, hints_of(item, clock)),
         received_at_ms=line.received_at_ms,
         window=_window(session, item),
-        not_before_ms=interval_of(session, line).not_before_ms,
+        not_before_ms=clock.interval.not_before_ms,
         site=_site(session, item),
         fix=_fix(item),
         announced=model.Content(sha256=item.sha256, size=item.size),
         received=model.Content(sha256=media.sha256, size=media.size),
-        tolerance_ms=tolerance_ms,
+        second=_second(seen),
+        tolerance_ms=settings.clock_skew_tolerance_ms,
+        reuse=reuse(session, item),
+        scenes=scenes(session, item, int(pixels.get("likeness", "0"), 16)),
+        pixels=_pixels(pixels),
+        named=model.Named(name=item.name, media_type=item.media_type),
+        policy=model.Policy(
+            time_required=settings.require_time, place_required=settings.require_place
+        ),
     )
-    return Work(
-        item_id=item.id,
-        inspection_id=item.inspection_id,
-        sha256=item.sha256,
-        size=media.size,
-        key=media.key,
-        context=context,
-        read=session.get(MediaFacts, (item.sha256, READER_VERSION)),
+
+
+def _with_recorder(
+    session: Session, item: EvidenceItem, seen: Seen, hints: model.Hints
+) -> model.Hints:
+    """``hints`` with the comparison of the recorder's clock nearest to what the file says."""
+    if item.capture_class != model.IMPORTED or not item.recorder:
+        return hints
+    claims = findings.claims(json.loads(seen.facts), hints)
+    said = [claim for claim in captures(claims) if claim.source != "device"]
+    at_ms = _likeliest_ms(said[0]) if said else item.captured_at_ms
+    found = recorder_offset(session, item.organization_id, item.recorder, at_ms)
+    return replace(hints, recorder=offset(found.offset_ms, found.error_ms)) if found else hints
+
+
+def _likeliest_ms(claim: model.TimeClaim) -> int:
+    """The reading in the zone of the site, where a file does not name its own."""
+    local = [assumed.lo_ms for assumed in claim.assumed if assumed.basis == "site zone"]
+    return local[0] if local else (claim.lo_ms + claim.hi_ms) // 2
+
+
+def _second(seen: Seen) -> model.SecondReading | None:
+    if not seen.second:
+        return None
+    plain = json.loads(seen.second)
+    return model.SecondReading(
+        reader=plain["reader"],
+        values=tuple(sorted(plain["values"].items())),
+        failed=plain["failed"],
     )
 
 
-def _clock(clock: LineClock) -> model.ClockOffset | None:
-    """Rows hold what must be added to the device's clock; the rules say how far it is ahead."""
-    if clock.offset_ms is None:
-        return None
-    return model.ClockOffset(offset_ms=-clock.offset_ms, error_ms=clock.error_ms)
-
-
-def _bounds(clock: LineClock) -> model.Bounds | None:
-    lo_ms = clock.bounds.lo_ms
-    if not clock.compared or lo_ms is None:
-        return None
-    return model.Bounds(lo_ms=lo_ms, hi_ms=clock.bounds.hi_ms)
+def _pixels(plain: dict[str, Any]) -> model.Pixels | None:
+    """Size and length for the rules; None if nothing was decoded."""
+    known = {
+        name: plain.get(name) for name in ("width", "height", "thumbnail_distance", "duration_ms")
+    }
+    return model.Pixels(**known) if any(value is not None for value in known.values()) else None
 
 
 def _window(session: Session, item: EvidenceItem) -> model.Window | None:
@@ -127,4 +150,4 @@ def _site(session: Session, item: EvidenceItem) -> model.Site | None:
 def _fix(item: EvidenceItem) -> model.Fix | None:
     if item.lat_e7 is None or item.lon_e7 is None:
         return None
-    return model.Fix(item.lat_e7, item.lon_e7, item.accuracy_cm)
+    return model.Fix(item.lat_e7, item.lon_e7, item.accuracy_cm, item.fix_at_ms)

@@ -10,7 +10,7 @@ from media import findings
 from media.errors import MediaError
 from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
 from server.models.traits import MediaTrait
-from server.operations import media_checks, media_context
+from server.operations import media_checks
 from server.operations.media_checks import examining, keeping, rounds
 from tests.support import draw
 from tests.support.simdevice import MORNING_MS, new_id
@@ -190,7 +190,7 @@ def test_the_clock_of_the_device_is_taken_into_account(world):
     assert _codes(world, item)["CLOCK_OFFSET"] == "warn"
 
 
-def test_what_arrives_while_a_file_is_read_is_compared_in_another_run(world, monkeypatch):
+def test_what_arrives_while_the_rules_compare_is_compared_in_another_run(world, monkeypatch):
     device = world.on_patrol()
     data = draw.photo(draw.exif(taken="2026:05:04 09:30:00", zone="+08:00"), colour="maroon")
     item = _capture(world, device, data)
@@ -204,14 +204,14 @@ def test_what_arrives_while_a_file_is_read_is_compared_in_another_run(world, mon
         media=[],
         heads=[],
     )
-    read = examining.read_facts
+    compare = rounds.compare
 
-    def read_while_the_seal_arrives(source):
-        monkeypatch.setattr(examining, "read_facts", read)
+    def compare_while_the_seal_arrives(read, context):
+        monkeypatch.setattr(rounds, "compare", compare)
         world.push(device, device.body(len(device.lines) - 1))
-        return read(source)
+        return compare(read, context)
 
-    monkeypatch.setattr(examining, "read_facts", read_while_the_seal_arrives)
+    monkeypatch.setattr(rounds, "compare", compare_while_the_seal_arrives)
     _check(world)
 
     assert len(world.rows(ItemCheck)) == 2
@@ -294,7 +294,7 @@ def test_newer_rules_and_readers_go_over_what_older_ones_saw(world, monkeypatch)
     _check(world)
     assert sorted(row.rule_version for row in world.rows(ItemCheck)) == ["3", "4"]
 
-    for module in (rounds, keeping, media_context):
+    for module in (rounds, keeping, examining):
         monkeypatch.setattr(module, "READER_VERSION", "liuhen-next")
     _check(world)
     assert len(world.rows(MediaFacts)) == 2

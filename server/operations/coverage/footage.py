@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from media.findings.reading import Reading, fraction
 from server.models.inspections import EvidenceItem, MediaFacts
 from server.operations.coverage.core import Span
-from server.operations.media_context import SITE_ZONE_MIN
+from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.recorder_clocks import recorder_offset
 
 _DURATIONS = ("QuickTime:Duration", "RIFF:Duration", "Matroska:Duration")

@@ -22,7 +22,7 @@ from server.operations.coverage.clocks import DeviceClocks
 from server.operations.coverage.core import Coverage, Explained, Marked, Recorded, Span, cover
 from server.operations.coverage.footage import is_recording, playing_ms, span_of
 from server.operations.coverage.required import SITE_RECORD, required_on, stated
-from server.operations.media_context import SITE_ZONE_MIN
+from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.peers import Upto, before
 from server.operations.record_view import merged_record
 

@@ -1,16 +1,20 @@
-"""Reading one file and letting the rules compare: no database, no transaction."""
+"""Reading one file and letting the rules compare, without a transaction."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
+from sqlalchemy.orm import Session
+
 from media import findings as rules
-from media.facts import read_facts
+from media.facts import READER_VERSION, read_facts
 from media.findings import model
 from media.second import Picture, PixelFacts, SecondFacts, SecondFailed, SecondReader
 from media.store import S3Source
-from server.operations.media_context import Work
+from server.models.inspections import EvidenceItem, MediaFacts
+from server.models.uploads import MediaObject
+from server.operations.media_context import Seen
 from server.services import Services
 
 THUMBNAIL: Final = "thumbnail"
@@ -27,12 +31,31 @@ _PREVIEW_PIXELS = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
-    """What reading a file gave, as it is stored; ``pictures`` are new, by purpose."""
+class Work:
+    """One item to check: where its bytes are, and what this version of the reader read before."""
 
-    facts: str
-    second: str
-    pixels: str
+    item_id: str
+    sha256: str
+    size: int
+    key: str
+    read: MediaFacts | None
+
+
+def work_on(session: Session, item: EvidenceItem) -> Work:
+    media = session.get_one(MediaObject, item.sha256)
+    return Work(
+        item_id=item.id,
+        sha256=item.sha256,
+        size=media.size,
+        key=media.key,
+        read=session.get(MediaFacts, (item.sha256, READER_VERSION)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read(Seen):
+    """What reading a file gave; ``pictures`` are new, by purpose."""
+
     pictures: Mapping[str, Picture]
 
 
@@ -45,22 +68,22 @@ class Compared:
     found: tuple[model.Finding, ...]
 
 
-def examine(services: Services, second: SecondReader, work: Work) -> tuple[Read, Compared]:
-    """Read the file, unless this version of the reader has, and let the rules compare.
+def examine(services: Services, second: SecondReader, work: Work) -> Read:
+    """Read the file, unless this version of the reader has.
 
     Raises:
         MediaError: if the store does not give the bytes.
     """
     known = work.read
     if known is None:
-        read = _read(S3Source(services.store, work.key, work.size), work.size, second)
-    else:
-        read = Read(facts=known.facts, second=known.second, pixels=known.pixels, pictures={})
-    context = replace(
-        work.context, second=_second_reading(read.second), pixels=_pixels(read.pixels)
-    )
+        return _read(S3Source(services.store, work.key, work.size), work.size, second)
+    return Read(facts=known.facts, second=known.second, pixels=known.pixels, pictures={})
+
+
+def compare(read: Read, context: model.Context) -> Compared:
+    """Let the rules compare."""
     claims = rules.claims(json.loads(read.facts), context.hints)
-    return read, Compared(context=context, claims=claims, found=rules.compare(claims, context))
+    return Compared(context=context, claims=claims, found=rules.compare(claims, context))
 
 
 def _read(source: S3Source, size: int, second: SecondReader) -> Read:
@@ -94,17 +117,6 @@ def _second_json(seen: SecondFacts | SecondFailed) -> str:
             return _json({"reader": "exifread", "values": {}, "failed": reason})
 
 
-def _second_reading(stored: str) -> model.SecondReading | None:
-    if not stored:
-        return None
-    plain = json.loads(stored)
-    return model.SecondReading(
-        reader=plain["reader"],
-        values=tuple(sorted(plain["values"].items())),
-        failed=plain["failed"],
-    )
-
-
 def _pixels_json(seen: PixelFacts | SecondFailed) -> str:
     match seen:
         case SecondFailed(reason=reason):
@@ -118,15 +130,6 @@ def _pixels_json(seen: PixelFacts | SecondFailed) -> str:
                     "thumbnail_distance": seen.thumbnail_distance,
                 }
             )
-
-
-def _pixels(stored: str) -> model.Pixels | None:
-    """Size and length for the rules; None if nothing was decoded."""
-    plain = json.loads(stored) if stored else {}
-    known = {
-        name: plain.get(name) for name in ("width", "height", "thumbnail_distance", "duration_ms")
-    }
-    return model.Pixels(**known) if any(value is not None for value in known.values()) else None
 
 
 def _json(plain: Mapping[str, object]) -> str:

@@ -9,16 +9,17 @@ from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.facts import READER_VERSION
-from media.findings import RULE_VERSION, model
+from media.findings import RULE_VERSION
 from media.second import SecondReader
 from server.db import reading, transaction
 from server.models.inspections import EvidenceItem, ItemCheck, MediaFacts
 from server.models.uploads import MediaObject
 from server.operations import ledger
 from server.operations.holding import held
-from server.operations.media_checks.examining import examine
+from server.operations.media_checks.examining import compare, examine, work_on
 from server.operations.media_checks.keeping import keep_check, keep_read, store_pictures
-from server.operations.media_context import gather
+from server.operations.media_checks.partners import wake_partners
+from server.operations.media_context import gather, gather_own
 from server.services import Services
 
 _log = logging.getLogger(__name__)
@@ -128,11 +129,14 @@ def _check_one(services: Services, second: SecondReader, item_id: str) -> None:
     Raises:
         MediaError: if its bytes cannot be read now.
     """
-    tolerance_ms = services.settings.clock_skew_tolerance_ms
     with reading() as session:
-        work = gather(session, session.get_one(EvidenceItem, item_id), tolerance_ms=tolerance_ms)
-    read, compared = examine(services, second, work)
+        work = work_on(session, session.get_one(EvidenceItem, item_id))
+    read = examine(services, second, work)
     made = store_pictures(services, work.sha256, read.pictures)
+    with reading() as session:
+        item = session.get_one(EvidenceItem, item_id)
+        context = gather(session, item, read, services.settings)
+    compared = compare(read, context)
     with transaction() as session:
         # The first lock: nothing the rules compare can change from here on.
         ledger.lock_head(session)
@@ -144,16 +148,12 @@ def _check_one(services: Services, second: SecondReader, item_id: str) -> None:
         if item.state == "stored":
             item.state = "checked"
         keep_check(session, item, compared, now_ms=now_ms)
+        wake_partners(session, item, compared.found)
         # Whatever came while the file was read is compared in another run.
-        now = gather(session, item, tolerance_ms=tolerance_ms)
-        item.check_wanted = _own(now.context) != _own(work.context)
+        now = gather_own(session, item, read, services.settings)
+        item.check_wanted = now != replace(context, neighbours=(), camera=None)
 
 
 def _is_older(session: Session, item: EvidenceItem) -> bool:
     found = select(EvidenceItem.id).where(EvidenceItem.id == item.id, _seen_by_older())
     return session.scalar(found) is not None
-
-
-def _own(context: model.Context) -> model.Context:
-    """What is compared without the other items, which mark their partners themselves."""
-    return replace(context, neighbours=(), reuse=(), scenes=(), camera=None)

@@ -70,6 +70,20 @@ def test_the_journal_time_of_an_imported_file_is_no_time_of_capture():
     assert device.role == "import"
 
 
+def test_a_recorders_times_are_corrected_by_the_comparison_of_its_clock():
+    ahead = ClockOffset(offset_ms=3 * HOUR, error_ms=1000)
+    films = draw.movie(draw.mvhd(draw.seconds_1904(NINE // 1000), duration=5000))
+    photo = draw.photo(draw.exif(zone="+08:00"))
+
+    as_written, taken = claimed(photo)["exif"], claimed(photo, recorder=ahead)["exif"]
+    film, corrected = claimed(films)["movie"], claimed(films, recorder=ahead)["movie"]
+
+    assert taken.lo_ms == as_written.lo_ms - 3 * HOUR - 1000
+    assert taken.hi_ms == as_written.hi_ms - 3 * HOUR + 1000
+    assert corrected.assumed[0].lo_ms == film.assumed[0].lo_ms - 3 * HOUR - 1000
+    assert (corrected.raw, corrected.basis) == (film.raw, film.basis)
+
+
 def test_only_our_own_camera_is_marked_as_written_by_this_system():
     ours = draw.photo(draw.exif(software="Liuhen 0.1.0"))
 
