@@ -91,9 +91,9 @@ def moto(shared_folder):
 
 
 @pytest.fixture(scope="session")
-def s3(seaweedfs):
-    """The store that we come with."""
-    return seaweedfs
+def s3(request):
+    """The store of this run: the one that we come with, unless LIUHEN_TEST_STORE names another."""
+    return request.getfixturevalue(os.environ.get("LIUHEN_TEST_STORE") or "seaweedfs")
 
 
 @pytest.fixture(scope="session", params=["seaweedfs", "rclone", "moto"])
