@@ -5,7 +5,9 @@ loses what a broken read had gathered or costs four times the processor time, an
 says nothing when a body ends early. Elsewhere ``wsgi.input`` is read in small steps.
 """
 
+import select
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -65,6 +67,15 @@ class SocketBody(_Interruptible):
     def __init__(self, connection: socket.socket, source: Any) -> None:
         super().__init__(connection, source.reader.length)
         self._source = source
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+
+    def ready(self, wait_s: float) -> bool:
+        if not self._left or self._early():
+            return True
+        if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
+            return True
+        return bool(self._poll.poll(wait_s * 1000))
 
     def read_into(self, view: memoryview) -> int:
         if not self._left:
@@ -82,12 +93,20 @@ class SocketBody(_Interruptible):
         The rest goes back at once: a request that is refused half read would else leave
         gunicorn to drain the beginning of the next one in place of what was kept here.
         """
-        unreader = self._source.reader.unreader
-        early = unreader.take_buffered()
-        unreader.unread(early[len(view) :])
+        early = self._early()
         n = min(len(view), len(early))
-        view[:n] = early[:n]
+        if n:
+            unreader = self._source.reader.unreader
+            unreader.take_buffered()
+            unreader.unread(early[n:])
+            view[:n] = early[:n]
         return n
+
+    def _early(self) -> bytes:
+        unreader = self._source.reader.unreader
+        early: bytes = unreader.take_buffered()
+        unreader.unread(early)
+        return early
 
     def _receive(self, view: memoryview) -> int:
         try:
@@ -110,6 +129,9 @@ class StreamBody(_Interruptible):
             request.content_length,
         )
         self._stream = request.stream
+
+    def ready(self, wait_s: float) -> bool:
+        return False
 
     def read_into(self, view: memoryview) -> int:
         if self._left == 0:

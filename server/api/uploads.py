@@ -243,14 +243,16 @@ def _append(upload_id: str) -> Response:
     checksum = read_checksum(request.headers.get("Upload-Checksum"))
     said = request.headers.get("Upload-Length")
     length = None if said is None else read_number("Upload-Length", said)
-    uploads.check_appendable(
+    seen = uploads.check_appendable(
         desk(),
         upload_id,
         organization_id=calling_device().organization_id,
         more=request.content_length,
     )
     body = body_of(request)
-    state = uploads.receive(desk(), upload_id, body, given=given, checksum=checksum, length=length)
+    state = uploads.receive(
+        desk(), upload_id, body, given=given, checksum=checksum, length=length, seen=seen
+    )
     _wake_checker(state)
     return _progress(state, HTTPStatus.NO_CONTENT)
 

@@ -655,6 +655,9 @@ class Silent:
         self.first = first
         self.woken = threading.Event()
 
+    def ready(self, _wait_s):
+        return bool(self.first)
+
     def read_into(self, view):
         if self.first:
             n = len(self.first)

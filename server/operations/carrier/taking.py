@@ -22,6 +22,9 @@ from sync.wire import Journal, Projection
 _JOURNAL = re.compile(r"journal/([0-9a-f]{32})/\d{1,16}\.ndjson")
 _MEDIUM = re.compile(r"media/([0-9a-f]{64})/(\d{1,16})")
 
+#: Of a member at once, so that a large one is never whole in memory.
+_STEP = 256 << 10
+
 
 @dataclass
 class Taken:
@@ -284,9 +287,12 @@ class _Piece:
         self._member = member
 
     def read_into(self, view: memoryview) -> int:
-        data = self._member.read(len(view))
+        data = self._member.read(min(len(view), _STEP))
         view[: len(data)] = data
         return len(data)
+
+    def ready(self, wait_s: float) -> bool:
+        return True
 
     def interrupt(self) -> None:
         """Bytes from a disk come at once; there is nothing to wake up."""

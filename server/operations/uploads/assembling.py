@@ -154,6 +154,9 @@ class _Pieces:
         self._read = self._read[n:]
         return n
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def interrupt(self) -> None:
         self._stopped = True
 

@@ -19,8 +19,10 @@ from server.operations.uploads.desk import Desk, Fenced, UploadState, beat_age_m
 _LOOK_AGAIN_S = 0.02
 
 
-def vacate(desk: Desk, upload_id: str) -> UploadState:
+def vacate(desk: Desk, upload_id: str, *, seen: UploadState | None = None) -> UploadState:
     """The state of an upload that nobody writes; what its last writer had is in it.
+
+    ``seen`` spares a look where the caller has just had one.
 
     Takes as long as the writer needs to flush, at most 3 s; a dead one costs nothing.
 
@@ -28,6 +30,8 @@ def vacate(desk: Desk, upload_id: str) -> UploadState:
         NotFound: there is no such upload.
         UploadBusy: a living process is still committing it.
     """
+    if seen is not None and seen.owner is None and seen.status != "committing":
+        return seen
     asked_at: float | None = None
     while True:
         waited_ms = 0 if asked_at is None else int((time.monotonic() - asked_at) * 1000)
@@ -53,8 +57,11 @@ def vacate(desk: Desk, upload_id: str) -> UploadState:
                 assert_never(other)
 
 
-def claim(desk: Desk, state: UploadState) -> UploadState | None:
-    """Make this process the writer of a vacant upload; None if somebody else was faster."""
+def claim(desk: Desk, state: UploadState, *, part: bool = False) -> UploadState | None:
+    """Make this process the writer of a vacant upload; None if somebody else was faster.
+
+    With ``part`` its next part number is taken at once.
+    """
     try:
         with desk.write() as session:
             desk.heart.beat(session)
@@ -65,6 +72,7 @@ def claim(desk: Desk, state: UploadState) -> UploadState | None:
                 owner=desk.heart.process_id,
                 fence=state.fence + 1,
                 release_wanted=False,
+                next_part=state.next_part + part,
                 expires_at_ms=desk.now_ms() + desk.ttl_ms,
             )
     except Fenced:

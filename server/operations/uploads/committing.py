@@ -98,7 +98,12 @@ Begun = Intended | AlreadyStored | Contended
 
 
 def commit(
-    desk: Desk, state: UploadState, *, found: str | None, crc32: int, content: bytes | None
+    desk: Desk,
+    state: UploadState,
+    *,
+    found: str | None,
+    crc32: int,
+    content: bytes | memoryview | None,
 ) -> UploadState:
     """Store the bytes of a complete upload and answer how it ended.
 
@@ -181,7 +186,9 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         return Intended(intended)
 
 
-def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | None) -> UploadState:
+def _carry_out(
+    desk: Desk, state: UploadState, *, crc32: int, content: bytes | memoryview | None
+) -> UploadState:
     try:
         if state.single:
             _make_single(desk, state, content)
@@ -209,7 +216,7 @@ def _carry_out(desk: Desk, state: UploadState, *, crc32: int, content: bytes | N
     return done
 
 
-def _make_single(desk: Desk, state: UploadState, content: bytes | None) -> None:
+def _make_single(desk: Desk, state: UploadState, content: bytes | memoryview | None) -> None:
     found = state.found_sha256
     if content is not None and found is not None:
         desk.store.put_once(state.target_key, content, size=len(content), sha256=found)

@@ -170,7 +170,9 @@ def check_mine(desk: Desk, upload_id: str, *, organization_id: str) -> UploadSta
     return state
 
 
-def check_appendable(desk: Desk, upload_id: str, *, organization_id: str, more: int | None) -> None:
+def check_appendable(
+    desk: Desk, upload_id: str, *, organization_id: str, more: int | None
+) -> UploadState:
     """As :func:`check_mine`, and the upload takes ``more`` bytes.
 
     Raises:
@@ -181,6 +183,7 @@ def check_appendable(desk: Desk, upload_id: str, *, organization_id: str, more: 
     if state.concat == "final":
         raise UploadIsFinal(upload_id)
     quota.check_growth(desk, state, more=more)
+    return state
 
 
 def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:

@@ -1,13 +1,12 @@
 """Receiving the body of a PATCH: gather, hash, put away, and keep what arrived of a cut one.
 
-Bytes wait in an unlinked temporary file until they fill a part; what is left when
-the body ends goes into a tail object, so that whatever was acknowledged is in the
-store. The row moves only after the store has the bytes (docs/protocol.md §7).
+Bytes wait in a spool until they fill a part; what is left when the body ends goes into
+a tail object, so that whatever was acknowledged is in the store. The row moves only
+after the store has the bytes (docs/protocol.md §7).
 """
 
 import hashlib
 import logging
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -46,9 +45,10 @@ from media.upload import (
 from server.operations.uploads.claiming import claim, vacate
 from server.operations.uploads.committing import commit
 from server.operations.uploads.desk import Desk, Fenced, Tenure, UploadState, change
+from server.operations.uploads.spool import Spool
 
-READ_BYTES = 256 << 10
-_IN_MEMORY_BYTES = 256 << 10
+#: A sender that pauses for so long waits on disk from then on.
+_PAUSE_S = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,9 @@ class Body(Protocol):
 
     def read_into(self, view: memoryview) -> int:
         """Wait for bytes; 0 at the end, when the connection is cut, or after ``interrupt``."""
+
+    def ready(self, wait_s: float) -> bool:
+        """Whether ``read_into`` will answer at once; False also where that cannot be known."""
 
     def interrupt(self) -> None:
         """Make ``read_into`` return what has arrived, then 0. May come from any thread."""
@@ -79,6 +82,9 @@ class NoBody:
     def read_into(self, view: memoryview) -> int:
         return 0
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def interrupt(self) -> None:
         return
 
@@ -94,10 +100,12 @@ def receive(
     given: int,
     checksum: Checksum | None,
     length: int | None = None,
+    seen: UploadState | None = None,
 ) -> UploadState:
     """Append ``body`` at offset ``given`` and, when the file is complete, commit it.
 
-    ``length`` is that of the whole file, where the client says it only now.
+    ``length`` is that of the whole file, where the client says it only now; ``seen`` is what
+    the caller has just read of the upload, if it has.
 
     Raises:
         NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
@@ -107,7 +115,7 @@ def receive(
         DigestMismatch: the file is complete and not what was announced.
         StoreUnavailable: the store failed; the offset of the row still holds.
     """
-    state = vacate(desk, upload_id)
+    state = vacate(desk, upload_id, seen=seen)
     check_open(state.status)
     known = check_length(state.length, said=length, offset=state.offset, limit=desk.limit_bytes)
     limit = desk.limit_bytes if known is None else known
@@ -116,12 +124,16 @@ def receive(
         return state
     if known != state.length:
         state = _learn_length(desk, state, known)
-    claimed = claim(desk, state)
+    fills = body.expected is not None and body.expected >= room_in_buffer(
+        offset=state.offset, parts=state.parts, length=state.length
+    )
+    claimed = claim(desk, state, part=fills and not state.single)
     if claimed is None:
         raise UploadBusy(upload_id)
     with desk.heart.hold(claimed.id, claimed.fence, body.interrupt) as tenure:
         try:
-            done = _Writer(desk, claimed, body, checksum, tenure).run()
+            reserved = state.next_part if claimed.next_part > state.next_part else None
+            done = _Writer(desk, claimed, body, checksum, tenure, reserved).run()
         except Fenced as error:
             raise TakenOver(given) from error
         finally:
@@ -159,6 +171,7 @@ class _Writer:
         body: Body,
         checksum: Checksum | None,
         tenure: Tenure,
+        reserved: int | None,
     ) -> None:
         self._desk = desk
         self._state = state
@@ -166,9 +179,9 @@ class _Writer:
         self._body = body
         self._checksum = checksum
         self._tenure = tenure
-        self._reserved: int | None = None
+        self._reserved = reserved
         self._digest = self._resume_digest()
-        self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed in run
+        self._spool = Spool()
 
     def run(self) -> UploadState:
         with self._spool:
@@ -205,15 +218,15 @@ class _Writer:
         hashed = None
         if self._checksum is not None:
             hashed = hashlib.new(self._checksum.algorithm, usedforsecurity=False)
-        view = memoryview(bytearray(min(READ_BYTES, max(wanted, 1))))
         while got < wanted:
             room = self._room()
             self._tenure.reading_since = time.monotonic()
-            n = self._body.read_into(view[: min(len(view), wanted - got, room)])
+            view = self._await(min(wanted - got, room))
+            n = self._body.read_into(view)
             self._tenure.reading_since = None
             if n == 0:
                 break
-            self._spool.write(view[:n])
+            self._spool.took(n)
             if self._digest is not None:
                 self._digest.update(view[:n])
             if hashed is not None:
@@ -222,7 +235,7 @@ class _Writer:
             if n == room and not self._state.single:
                 self._put_part(more=got < wanted)
         if self._body.expected is None:
-            if got == left and self._body.read_into(view[:1]):
+            if got == left and self._body.read_into(memoryview(bytearray(1))):
                 raise TooLarge(limit=left, got=left + 1)
         elif got < wanted:
             return _Short()
@@ -230,6 +243,13 @@ class _Writer:
             raise ChunkDamaged(self._row.offset)
         # An interrupted body of unknown length looks like a whole one.
         return _Short() if self._tenure.ended and self._body.expected is None else _Complete()
+
+    def _await(self, size: int) -> memoryview:
+        """Memory for the next bytes; the file's, once their sender pauses or is slow."""
+        spool = self._spool
+        if not spool.filed and (spool.slow or not self._body.ready(_PAUSE_S)):
+            spool.move_out()
+        return spool.room(size)
 
     def _conclude(self, ended: _Complete | _Short) -> UploadState:
         self._body.finish()
@@ -262,23 +282,22 @@ class _Writer:
         return commit(self._desk, self._state, found=found, crc32=crc32, content=content)
 
     def _reached(self) -> int:
-        return self._state.offset + self._spool.tell()
+        return self._state.offset + self._spool.size
 
     def _room(self) -> int:
         state = self._state
         return room_in_buffer(offset=self._reached(), parts=state.parts, length=state.length)
 
-    def _waiting_bytes(self) -> bytes:
+    def _waiting_bytes(self) -> bytes | memoryview:
         """What lies in tails, then what came since: everything that is in no part yet."""
-        pieces = []
+        pieces: list[bytes | memoryview] = []
         for tail in self._state.tails:
             piece = self._desk.store.read(tail.key, 0, tail.size)
             if len(piece) != tail.size:
                 raise ObjectMissing(tail.key)
             pieces.append(piece)
-        self._spool.seek(0)
-        pieces.append(self._spool.read())
-        return b"".join(pieces)
+        came = self._spool.content()
+        return b"".join([*pieces, came]) if pieces else came
 
     def _put_part(self, *, more: bool) -> None:
         data = self._waiting_bytes()
@@ -292,21 +311,20 @@ class _Writer:
             sha256=hashlib.sha256(data).hexdigest(),
         )
         self._advance(parts=(*self._state.parts, part), tails=(), offset=self._reached())
-        # Bytes under a checksum are not acknowledged before it is known to hold.
-        if self._checksum is None:
-            self._save(reserve=more)
+        # Bytes under a checksum are not acknowledged before it is known to hold, and the
+        # last ones together with the end of the request.
+        if more and self._checksum is None:
+            self._save(reserve=True)
 
     def _put_tail(self) -> None:
-        size = self._spool.tell()
+        size = self._spool.size
         if size:
             offset, tails = self._state.offset, self._state.tails
-            data = b""
             if len(tails) >= MAX_TAILS:
                 offset, tails = parts_end(self._state.parts), ()
                 data = self._waiting_bytes()
             else:
-                self._spool.seek(0)
-                data = self._spool.read()
+                data = self._spool.content()
             key = tail_key(self._state.id, offset=offset, epoch=self._state.fence)
             self._desk.store.put_once(
                 key, data, size=len(data), sha256=hashlib.sha256(data).hexdigest()
@@ -321,8 +339,7 @@ class _Writer:
     def _advance(self, *, parts: tuple[Part, ...], tails: tuple[Tail, ...], offset: int) -> None:
         """The store has the bytes of the spool; the row is told by :meth:`_save`."""
         self._state = replace(self._state, parts=parts, tails=tails, offset=offset)
-        self._spool.seek(0)
-        self._spool.truncate()
+        self._spool.clear()
 
     def _reserve(self) -> tuple[int, str]:
         """A part number that was never used: what a stalled writer still sends cannot clash."""
@@ -349,7 +366,7 @@ class _Writer:
         if reserve:
             values["next_part"] = self._row.next_part + 1
         if release:
-            values |= {"owner": None, "release_wanted": False}
+            values |= self._let_go()
         self._update(**values)
         if reserve:
             self._reserved = self._row.next_part - 1
@@ -372,7 +389,12 @@ class _Writer:
     def _release(self) -> None:
         """Let go without progress; where even that fails, the heartbeat's care takes over."""
         with suppress(Fenced, SQLAlchemyError):
-            self._update(owner=None, release_wanted=False)
+            self._update(**self._let_go())
+
+    def _let_go(self) -> dict[str, Any]:
+        """Nobody writes any more; a part number that was not used is free again."""
+        unused = {} if self._reserved is None else {"next_part": self._reserved}
+        return {"owner": None, "release_wanted": False, **unused}
 
     def _retreat(self, error: ObjectMissing | MultipartGone) -> UploadState:
         """The store has lost what was acknowledged: stand where its bytes still are.
