@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from media.errors import LimitReached, Malformed, Truncated, UnknownType
+from media.facts.audio import read_id3
+from media.facts.disguise import look_for_disguise
 from media.facts.heif import read_heif
-from media.facts.jpeg import read_jpeg
+from media.facts.jpeg import read_jpeg, read_raf
 from media.facts.matroska import read_matroska
 from media.facts.model import READER_VERSION, Collector, Facts, Fault, Value
 from media.facts.movie import read_movie
@@ -20,6 +22,8 @@ _READERS: Mapping[str, Callable[[Window, Collector], None]] = {
     **dict.fromkeys(MOVIES, read_movie),
     **dict.fromkeys(HEIFS, read_heif),
     **dict.fromkeys(("TIFF", "CR2", "RW2", "ORF"), read_tiff_file),
+    "RAF": read_raf,
+    "MP3": read_id3,
     **dict.fromkeys(("WEBP", "Extended WEBP", "WAV", "AVI"), read_riff),
     **dict.fromkeys(("MKV", "WEBM"), read_matroska),
     "JPEG": read_jpeg,
@@ -47,6 +51,7 @@ def read_facts(source: ByteSource, *, budget_bytes: int = READ_BUDGET_BYTES) -> 
         reader = _READERS.get(known.type)
         if reader is not None:
             _run(reader, window, into)
+        _run(look_for_disguise, window, into)
     return into.facts(size=window.size, bytes_read=window.bytes_read)
 
 

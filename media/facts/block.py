@@ -28,7 +28,7 @@ class FileBlock:
 
     def __init__(self, window: Window, pieces: Sequence[tuple[int, int]]) -> None:
         """``pieces`` are (offset in the file, length); what lies behind its end is cut off."""
-        self._window = window
+        self.window = window
         self._pieces = [
             (start, max(0, min(length, window.size - start))) for start, length in pieces
         ]
@@ -37,13 +37,13 @@ class FileBlock:
     def read(self, offset: int, n: int) -> bytes:
         if len(self._pieces) == 1:
             start, length = self._pieces[0]
-            return self._window.read(start + offset, min(n, length - offset))
+            return self.window.read(start + offset, min(n, length - offset))
         parts: list[bytes] = []
         for start, length in self._pieces:
             if n <= 0:
                 break
             if offset < length:
-                parts.append(self._window.read(start + offset, min(n, length - offset)))
+                parts.append(self.window.read(start + offset, min(n, length - offset)))
                 n -= length - offset
                 offset = 0
             else:
@@ -55,7 +55,7 @@ class FileBlock:
             if offset < length:
                 return start + offset
             offset -= length
-        return self._window.size
+        return self.window.size
 
     def after(self, skip: int) -> "FileBlock":
         """The same block without its first ``skip`` bytes."""
@@ -64,7 +64,7 @@ class FileBlock:
             cut = min(skip, length)
             pieces.append((start + cut, length - cut))
             skip -= cut
-        return FileBlock(self._window, pieces)
+        return FileBlock(self.window, pieces)
 
 
 class UnpackedBlock:

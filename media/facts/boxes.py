@@ -34,6 +34,8 @@ class Boxes:
         self.window = window
         self.into = into
         self._left = BOX_LIMIT
+        #: Units per second of the movie header, 0 before it was read.
+        self.scale = 0
 
     def top(self) -> Iterator[Box]:
         """The boxes of the file itself."""

@@ -1,10 +1,14 @@
-"""Finds the EXIF item of an ISO-BMFF picture (HEIC, HEIF, AVIF) and reads it."""
+"""Finds the EXIF and XMP items of an ISO-BMFF picture (HEIC, HEIF, AVIF) and reads them."""
+
+import struct
 
 from media.errors import Limit, Malformed, Truncated
 from media.facts.block import FileBlock
 from media.facts.boxes import Box, Boxes
 from media.facts.model import Collector
+from media.facts.movie import C2PA_UUID
 from media.facts.tiff import read_tiff
+from media.facts.xmp import read_xmp
 from media.source import Window
 
 _TABLE_LIMIT_BYTES = 64 * 1024
@@ -12,7 +16,7 @@ _EXTENT_LIMIT = 64
 
 
 def read_heif(window: Window, into: Collector) -> None:
-    """Collect the EXIF of the picture, which may stand anywhere in the file.
+    """Collect EXIF, XMP and size of the picture; its metadata may stand anywhere in the file.
 
     Raises:
         Truncated, Malformed: where the box structure ends too early or contradicts itself.
@@ -20,25 +24,38 @@ def read_heif(window: Window, into: Collector) -> None:
     """
     boxes = Boxes(window, into)
     for box in boxes.top():
+        if box.kind == b"uuid" and window.read(box.start, 16) == C2PA_UUID:
+            into.add("HEIF:JUMBF", "", offset=box.start, size=box.size)
         if box.kind == b"meta":
             _pictures(boxes, box)
             return
 
 
 def _pictures(boxes: Boxes, meta: Box) -> None:
-    exif: int | None = None
+    items: dict[bytes, int] = {}
     locations: Box | None = None
     inline: Box | None = None
     for box in boxes.children(meta, skip=4):
         if box.kind == b"iinf":
-            exif = _exif_item(boxes, box)
+            items = _items(boxes, box)
+        elif box.kind == b"iprp":
+            _largest_size(boxes, box)
         elif box.kind == b"iloc":
             locations = box
         elif box.kind == b"idat":
             inline = box
-    if exif is None or locations is None:
+    if locations is None:
         return
-    pieces = _Locations(boxes, locations, inline).of(exif)
+    if b"mime" in items:
+        pieces = _Locations(boxes, locations, inline).of(items[b"mime"])
+        if pieces:
+            boxes.into.add("HEIF:XMP", "", offset=pieces[0][0], size=sum(n for _, n in pieces))
+            read_xmp(FileBlock(boxes.window, pieces), boxes.into)
+    if b"Exif" in items:
+        _exif(boxes, _Locations(boxes, locations, inline).of(items[b"Exif"]), locations)
+
+
+def _exif(boxes: Boxes, pieces: list[tuple[int, int]], locations: Box) -> None:
     if not pieces:
         raise Malformed("EXIF item without a place", offset=locations.start)
     block = FileBlock(boxes.window, pieces)
@@ -48,16 +65,36 @@ def _pictures(boxes: Boxes, meta: Box) -> None:
     read_tiff(block.after(4 + int.from_bytes(head, "big")), boxes.into)
 
 
-def _exif_item(boxes: Boxes, iinf: Box) -> int | None:
+def _items(boxes: Boxes, iinf: Box) -> dict[bytes, int]:
+    """The first item of type ``Exif`` and the first that is XMP (of type ``mime``)."""
+    found: dict[bytes, int] = {}
     version = boxes.content(iinf, 1)[:1]
     for box in boxes.children(iinf, skip=6 if version == b"\0" else 8):
         if box.kind != b"infe":
             continue
-        data = boxes.content(box, 16)
+        data = boxes.content(box, 64)
         wide = 4 if data[:1] == b"\x03" else 2
-        if data[:1] in (b"\x02", b"\x03") and data[6 + wide : 10 + wide] == b"Exif":
-            return int.from_bytes(data[4 : 4 + wide], "big")
-    return None
+        kind = data[6 + wide : 10 + wide]
+        if data[:1] not in (b"\x02", b"\x03") or kind in found:
+            continue
+        if kind == b"Exif" or (kind == b"mime" and b"application/rdf+xml" in data):
+            found[kind] = int.from_bytes(data[4 : 4 + wide], "big")
+    return found
+
+
+def _largest_size(boxes: Boxes, properties: Box) -> None:
+    """The size of the picture is the largest among those of its tiles, thumbnails and itself."""
+    best: tuple[int, int, int] | None = None
+    for container in boxes.children(properties):
+        if container.kind != b"ipco":
+            continue
+        for box in boxes.children(container):
+            if box.kind == b"ispe" and box.size >= 12:
+                width, height = struct.unpack(">II", boxes.content(box, 12)[4:])
+                if best is None or width * height > best[0] * best[1]:
+                    best = (width, height, box.start + 4)
+    if best is not None:
+        boxes.into.add("File:ImageSize", f"{best[0]} {best[1]}", offset=best[2], size=8)
 
 
 class _Locations:

@@ -1,4 +1,7 @@
-"""Reads the ``DateUTC`` of a Matroska or WebM recording."""
+"""Reads the ``DateUTC`` and the length of a Matroska or WebM recording."""
+
+import math
+import struct
 
 from media.errors import Limit, LimitReached, Malformed, Truncated
 from media.facts.model import Collector
@@ -11,13 +14,14 @@ _DATE_UTC, _TIMESTAMP_SCALE, _DURATION = 0x4461, 0x2AD7B1, 0x4489
 
 
 def read_matroska(window: Window, into: Collector) -> None:
-    """Collect ``DateUTC``: nanoseconds since 2001-01-01T00:00:00Z, as the number stored.
+    """Collect ``DateUTC`` (nanoseconds since 2001-01-01T00:00:00Z, as stored) and the length.
 
     Raises:
         Truncated, Malformed: where the elements end too early or contradict the format.
         LimitReached: after 4,096 elements, or when the read budget is spent.
     """
     at = 0
+    scale = 1_000_000
     end = window.size
     for _ in range(ELEMENT_LIMIT):
         if at >= end:
@@ -30,7 +34,13 @@ def read_matroska(window: Window, into: Collector) -> None:
             data = window.exactly(start, min(max(size, 0), 8))
             raw = str(int.from_bytes(data, "big", signed=True))
             into.add("Matroska:DateTimeOriginal", raw, offset=start, size=len(data))
-            return
+        elif kind == _TIMESTAMP_SCALE:
+            scale = int.from_bytes(window.exactly(start, min(max(size, 0), 8)), "big")
+        elif kind == _DURATION and size in (4, 8):
+            (ticks,) = struct.unpack(">f" if size == 4 else ">d", window.exactly(start, size))
+            if math.isfinite(ticks) and 0 <= ticks * scale < 1 << 63:
+                raw = f"{int(ticks * scale)}/1000000000"
+                into.add("Matroska:Duration", raw, offset=start, size=size)
         at = start if kind in (_SEGMENT, _INFO) else start + size
         if size == _UNKNOWN and kind not in (_SEGMENT, _INFO):
             raise Malformed(f"element {kind:X} of unknown size", offset=start)

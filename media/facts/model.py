@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from media.errors import Limit, LimitReached, MediaError
 
-READER_VERSION = "liuhen-1"
+READER_VERSION = "liuhen-2"
 
 
 @dataclass(frozen=True, slots=True)

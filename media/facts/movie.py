@@ -1,15 +1,24 @@
-"""Reads the times and places that an ISO-BMFF recording carries (mp4, mov, 3gp, m4a)."""
+"""Reads times, places, length and kinds of an ISO-BMFF recording (mp4, mov, 3gp, m4a, CR3)."""
 
 import struct
 
 from media.errors import Limit, Malformed, Truncated
+from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
+from media.facts.block import FileBlock
 from media.facts.boxes import Box, Boxes
 from media.facts.model import Collector, text_of
+from media.facts.tiff import read_tiff
+from media.facts.xmp import read_xmp
 from media.source import Window
 
 _TEXT_LIMIT = 4096
 _KEYS_LIMIT = 256
-_C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+#: Canon's CR3 keeps each directory of its EXIF in a box of its own.
+_CANON_GROUPS = {b"CMT1": "IFD0", b"CMT2": "ExifIFD", b"CMT4": "GPS"}
+_FRAGMENTS_LIMIT = 1024
 
 #: User-data texts worth keeping: place, day, and who made the device.
 _USER_TEXTS = {
@@ -45,9 +54,45 @@ def read_movie(window: Window, into: Collector) -> None:
     for box in boxes.top():
         if box.kind == b"moov":
             _movie(boxes, box)
-            return
-        if box.kind == b"uuid" and window.read(box.start, 16) == _C2PA_UUID:
-            into.add("QuickTime:JUMBF", "", offset=box.start, size=box.size)
+            if not _has_no_length(into):
+                return
+        elif box.kind == b"sidx" and not into.has("QuickTime:Duration"):
+            _segment_index(boxes, box)
+        elif box.kind == b"uuid":
+            _top_uuid(boxes, box)
+
+
+def _has_no_length(into: Collector) -> bool:
+    """A fragmented recording says its length behind the movie box, if anywhere."""
+    return not into.has("QuickTime:Duration")
+
+
+def _top_uuid(boxes: Boxes, box: Box) -> None:
+    name = boxes.window.read(box.start, 16)
+    if name == C2PA_UUID:
+        boxes.into.add("QuickTime:JUMBF", "", offset=box.start, size=box.size)
+    elif name == _XMP_UUID and not boxes.into.has("QuickTime:XMP"):
+        boxes.into.add("QuickTime:XMP", "", offset=box.start + 16, size=box.size - 16)
+        read_xmp(FileBlock(boxes.window, [(box.start + 16, box.size - 16)]), boxes.into)
+
+
+def _segment_index(boxes: Boxes, box: Box) -> None:
+    """``sidx``: the sum of its subsegments' lengths, in units of its own time scale."""
+    data = boxes.content(box, 32 + 12 * _FRAGMENTS_LIMIT)
+    wide = 8 if data[:1] == b"\x01" else 4
+    head = 12 + 2 * wide + 4
+    if len(data) < head:
+        raise Truncated(offset=box.start, wanted=head, got=len(data))
+    (scale,) = struct.unpack_from(">I", data, 8)
+    (count,) = struct.unpack_from(">H", data, head - 2)
+    if count > _FRAGMENTS_LIMIT:
+        boxes.into.hit(Limit.ENTRIES)
+        return
+    if len(data) < head + 12 * count:
+        raise Truncated(offset=box.start, wanted=head + 12 * count, got=len(data))
+    total = sum(struct.unpack_from(">I", data, head + 12 * i + 4)[0] for i in range(count))
+    if scale and total:
+        boxes.into.add("QuickTime:Duration", f"{total}/{scale}", offset=box.start, size=box.size)
 
 
 def _movie(boxes: Boxes, moov: Box) -> None:
@@ -61,21 +106,71 @@ def _movie(boxes: Boxes, moov: Box) -> None:
             elif box.kind == b"meta":
                 _metadata(boxes, box)
             elif box.kind == b"trak":
-                tracks.add(_handler(boxes, box))
+                tracks.add(_track(boxes, box))
+            elif box.kind == b"mvex":
+                _fragmented(boxes, box)
+            elif box.kind == b"uuid":
+                _canon(boxes, box)
         except (Truncated, Malformed) as error:
             boxes.into.fault(error)
     if boxes.into.type == "MP4" and b"soun" in tracks and b"vide" not in tracks:
         boxes.into.type, boxes.into.mime = "M4A", "audio/mp4"
 
 
-def _handler(boxes: Boxes, track: Box) -> bytes:
+def _track(boxes: Boxes, track: Box) -> bytes:
     """What a track holds: ``vide``, ``soun`` or another four letters; empty if it does not say."""
+    handler = b""
+    size: tuple[str, int] | None = None
     for media in boxes.children(track):
-        if media.kind == b"mdia":
+        if media.kind == b"tkhd":
+            data = boxes.content(media, 96)
+            width, height = struct.unpack(">II", data[-8:]) if len(data) >= 84 else (0, 0)
+            size = (f"{width >> 16} {height >> 16}", media.end - 8)
+        elif media.kind == b"mdia":
             for box in boxes.children(media):
                 if box.kind == b"hdlr":
-                    return boxes.content(box, 12)[8:12]
-    return b""
+                    handler = boxes.content(box, 12)[8:12]
+                elif box.kind == b"minf":
+                    _codec(boxes, box, handler)
+    if handler == b"vide" and size is not None and not boxes.into.has("QuickTime:VideoSize"):
+        boxes.into.add("QuickTime:VideoSize", size[0], offset=size[1], size=8)
+    return handler
+
+
+def _codec(boxes: Boxes, information: Box, handler: bytes) -> None:
+    """The kind of the first sample description of a track of pictures or sound."""
+    tag = {b"vide": "QuickTime:VideoCodec", b"soun": "QuickTime:AudioCodec"}.get(handler)
+    if tag is None or boxes.into.has(tag):
+        return
+    for tables in boxes.children(information):
+        if tables.kind != b"stbl":
+            continue
+        for box in boxes.children(tables):
+            if box.kind == b"stsd" and box.size >= 16:
+                kind = boxes.content(box, 16)[12:16]
+                boxes.into.add(tag, kind.decode("latin-1"), offset=box.start + 12, size=4)
+                return
+
+
+def _fragmented(boxes: Boxes, extends: Box) -> None:
+    """``mehd``: the length of all fragments, which the movie header does not count."""
+    for box in boxes.children(extends):
+        if box.kind == b"mehd" and boxes.scale and not boxes.into.has("QuickTime:Duration"):
+            data = boxes.content(box, 12)
+            duration = int.from_bytes(data[4 : 12 if data[:1] == b"\x01" else 8], "big")
+            boxes.into.add(
+                "QuickTime:Duration", f"{duration}/{boxes.scale}", offset=box.start + 4, size=4
+            )
+
+
+def _canon(boxes: Boxes, box: Box) -> None:
+    if boxes.window.read(box.start, 16) != _CANON_UUID:
+        return
+    for part in boxes.children(box, skip=16):
+        group = _CANON_GROUPS.get(part.kind)
+        if group is not None:
+            block = FileBlock(boxes.window, [(part.start, part.size)])
+            read_tiff(block, boxes.into, group=group)
 
 
 def _header(boxes: Boxes, box: Box) -> None:
@@ -89,12 +184,15 @@ def _header(boxes: Boxes, box: Box) -> None:
     add = boxes.into.add
     add("QuickTime:CreateDate", str(created), offset=box.start + 4, size=width)
     add("QuickTime:ModifyDate", str(modified), offset=box.start + 4 + width, size=width)
-    add(
-        "QuickTime:Duration",
-        f"{duration}/{scale}",
-        offset=box.start + 4 + 2 * width,
-        size=4 + width,
-    )
+    boxes.scale = scale
+    # A fragmented recording has 0 here, and an unknown length all bits set.
+    if duration and duration >> (8 * width - 1) == 0:
+        add(
+            "QuickTime:Duration",
+            f"{duration}/{scale}",
+            offset=box.start + 4 + 2 * width,
+            size=4 + width,
+        )
 
 
 def _user_data(boxes: Boxes, udta: Box) -> None:
@@ -106,6 +204,8 @@ def _user_data(boxes: Boxes, udta: Box) -> None:
             _location(boxes, box)
         elif box.kind == b"meta":
             _metadata(boxes, box)
+        elif box.kind == b"AIGC":
+            note_label(boxes.content(box, LABEL_LIMIT_BYTES), boxes.into, offset=box.start)
 
 
 def _international_text(boxes: Boxes, box: Box, tag: str) -> None:
@@ -149,7 +249,10 @@ def _metadata(boxes: Boxes, meta: Box) -> None:
         elif box.kind == b"ilst":
             for item in boxes.children(box):
                 index = int.from_bytes(item.kind, "big") - 1
-                if 0 <= index < len(names) and names[index] in _WANTED_KEYS:
+                if 0 <= index < len(names) and "AIGC" in names[index]:
+                    data = boxes.content(item, LABEL_LIMIT_BYTES)
+                    note_label(data, boxes.into, offset=item.start)
+                elif 0 <= index < len(names) and names[index] in _WANTED_KEYS:
                     _key_value(boxes, item, f"Keys:{names[index]}")
                 elif item.kind in _USER_TEXTS:
                     _key_value(boxes, item, _USER_TEXTS[item.kind].replace("UserData", "ItemList"))

@@ -1,11 +1,13 @@
-"""Reads RIFF files: the EXIF of a WebP, the times of a WAV (``bext``) and an AVI (``IDIT``)."""
+"""Reads RIFF files: a WebP's EXIF and XMP; times and length of a WAV and an AVI."""
 
 import struct
 
 from media.errors import Limit, LimitReached, Malformed
+from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
 from media.facts.block import FileBlock
 from media.facts.model import Collector, text_of
 from media.facts.tiff import read_tiff
+from media.facts.xmp import read_xmp
 from media.source import Window
 
 CHUNK_LIMIT = 4096
@@ -30,6 +32,7 @@ class _Chunks:
         self._window = window
         self._into = into
         self._left = CHUNK_LIMIT
+        self._bytes_per_second = 0
 
     def walk(self, at: int, end: int, *, depth: int) -> None:
         while at + 8 <= end:
@@ -45,6 +48,34 @@ class _Chunks:
             case b"EXIF" | b"Exif" if not self._into.has("RIFF:Exif"):
                 self._into.add("RIFF:Exif", "", offset=at, size=length)
                 self._exif(FileBlock(self._window, [(at, length)]))
+            case b"XMP " | b"_PMX" if not self._into.has("RIFF:XMP"):
+                self._into.add("RIFF:XMP", "", offset=at, size=length)
+                read_xmp(FileBlock(self._window, [(at, length)]), self._into)
+            case b"VP8X" if length >= 10:
+                data = self._window.exactly(at + 4, 6)
+                width, height = (
+                    int.from_bytes(part, "little") + 1 for part in (data[:3], data[3:])
+                )
+                self._size(width, height, at + 4, 6)
+            case b"VP8 " if length >= 10:
+                width, height = struct.unpack("<HH", self._window.exactly(at + 6, 4))
+                self._size(width & 0x3FFF, height & 0x3FFF, at + 6, 4)
+            case b"VP8L" if length >= 5:
+                (bits,) = struct.unpack("<I", self._window.exactly(at + 1, 4))
+                self._size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, at + 1, 4)
+            case b"C2PA" if not self._into.has("RIFF:JUMBF"):
+                self._into.add("RIFF:JUMBF", "", offset=at, size=length)
+            case b"fmt " if length >= 12:
+                (self._bytes_per_second,) = struct.unpack("<I", self._window.exactly(at + 8, 4))
+            case b"data" if self._bytes_per_second:
+                self._duration(f"{length}/{self._bytes_per_second}", at - 4, 4)
+            case b"avih" if length >= 20:
+                (frame_us,) = struct.unpack("<I", self._window.exactly(at, 4))
+                (frames,) = struct.unpack("<I", self._window.exactly(at + 16, 4))
+                self._duration(f"{frame_us * frames}/1000000", at, 20)
+            case b"AIGC" | b"ICMT":
+                data = self._window.read(at, min(length, LABEL_LIMIT_BYTES))
+                note_label(data, self._into, offset=at)
             case b"bext" if length >= _BEXT_DATE + 18:
                 data = self._window.exactly(at + _BEXT_DATE, 18)
                 self._text("RIFF:DateTimeOriginal", data, at + _BEXT_DATE)
@@ -66,6 +97,14 @@ class _Chunks:
     def _text(self, tag: str, data: bytes, at: int) -> None:
         if not self._into.has(tag):
             self._into.add(tag, text_of(data), offset=at, size=len(data))
+
+    def _size(self, width: int, height: int, at: int, size: int) -> None:
+        if not self._into.has("File:ImageSize"):
+            self._into.add("File:ImageSize", f"{width} {height}", offset=at, size=size)
+
+    def _duration(self, raw: str, at: int, size: int) -> None:
+        if not self._into.has("RIFF:Duration"):
+            self._into.add("RIFF:Duration", raw, offset=at, size=size)
 
     def _exif(self, block: FileBlock) -> None:
         if block.read(0, 6) == b"Exif\0\0":

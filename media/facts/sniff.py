@@ -41,6 +41,16 @@ _MAGIC = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Format("ASF", "video/x-ms-asf")),
     (b"caff\x00\x01", Format("CAF", "audio/x-caf")),
     (b"%PDF-", Format("PDF", "application/pdf")),
+    (b"PK\x03\x04", Format("ZIP", "application/zip")),
+    (b"PK\x05\x06", Format("ZIP", "application/zip")),
+    (b"Rar!\x1a\x07", Format("RAR", "application/x-rar-compressed")),
+    (b"7z\xbc\xaf\x27\x1c", Format("7Z", "application/x-7z-compressed")),
+    (b"\x1f\x8b", Format("GZIP", "application/x-gzip")),
+    (b"\x7fELF", Format("ELF", "application/octet-stream")),
+    (b"\xcf\xfa\xed\xfe", Format("MACHO", "application/octet-stream")),
+    (b"\xce\xfa\xed\xfe", Format("MACHO", "application/octet-stream")),
+    (b"\xca\xfe\xba\xbe", Format("MACHO", "application/octet-stream")),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("OLE", "application/octet-stream")),
 )
 
 _BRANDS = {
@@ -77,10 +87,24 @@ def sniff(head: bytes) -> Format | None:
     for magic, known in _MAGIC:
         if head.startswith(magic):
             return known
-    for recognise in (_tiff, _iso, _riff, _ebml, _ogg, _aiff, _transport_stream, _mpeg_audio, _bmp):
+    for recognise in _BY_STRUCTURE:
         found = recognise(head)
         if found is not None:
             return found
+    return None
+
+
+def _program(head: bytes) -> Format | None:
+    """Scripts, pages and Windows programs: what could run where somebody opens it."""
+    if head[:2] == b"MZ" and len(head) > 64:
+        return Format("PE", "application/octet-stream")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\f").lower()
+    if text.startswith(b"#!") or text.startswith(b"<?php"):
+        return Format("SCRIPT", "text/plain")
+    if text.startswith((b"<!doctype html", b"<html", b"<script", b"<iframe", b"<body", b"<head")):
+        return Format("HTML", "text/html")
+    if text.startswith((b"<svg", b"<?xml")) or text.startswith(b"<!doctype svg"):
+        return Format("SVG", "image/svg+xml") if b"<svg" in text else Format("XML", "text/xml")
     return None
 
 
@@ -175,3 +199,17 @@ def _bmp(head: bytes) -> Format | None:
         if header in (12, 40, 52, 56, 64, 108, 124):
             return Format("BMP", "image/bmp")
     return None
+
+
+_BY_STRUCTURE = (
+    _tiff,
+    _iso,
+    _riff,
+    _ebml,
+    _ogg,
+    _aiff,
+    _transport_stream,
+    _mpeg_audio,
+    _bmp,
+    _program,
+)

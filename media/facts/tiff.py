@@ -9,8 +9,11 @@ import struct
 from collections.abc import Mapping
 
 from media.errors import Limit, Malformed, Truncated
+from media.facts.aigc import note_label
 from media.facts.block import Block, FileBlock
+from media.facts.iptc import read_iptc, read_resources
 from media.facts.model import Collector, text_of
+from media.facts.xmp import read_xmp
 from media.source import Window
 
 BLOCK_LIMIT_BYTES = 1024 * 1024
@@ -36,6 +39,7 @@ _RATIONALS = (5, 10)
 
 _EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
 _MAKER_NOTE = 0x927C
+_XMP, _IPTC, _RESOURCES = 0x02BC, 0x83BB, 0x8649
 
 _IMAGE_TAGS = {
     0x010E: "ImageDescription",
@@ -60,7 +64,8 @@ _EXIF_TAGS = {
     0xA002: "ExifImageWidth",
     0xA003: "ExifImageHeight",
     0xA420: "ImageUniqueID",
-    0xA431: "SerialNumber",
+    0x9286: "UserComment",
+    0xA431: "BodySerialNumber",
 }
 _GPS_TAGS = {
     0x0001: "GPSLatitudeRef",
@@ -75,19 +80,23 @@ _GPS_TAGS = {
     0x001D: "GPSDateStamp",
     0x001F: "GPSHPositioningError",
 }
-_THUMBNAIL_TAGS = {0x0201: "ThumbnailOffset", 0x0202: "ThumbnailLength"}
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+#: Texts that are kept only if they are a label of generated content.
+_LABEL_TAGS = frozenset({0x010E, 0x9286})
 
 _WANTED: Mapping[str, Mapping[int, str]] = {
     # Some raw formats keep the EXIF tags in the first IFD (TIFF/EP).
     "IFD0": {**_IMAGE_TAGS, **_EXIF_TAGS},
     "ExifIFD": _EXIF_TAGS,
     "GPS": _GPS_TAGS,
-    "IFD1": _THUMBNAIL_TAGS,
+    "IFD1": {},
 }
 
 
-def read_tiff(block: Block, into: Collector) -> None:
+def read_tiff(block: Block, into: Collector, *, group: str = "IFD0") -> None:
     """Collect the wanted tags of ``block``, which starts with a TIFF header.
+
+    ``group`` is what its first directory is: some raw formats keep each in a block of its own.
 
     Faults of single values are noted and passed over.
 
@@ -98,7 +107,7 @@ def read_tiff(block: Block, into: Collector) -> None:
     """
     if block.size > BLOCK_LIMIT_BYTES:
         into.hit(Limit.BLOCK_SIZE)
-    _Reader(block, into).walk()
+    _Reader(block, into).walk(group)
 
 
 def read_tiff_file(window: Window, into: Collector) -> None:
@@ -114,6 +123,7 @@ class _Reader:
         self._into = into
         self._seen: set[int] = set()
         self._pointers: dict[str, int] = {}
+        self._thumbnail: dict[int, int] = {}
         head = self._exactly(0, 8)
         match head[:2]:
             case b"II":
@@ -125,8 +135,8 @@ class _Reader:
         self._entry = struct.Struct(self._order + "HHII")
         self._first = self._number("I", head[4:8])
 
-    def walk(self) -> None:
-        second = self._directory("IFD0", self._first)
+    def walk(self, first: str = "IFD0") -> None:
+        second = self._directory(first, self._first)
         for group in ("ExifIFD", "GPS"):
             if group in self._pointers:
                 try:
@@ -139,6 +149,23 @@ class _Reader:
             except (Truncated, Malformed) as error:
                 # A broken thumbnail directory is common in edited files and costs nothing else.
                 self._into.fault(error)
+        if len(self._thumbnail) == 2:
+            at, size = self._thumbnail[_THUMBNAIL_OFFSET], self._thumbnail[_THUMBNAIL_LENGTH]
+            self._into.add("IFD1:ThumbnailImage", "", offset=self._block.locate(at), size=size)
+
+    def _embedded(self, tag: int, size: int, at: int) -> None:
+        """XMP, IPTC dates and Photoshop resources that stand in a TIFF structure of their own."""
+        if not isinstance(self._block, FileBlock) or not 4 < size <= self._block.size - at:
+            return
+        block = FileBlock(self._block.window, [(self._block.locate(at), size)])
+        if tag == _XMP:
+            self._into.add("TIFF:XMP", "", offset=block.locate(0), size=size)
+            read_xmp(block, self._into)
+        elif tag == _IPTC:
+            read_iptc(block, size, self._into)
+        else:
+            self._into.add("Photoshop:IRB", "", offset=block.locate(0), size=size)
+            read_resources(block, self._into)
 
     def _directory(self, group: str, at: int) -> int:
         """Read one IFD; return where its successor stands, or 0."""
@@ -159,7 +186,11 @@ class _Reader:
                 if tag not in done:
                     done.add(tag)
                     where = at + 2 + 12 * i + 8
-                    self._value(f"{group}:{wanted[tag]}", kind, number, where, tag == _MAKER_NOTE)
+                    self._value(f"{group}:{wanted[tag]}", kind, number, where, tag)
+            elif group == "IFD1" and tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH):
+                self._thumbnail[tag] = slot
+            elif group == "IFD0" and tag in (_XMP, _IPTC, _RESOURCES):
+                self._embedded(tag, _SIZES.get(kind, 1) * number, slot)
             elif tag in (_EXIF_POINTER, _GPS_POINTER) and group != "GPS":
                 self._follow(tag, slot)
         if len(entries) < 12 * held:
@@ -176,8 +207,9 @@ class _Reader:
         else:
             self._pointers[group] = at
 
-    def _value(self, tag: str, kind: int, number: int, slot: int, presence_only: bool) -> None:
+    def _value(self, tag: str, kind: int, number: int, slot: int, code: int) -> None:
         """Collect one value whose four-byte slot stands at ``slot``."""
+        presence_only = code == _MAKER_NOTE
         if kind not in _SIZES:
             self._into.fault(Malformed(f"{tag} of type {kind}", offset=self._block.locate(slot)))
             return
@@ -196,6 +228,10 @@ class _Reader:
             )
             return
         data = b"" if presence_only else self._exactly(at, size)
+        if code in _LABEL_TAGS:
+            note_label(data, self._into, offset=self._block.locate(at))
+        if tag == "ExifIFD:UserComment":
+            return
         self._into.add(
             tag, self._text(kind, number, data), offset=self._block.locate(at), size=size
         )

@@ -112,7 +112,7 @@ def test_text_that_is_not_utf_8_keeps_every_byte():
 
 
 def test_something_else_named_jpg_is_an_unknown_type_and_no_error():
-    facts = read(b"<html>not a picture</html>")
+    facts = read(b"just some words, not a picture")
 
     assert facts.type is None
     assert facts.faults[0].code == "media.unknown_type"
@@ -139,7 +139,7 @@ def test_one_value_out_of_bounds_does_not_cost_the_others():
     assert facts.faults[0].code == "media.truncated"
 
 
-def test_a_jpeg_is_read_from_its_first_bytes_alone():
+def test_a_jpeg_is_read_from_its_first_and_last_bytes_alone():
     facts = read(draw.photo() + bytes(5_000_000))
 
     assert facts.bytes_read <= 64 * 1024

@@ -63,7 +63,7 @@ def test_a_photo_is_described_in_the_published_fields_with_its_raw_values(tmp_pa
 
 def test_what_is_not_media_is_a_line_with_its_reason(tmp_path):
     path = tmp_path / "page.jpg"
-    path.write_text("<html>")
+    path.write_text("plain words")
 
     [line], code = run(path)
 

@@ -1,0 +1,138 @@
+"""Seeded damage to media files of every format that the reader knows."""
+
+import json
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from media.facts import read_facts
+from media.findings import Context, Hints, claims, compare, to_json
+from media.findings.model import Declared, Site, Window
+from media.inspect import fields_of
+from media.source import MemorySource
+from tests.support import draw
+
+NINE = 1777856523000
+SAMPLE_LIMIT_BYTES = 256 * 1024
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description '
+    b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+    b'xmlns:TC260="http://www.tc260.org.cn/ns/AIGC/1.0/" '
+    b'xmp:CreateDate="2026-05-04T09:02:03+08:00" xmp:CreatorTool="Drawn">'
+    b"<TC260:AIGC>{&quot;Label&quot;:&quot;1&quot;}</TC260:AIGC>"
+    b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+PHOTOSHOP = (
+    b"Photoshop 3.0\0"
+    + b"8BIM\x04\x04\0\0"
+    + struct.pack(">I", 24)
+    + b"\x1c\x02\x37\0\x0820260504"
+    + b"\x1c\x02\x3c\0\x06090203"
+)
+WORDS = (b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\1")
+
+
+def seeds() -> list[bytes]:
+    block = draw.exif(
+        zone="+08:00",
+        subsec="5",
+        gps_utc=("2026:05:04", (1, 2, 3)),
+        lat_lon=(22.5431, 114.0579),
+    )
+    created = draw.seconds_1904(NINE // 1000)
+    key = {"com.apple.quicktime.creationdate": "2026-05-04T09:02:03+0800"}
+    place = draw.box(b"udta", draw.xyz("+22.5431+114.0579/"), draw.loci(22.5, 114.0))
+    return [
+        draw.photo(block, size=(8, 8)),
+        draw.bare_jpeg(draw.app1(draw.exif(order=">"))),
+        block,
+        draw.heic(block),
+        draw.heic(block, inline=True),
+        draw.png(draw.png_chunk(b"eXIf", block)),
+        draw.riff(b"WEBP", (b"VP8X", bytes(10)), (b"EXIF", block)),
+        draw.riff(b"WAVE", (b"bext", bytes(320) + b"2026-05-0409:02:03")),
+        draw.movie(draw.mvhd(created), place, draw.apple_meta(key)),
+        draw.movie(draw.mvhd(created, version=1), front=True, wide=True),
+        draw.bare_jpeg(
+            draw.segment(0xE0, b"JFIF\0\x01\x02\0\0\1\0\1\0\0"),
+            draw.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
+            draw.segment(0xED, PHOTOSHOP),
+            draw.segment(0xDB, bytes(65)),
+            draw.segment(0xFE, b'{"AIGC": {"Label": "1"}}'),
+        )
+        + b"PK\x05\x06"
+        + bytes(18),
+        draw.png(
+            draw.png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+            draw.png_chunk(b"tEXt", b'AIGC\0{"Label":"1"}'),
+            draw.png_chunk(b"tIME", bytes((7, 234, 5, 4, 9, 2, 3))),
+        ),
+        draw.riff(b"WEBP", (b"VP8X", bytes(10)), (b"XMP ", XMP)),
+        draw.riff(b"AVI ", (b"LIST", b"hdrl" + b"avih" + bytes((56, 0, 0, 0)) + bytes(56))),
+        fragmented(),
+        b"ID3\x04\0\0\0\0\1\0TXXX\0\0\0\x20\0\0\0AIGC\0" + b'{"Label":"1"}' + bytes(99),
+        b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm\x18\x53\x80\x67\x01"
+        + b"\xff" * 7
+        + b"\x15\x49\xa9\x66\x8b\x44\x61\x88"
+        + bytes(8),
+    ]
+
+
+def mutant(rng: random.Random, seed: bytes) -> bytes:
+    data = bytearray(seed)
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(len(data))
+        match rng.randrange(6):
+            case 0 | 1:
+                data[at] = rng.randrange(256)
+            case 2:
+                data[at : at + 4] = rng.choice(WORDS)
+            case 3:
+                data[at:at] = data[at : at + rng.randint(1, 64)]
+            case 4 if len(data) > 64:
+                del data[at : at + rng.randint(1, 32)]
+            case 5 if len(data) > 64 and rng.random() < 0.2:
+                del data[max(16, at) :]
+    return bytes(data)
+
+
+def fragmented() -> bytes:
+    """A recording in fragments: no length in its header, one in an index of segments."""
+    header = draw.mvhd(draw.seconds_1904(NINE // 1000), duration=0)
+    index = struct.pack(">IIIIIHH", 0, 1, 1000, 0, 0, 0, 2) + struct.pack(">III", 9, 2500, 0) * 2
+    return (
+        draw.box(b"ftyp", b"isom", bytes(4), b"isomiso5")
+        + draw.box(b"moov", header)
+        + draw.box(b"sidx", index)
+        + draw.box(b"moof", bytes(16))
+    )
+
+
+def samples(folder: Path) -> list[bytes]:
+    """The real files of a folder that are small enough to be copied thousands of times."""
+    return [
+        path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and 64 < path.stat().st_size <= SAMPLE_LIMIT_BYTES
+    ]
+
+
+def mutants(files: list[bytes], seed: int, count: int) -> Iterator[bytes]:
+    rng = random.Random(seed)
+    for _ in range(count):
+        yield mutant(rng, rng.choice(files))
+
+
+def read_and_compare(data: bytes) -> None:
+    """Everything that the server does with a file of its own accord, but decoding it."""
+    hints = Hints(capture_class="A", site_zone_min=480, declared=Declared(NINE, 480))
+    context = Context(
+        hints=hints,
+        received_at_ms=NINE,
+        window=Window(NINE, None),
+        site=Site(225431000, 1140579000, 1000),
+    )
+    facts = read_facts(MemorySource(data))
+    json.dumps(fields_of(facts), allow_nan=False)
+    to_json(compare(claims(facts.to_dict(), hints), context)).encode()
