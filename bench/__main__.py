@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("badlink", "chaos", "kill", "peers", "pull", "push", "verify")
+NAMES = ("badlink", "chaos", "fuzz", "kill", "metadata", "peers", "pull", "push", "scenarios", "verify")
 
 
 def main() -> int:

@@ -29,6 +29,8 @@ _SAME_MS = 2000
 _DEFAULT_YEARS = (1970, 1980, 1990, *range(2000, 2021))
 _DEFAULT_REACH_MS = 2 * _HOUR_MS
 
+#: Formats in which few devices write when, though there is a place for it.
+_TIME_OPTIONAL = ("WAV",)
 _ORIGINAL = "ExifIFD:DateTimeOriginal"
 _ZONE = "ExifIFD:OffsetTimeOriginal"
 
@@ -38,13 +40,16 @@ def time_missing(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
 
     A time that is there and cannot be read is ``TIME_INVALID``.
     """
-    found = [
-        absent
-        for absent in time_absent(claims, context)
-        if absent.evidence["expected"]["reason"] != "unreadable"
-    ]
-    if context.policy.time_required:
-        return [Finding(absent.code, FAIL, absent.evidence) for absent in found]
+    found: List[Finding] = []
+    for absent in time_absent(claims, context):
+        evidence, severity = absent.evidence, absent.severity
+        if evidence["expected"]["reason"] == "unreadable":
+            continue
+        if evidence["raw"] in _TIME_OPTIONAL:
+            evidence, severity = dict(evidence, expected={"reason": "optional"}), INFO
+        if context.policy.time_required and evidence["expected"]["reason"] != "timeless":
+            severity = FAIL
+        found.append(Finding(absent.code, severity, evidence))
     return found
 
 

@@ -104,7 +104,10 @@ def gps_datum(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
 
 
 def gps_unusable(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """GPS_NULL and GPS_RANGE: a position is written that cannot be one."""
+    """GPS_NULL and GPS_RANGE: a position is written that cannot be one.
+
+    A place for it that was left empty says no more than none, and is a note only.
+    """
     if any(isinstance(claim, PlaceClaim) and claim.source == "exif" for claim in claims):
         return []
     raws = {
@@ -115,10 +118,15 @@ def gps_unusable(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     if not raws:
         return []
     first = raws[sorted(raws)[0]]
-    numbers = [fraction(part) for claim in raws.values() for part in claim.raw.split()]
-    known = [number for number in numbers if number is not None]
-    if not numbers or (len(known) == len(numbers) and not any(known)):
-        code, reason = "GPS_NULL", "zero" if numbers else "empty"
+    parts = [part for claim in raws.values() for part in claim.raw.split()]
+    numbers = [fraction(part) for part in parts]
+    severity = WARN
+    if all(part == "0/0" for part in parts):
+        code, reason, severity = "GPS_NULL", "empty", INFO
+    elif None in numbers:
+        code, reason = "GPS_RANGE", "denominator"
+    elif any(numbers):
+        code, reason = "GPS_RANGE", "range"
     else:
-        code, reason = "GPS_RANGE", "denominator" if len(known) < len(numbers) else "range"
-    return [finding(code, WARN, reason, first.tag, first.raw, first.offset)]
+        code, reason = "GPS_NULL", "zero"
+    return [finding(code, severity, reason, first.tag, first.raw, first.offset)]

@@ -220,6 +220,24 @@ def _no_time(draw: _Draw) -> Scenario:
     )
 
 
+def _sound_without_time(draw: _Draw) -> Scenario:
+    """A memo: of some formats nobody expects a time, others merely leave it out."""
+    kind, mime, reason = draw.rng.choice(
+        (("WAV", "audio/wav", "optional"), ("AMR", "audio/amr", "timeless"))
+    )
+    draw.values, strict = {}, draw.rng.random() < 0.5
+    severity = "fail" if strict and reason == "optional" else "info"
+    made = draw.make(
+        "sound without time",
+        "TIME_ABSENT",
+        severity,
+        reason,
+        policy=Policy(strict),
+        named=Named(f"memo.{kind.lower()}", mime),
+    )
+    return replace(made, facts={**made.facts, "type": kind, "mime": mime})
+
+
 def _no_date(draw: _Draw) -> Scenario:
     draw.values["ExifIFD__DateTimeOriginal"] = draw.rng.choice(
         ("0000:00:00 00:00:00", "2026:02:30 10:00:00", "    :  :     :  :  ")
@@ -281,8 +299,8 @@ def _null_position(draw: _Draw) -> Scenario:
 
 
 def _empty_position(draw: _Draw) -> Scenario:
-    draw.values["GPS__GPSLatitude"] = ""
-    return draw.make("empty position", "GPS_NULL", "warn", "empty")
+    draw.values["GPS__GPSLatitude"] = draw.rng.choice(("", "0/0 0/0 0/0"))
+    return draw.make("empty position", "GPS_NULL", "info", "empty")
 
 
 def _no_position(draw: _Draw) -> Scenario:
@@ -504,6 +522,7 @@ _KINDS: tuple[Callable[[_Draw], Scenario], ...] = (
     _clock_ahead,
     _clock_reset,
     _no_time,
+    _sound_without_time,
     _no_date,
     _invalid_beside,
     _edited,
