@@ -4,7 +4,18 @@ import importlib
 import json
 import sys
 
-NAMES = ("badlink", "chaos", "fuzz", "kill", "metadata", "peers", "pull", "push", "scenarios", "verify")
+NAMES = (
+    "badlink",
+    "chaos",
+    "fuzz",
+    "kill",
+    "metadata",
+    "peers",
+    "pull",
+    "push",
+    "scenarios",
+    "verify",
+)
 
 
 def main() -> int:

@@ -101,14 +101,16 @@ class Collector:
         self.values: list[Value] = []
         self.type: str | None = None
         self.mime: str | None = None
+        self._tags: set[str] = set()
         self._limits: dict[str, None] = {}
         self._faults: dict[Fault, None] = {}
 
     def add(self, tag: str, raw: str, *, offset: int, size: int) -> None:
         self.values.append(Value(tag=tag, raw=raw, offset=offset, size=size))
+        self._tags.add(tag)
 
     def has(self, tag: str) -> bool:
-        return any(value.tag == tag for value in self.values)
+        return tag in self._tags
 
     def hit(self, limit: Limit) -> None:
         self._limits[limit.value] = None

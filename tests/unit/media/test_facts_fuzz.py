@@ -19,9 +19,9 @@ def test_no_damage_to_a_file_makes_reading_fail_or_last(shard):
     files = fuzz.seeds() + (fuzz.samples(SAMPLES) if SAMPLES.is_dir() else [])
     slowest = 0.0
     for data in fuzz.mutants(files, 20260504 + shard, MUTANTS // SHARDS):
-        began = time.perf_counter()
+        began = time.process_time()
         fuzz.read_and_compare(data)
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, time.process_time() - began)
 
     assert slowest < 1
 
