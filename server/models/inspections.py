@@ -226,6 +226,7 @@ class EvidenceItem(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {ITEM_STATES}", name="state_known"),
         Index("ix_evidence_item_line", "device_id", "epoch", "branch", "seq"),
+        Index("ix_evidence_item_recorder", "organization_id", "recorder"),
     )
 
     id: Mapped[Uuid] = mapped_column(primary_key=True)

@@ -28,7 +28,9 @@ def scenes(session: Session, item: EvidenceItem, likeness: int) -> tuple[SameSce
     Two numbers that differ in at most 6 bits agree in one of their quarters but for
     at most one bit: only such candidates are compared, by the quarters' indexes.
     """
-    if item.inspection_id is None or likeness.bit_count() < _FEWEST_SET:
+    if item.inspection_id is None or item.state == "discarded":
+        return ()
+    if likeness.bit_count() < _FEWEST_SET:
         return ()
     candidates = session.execute(
         select(MediaTrait.sha256, MediaTrait.likeness)

@@ -75,9 +75,9 @@ def _camera_ms(session: Session, sha256: str) -> int | None:
 def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
     """The items of other inspections of the organisation that announce the same bytes.
 
-    Sending again within one inspection is none, nor is a file that was discarded there.
+    Sending again within one inspection does not count, nor does what was discarded.
     """
-    if item.inspection_id is None:
+    if item.inspection_id is None or item.state == "discarded":
         return ()
     rows = session.execute(
         select(EvidenceItem.id, EvidenceItem.inspection_id, JournalLine.received_at_ms)

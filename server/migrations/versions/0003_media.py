@@ -186,6 +186,9 @@ def upgrade() -> None:
         "evidence_item",
         sa.Column("recorder", sa.String(length=64), nullable=False, server_default=""),
     )
+    op.create_index(
+        "ix_evidence_item_recorder", "evidence_item", ["organization_id", "recorder"], unique=False
+    )
     op.add_column("item_check", sa.Column("context", sa.Text(), nullable=False, server_default=""))
     op.add_column("media_facts", sa.Column("pixels", sa.Text(), nullable=False, server_default=""))
     if dialect == "sqlite":

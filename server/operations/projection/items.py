@@ -18,6 +18,8 @@ _JUDGED = frozenset({"accepted", "questioned", "rejected"})
 #: No zone is further than a day from UTC.
 _MAX_ZONE_MIN = 24 * 60
 _MAX_SERIAL = 64
+#: How long a recorder's card is in use before or after somebody reads its clock.
+_CARD_MS = 31 * 86_400_000
 
 
 class Items:
@@ -112,6 +114,20 @@ class Items:
         item.discard_reason = act.text("reason", 4000)
         self.changed.add(item.id)
         return inspection.id
+
+    def check_imported(self, recorder: str, at_ms: int) -> None:
+        """Have the worker compare what a recorder held about then: its clock is known better."""
+        self.wants_check = True
+        self._session.execute(
+            update(EvidenceItem)
+            .where(
+                EvidenceItem.organization_id == self._lookup.organization_id,
+                EvidenceItem.recorder == recorder,
+                EvidenceItem.captured_at_ms.between(at_ms - _CARD_MS, at_ms + _CARD_MS),
+                EvidenceItem.state != "captured",
+            )
+            .values(check_wanted=True)
+        )
 
     def check_again(self, inspection: Inspection) -> None:
         """Have the worker compare all media of a visit whose window is known only now."""

@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
 from server.operations.projection.act import Act, NotShown, is_uuid
+from server.operations.projection.items import Items
 from server.operations.projection.lookup import Lookup
 from sync.evidence import acts
 
@@ -14,9 +15,10 @@ _MAX_WORD, _MAX_SERIAL, _MAX_TEXT = 32, 64, 4000
 class Process:
     """Projects what is said of the course of an inspection (docs/protocol.md §4.1)."""
 
-    def __init__(self, session: Session, lookup: Lookup) -> None:
+    def __init__(self, session: Session, lookup: Lookup, items: Items) -> None:
         self._session = session
         self._lookup = lookup
+        self._items = items
 
     def captured(self, act: Act) -> None:
         """The step that ``media.captured`` says its file shows, if it names one."""
@@ -122,6 +124,7 @@ class Process:
                 position=act.position,
             )
         )
+        self._items.check_imported(recorder, act.header.t.wall_ms)
 
 
 def _uuid_or_none(act: Act, name: str) -> str | None:

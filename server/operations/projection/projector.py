@@ -57,7 +57,7 @@ class Projector:
         self._visits = Visits(session, self._lookup)
         self._items = Items(session, self._lookup, self._visits)
         self._records = Records(session, self._lookup)
-        process = Process(session, self._lookup)
+        process = Process(session, self._lookup, self._items)
         self._waiting = WaitingLines(session, self._lookup, self._sessions)
         self._chains: set[tuple[str, str]] = set()
         #: Whether all that has been projected has been judged by the seals.
