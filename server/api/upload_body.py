@@ -13,7 +13,8 @@ from typing import Any
 
 from flask import Request
 from gunicorn.http.body import Body as GunicornBody  # type: ignore[import-untyped]  # no types
-from gunicorn.http.body import LengthReader
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # no types
 from werkzeug.exceptions import ClientDisconnected
 
 from server.operations.uploads import Body
@@ -25,13 +26,11 @@ def body_of(request: Request) -> Body:
     """The body of ``request``, read in the best way its server offers."""
     connection = request.environ.get("gunicorn.socket")
     source = request.environ.get("wsgi.input")
-    if (
-        request.content_length is not None
-        and isinstance(connection, socket.socket)
-        and isinstance(source, GunicornBody)
-        and isinstance(source.reader, LengthReader)
-    ):
-        return SocketBody(connection, source)
+    if isinstance(connection, socket.socket) and isinstance(source, GunicornBody):
+        if isinstance(source.reader, LengthReader) and request.content_length is not None:
+            return SocketBody(connection, source)
+        if isinstance(source.reader, ChunkedReader):
+            return ChunkedBody(connection, source)
     return StreamBody(request)
 
 
@@ -40,6 +39,7 @@ class _Interruptible:
 
     def __init__(self, connection: socket.socket | None, expected: int | None) -> None:
         self.expected = expected
+        self.cut = False
         self._connection = connection
         self._left = expected
         self._finished = False
@@ -119,15 +119,45 @@ class SocketBody(_Interruptible):
         return n
 
 
+class ChunkedBody(_Interruptible):
+    """A body of unknown length, chunk by chunk as gunicorn finds them on its connection.
+
+    ``wsgi.input`` would wait until it has as much as was asked for, and drop that when the
+    connection breaks.
+    """
+
+    def __init__(self, connection: socket.socket, source: Any) -> None:
+        super().__init__(connection, None)
+        self._source = source
+        self._piece = memoryview(b"")
+
+    def ready(self, wait_s: float) -> bool:
+        return bool(self._piece)
+
+    def read_into(self, view: memoryview) -> int:
+        if not self._piece:
+            self._piece = memoryview(self._next())
+        n = min(len(view), len(self._piece))
+        view[:n] = self._piece[:n]
+        self._piece = self._piece[n:]
+        return n
+
+    def _next(self) -> bytes:
+        if self.cut:
+            return b""
+        try:
+            found: bytes = next(self._source.reader.parser, b"")
+        except (OSError, ParseException):
+            self.cut = self._source.failed = True
+            return b""
+        return found
+
+
 class StreamBody(_Interruptible):
-    """A body through ``wsgi.input``: chunked, or under another server than gunicorn."""
+    """A body through ``wsgi.input``, under another server than gunicorn."""
 
     def __init__(self, request: Request) -> None:
-        connection = request.environ.get("gunicorn.socket")
-        super().__init__(
-            connection if isinstance(connection, socket.socket) else None,
-            request.content_length,
-        )
+        super().__init__(None, request.content_length)
         self._stream = request.stream
 
     def ready(self, wait_s: float) -> bool:
@@ -139,6 +169,7 @@ class StreamBody(_Interruptible):
         try:
             piece = self._stream.read(min(len(view), _STEP))
         except (ClientDisconnected, OSError):
+            self.cut = True
             return 0
         view[: len(piece)] = piece
         if self._left is not None:

@@ -295,6 +295,64 @@ def test_a_body_in_chunks_that_is_too_long_is_refused_whole(server):
     assert offset(server, path) == 0
 
 
+def half_chunked(server, path, data, **headers):
+    """Send a PATCH in chunks of which the last one has only begun; the open socket."""
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    lines = {**PATCH, "Host": "x", "Upload-Offset": "0", "Transfer-Encoding": "chunked", **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    whole = [data[n : n + 70_001] for n in range(0, len(data), 70_001)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in whole[:-1])
+    connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n".encode() + chunks)
+    connection.sendall(b"%x\r\n%b" % (70_001, whole[-1]))
+    return connection
+
+
+@pytest.mark.parametrize("arrived", [1, 9 * MIB])
+@pytest.mark.parametrize("ending", ["cut", "stalled"])
+def test_a_body_in_chunks_that_breaks_off_keeps_every_byte_that_arrived(
+    server, s3, taken_up, arrived, ending
+):
+    data = os.urandom(18 * MIB)
+    path = create(server, data)
+
+    connection = half_chunked(server, path, data[:arrived])
+    taken_up(path)
+    if ending == "cut":
+        connection.close()
+
+    assert offset(server, path) == arrived
+    finish(server, path, data)
+    connection.close()
+    assert stored(s3, data, path) == data
+
+
+def test_a_checksummed_body_in_chunks_that_is_cut_keeps_its_beginning(server, taken_up):
+    data = os.urandom(MIB)
+    path = create(server, data)
+    checksum = base64.b64encode(hashlib.sha1(data).digest()).decode()
+
+    connection = half_chunked(
+        server, path, data[: MIB // 2], **{"Upload-Checksum": f"sha1 {checksum}"}
+    )
+    taken_up(path)
+    connection.close()
+
+    assert offset(server, path) == MIB // 2
+
+
+def test_a_body_without_any_length_brings_nothing_and_harms_nothing(server):
+    path = create(server, b"0123456789")
+    lines = {**PATCH, "Host": "x", "Upload-Offset": "0"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n0123456789\r\n".encode())
+        answers = connection.makefile("rb")
+
+        # What has no length is no body (RFC 9112 §6.3): it is taken for the next request.
+        assert (read_answer(answers), read_answer(answers)) == (204, 400)
+    assert offset(server, path) == 0
+
+
 def test_a_checksummed_piece_cut_in_the_middle_keeps_its_beginning(server, taken_up):
     data = os.urandom(MIB)
     path = create(server, data)

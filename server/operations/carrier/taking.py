@@ -282,6 +282,8 @@ class _Run:
 class _Piece:
     """A member as the body of a PATCH."""
 
+    cut = False
+
     def __init__(self, member: Member, expected: int) -> None:
         self.expected: int | None = expected
         self._member = member

@@ -138,6 +138,7 @@ class _Pieces:
                 if skip < size:
                     self._left.append((piece_key(piece), skip, size))
                 skip = max(0, skip - size)
+        self.cut = False
         self.expected: int | None = sum(size - start for _, start, size in self._left)
         self._read = memoryview(b"")
         self._stopped = False

@@ -56,10 +56,12 @@ _log = logging.getLogger(__name__)
 class Body(Protocol):
     """The body of a request as it comes in.
 
-    ``expected`` is its Content-Length, None if it does not say.
+    ``expected`` is its Content-Length, None if it does not say. Then ``cut`` tells, after
+    the last byte, whether it broke off there.
     """
 
     expected: int | None
+    cut: bool
 
     def read_into(self, view: memoryview) -> int:
         """Wait for bytes; 0 at the end, when the connection is cut, or after ``interrupt``."""
@@ -78,6 +80,7 @@ class NoBody:
     """A request without bytes."""
 
     expected: int | None = 0
+    cut = False
 
     def read_into(self, view: memoryview) -> int:
         return 0
@@ -237,12 +240,13 @@ class _Writer:
         if self._body.expected is None:
             if got == left and self._body.read_into(memoryview(bytearray(1))):
                 raise TooLarge(limit=left, got=left + 1)
+            if self._body.cut:
+                return _Short()
         elif got < wanted:
             return _Short()
         if self._checksum and hashed and not self._checksum.agrees_with(hashed.digest()):
             raise ChunkDamaged(self._row.offset)
-        # An interrupted body of unknown length looks like a whole one.
-        return _Short() if self._tenure.ended and self._body.expected is None else _Complete()
+        return _Complete()
 
     def _await(self, size: int) -> memoryview:
         """Memory for the next bytes; the file's, once their sender pauses or is slow."""
