@@ -44,17 +44,23 @@ _FILM_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
 _SOUND_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac"})
 
 _DURATION = re.compile(r"^ {2}Duration: (\d+):(\d\d):(\d\d)\.(\d\d),", re.MULTILINE)
-_STREAM = re.compile(r"^ {2}Stream #0:\d+[^ ]*: (Video|Audio): (\w+)", re.MULTILINE)
+_STREAM = re.compile(
+    r"^ {2}Stream #0:\d+[^ ]*: (Video|Audio): (\w+)( \(High (?:10|4)[^)]*\))?", re.MULTILINE
+)
+_PLAYED = re.compile(r"^out_time_us=(\d{1,15})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a recording holds: length, and the codecs of its first pictures and sound.
+    """What a recording holds: its lengths, and the codecs of its first pictures and sound.
 
-    ``duration_ms`` is None and a codec is empty where the file has or tells none.
+    ``stated_ms`` is the length that its head tells, ``played_ms`` that of what is in it;
+    they are None and a codec is empty where there is none. H.264 of the profiles that
+    browsers lack is named with its profile.
     """
 
-    duration_ms: int | None
+    stated_ms: int | None
+    played_ms: int | None
     video: str
     audio: str
 
@@ -136,21 +142,30 @@ class Ffmpeg:
         program = shutil.which("ffmpeg")
         return None if program is None else cls(program)
 
-    def look(self, source: Path, kind: str) -> Look | FilmFailed:
-        """Length and codecs; ``kind`` is our name for the format, one of ``READERS``."""
-        # Without an output the program tells what it sees and ends with an error.
-        run = self._run(source, kind, (), wall_seconds=STILL_WALL_SECONDS)
+    def look(self, source: Path, kind: str, folder: Path) -> Look | FilmFailed:
+        """Lengths and codecs; ``kind`` is our name for the format, one of ``READERS``.
+
+        Everything is read once, nothing is decoded; notes are taken in ``folder``.
+        """
+        notes = folder / "progress"
+        options = ("-progress", str(notes), *_BOTH, "-c", "copy", "-f", "null", "-")
+        run = self._run(source, kind, options, telling="info", wall_seconds=STILL_WALL_SECONDS)
         if isinstance(run, FilmFailed):
             return run
-        codecs = dict(reversed(_STREAM.findall(run.said)))
+        codecs = {what: name + more for what, name, more in reversed(_STREAM.findall(run.said))}
         if not codecs:
             return FilmFailed(run.last_word)
-        found = _DURATION.search(run.said)
-        duration_ms = None
-        if found:
+        stated_ms = None
+        if found := _DURATION.search(run.said):
             hours, minutes, seconds, hundredths = map(int, found.groups())
-            duration_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + hundredths * 10
-        return Look(duration_ms, codecs.get("Video", ""), codecs.get("Audio", ""))
+            stated_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + hundredths * 10
+        played = _PLAYED.findall(notes.read_text("ascii", "replace")) if notes.exists() else []
+        return Look(
+            stated_ms=stated_ms,
+            played_ms=int(played[-1]) // 1000 if played else None,
+            video=codecs.get("Video", ""),
+            audio=codecs.get("Audio", ""),
+        )
 
     def still(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
         """The most typical of the first pictures, upright, as a JPEG in ``folder``."""
@@ -179,7 +194,9 @@ class Ffmpeg:
     def _make(
         self, source: Path, kind: str, target: Path, options: Sequence[str], *, wall_seconds: float
     ) -> Made | FilmFailed:
-        run = self._run(source, kind, (*options, str(target)), wall_seconds=wall_seconds)
+        run = self._run(
+            source, kind, (*options, str(target)), telling="error", wall_seconds=wall_seconds
+        )
         if isinstance(run, FilmFailed):
             return run
         if run.status != 0 or not target.is_file() or not target.stat().st_size:
@@ -189,7 +206,13 @@ class Ffmpeg:
         return Made(target, media_type[target.suffix], self.version, command)
 
     def _run(
-        self, source: Path, kind: str, options: Sequence[str], *, wall_seconds: float
+        self,
+        source: Path,
+        kind: str,
+        options: Sequence[str],
+        *,
+        telling: str,
+        wall_seconds: float,
     ) -> "_Run | FilmFailed":
         copying = wall_seconds > STILL_WALL_SECONDS
         limits = (
@@ -197,9 +220,9 @@ class Ffmpeg:
             str(COPY_CPU_SECONDS if copying else STILL_CPU_SECONDS),
             str(COPY_LIMIT_MB if copying else STILL_LIMIT_MB),
         )
-        telling = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", _telling(options))
+        manner = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", telling)
         reading = ("-protocol_whitelist", "file", "-f", READERS[kind], "-i", str(source))
-        command = [self._program, *telling, "-y", "-threads", "2", *reading, *options]
+        command = [self._program, *manner, "-y", "-threads", "2", *reading, *options]
         # A file and not a pipe: a damaged recording makes the program talk without end,
         # and only what it writes to files is bounded.
         with tempfile.TemporaryFile() as said:
@@ -226,11 +249,6 @@ class Ffmpeg:
             [self._program, *options], capture_output=True, timeout=30, check=False
         )
         return done.stdout.decode("utf-8", "replace")
-
-
-def _telling(options: Sequence[str]) -> str:
-    """What it sees, if it is to make nothing; else what went wrong."""
-    return "error" if options else "info"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from server.operations.likeness import scenes
 from server.operations.media_hints import hints_of, offset
 from server.operations.media_others import camera, neighbours, reuse
 from server.operations.recorder_clocks import recorder_offset
+from server.operations.recordings import played_ms
 from server.settings import Settings
 
 #: How far a target reaches whose extent nobody has entered.
@@ -50,6 +51,7 @@ def gather_own(
     line = session.get_one(JournalLine, (item.device_id, item.epoch, item.branch, item.seq))
     clock = line_clock(session, line)
     pixels: dict[str, Any] = json.loads(seen.pixels) if seen.pixels else {}
+    pixels["duration_ms"] = played_ms(session, item.sha256)
     return model.Context(
         hints=_with_recorder(session, item, seen, hints_of(item, clock)),
         received_at_ms=line.received_at_ms,

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.facts import READER_VERSION
@@ -130,7 +131,7 @@ def _derive(
             for start in range(0, work.size, _STEP):
                 size = min(_STEP, work.size - start)
                 file.write(services.store.read(work.key, start, size))
-        look = ffmpeg.look(source, work.kind)
+        look = ffmpeg.look(source, work.kind, place)
         if isinstance(look, FilmFailed):
             _log.info("derive_nothing item=%s reason=%r", work.item_id, look.reason)
             return
@@ -178,6 +179,30 @@ def _keep(
         ledger.lock_head(session)
         for row in rows:
             keep_derivative(session, row, item_id=work.item_id, now_ms=services.now_ms())
+        if look.played_ms is not None:
+            # The rules compare it with the length that the file states.
+            session.execute(
+                update(EvidenceItem)
+                .where(
+                    EvidenceItem.sha256 == work.sha256,
+                    held(EvidenceItem.sha256, EvidenceItem.organization_id),
+                )
+                .values(check_wanted=True)
+            )
+
+
+def played_ms(session: Session, sha256: str) -> int | None:
+    """How long a recording is that something was made from, by what is in it."""
+    recipe = session.scalars(
+        select(Derivative.recipe)
+        .where(
+            Derivative.source_sha256 == sha256,
+            Derivative.purpose.in_((POSTER, PLAYBACK)),
+        )
+        .limit(1)
+    ).first()
+    found: int | None = json.loads(recipe)["played_ms"] if recipe else None
+    return found
 
 
 def _recipe(one: Made, look: Look) -> str:
@@ -185,7 +210,8 @@ def _recipe(one: Made, look: Look) -> str:
     return json.dumps(
         {
             "command": one.command,
-            "duration_ms": look.duration_ms,
+            "stated_ms": look.stated_ms,
+            "played_ms": look.played_ms,
             "video": look.video,
             "audio": look.audio,
         },

@@ -49,6 +49,11 @@ class Serving:
     read: bool
     derived: frozenset[str]
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether there is something to play, the original or a copy."""
+        return self.shown_as in ("sound", "film") or "playback" in self.derived
+
 
 def serving_of(session: Session, sha256: str) -> Serving:
     """How a stored file is served; what nobody has read yet is not shown."""

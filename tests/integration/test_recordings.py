@@ -9,15 +9,15 @@ import imageio_ffmpeg
 import pytest
 
 from media.store import StoreUnavailable
-from server.models.inspections import Derivative
+from server.models.inspections import Derivative, Finding, ItemCheck
 from server.models.ledger import LedgerEvent
 from server.operations import media_checks, recordings
 from tests.support.console import console_world, store, visitor
 from tests.support.hostile import media
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
-_FILM = "-f lavfi -i testsrc=size=320x240:rate=10:duration=2"
-_SOUND = "-f lavfi -i sine=duration=2"
+_FILM = "-f lavfi -i testsrc=size=320x240:rate=10:duration=6"
+_SOUND = "-f lavfi -i sine=duration=6"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("films")
     ways = {
         "hevc.mp4": f"{_FILM} {_SOUND} -c:v libx265 -x265-params log-level=error -c:a aac",
-        "h264.mp4": f"{_FILM} {_SOUND} -c:v libx264 -pix_fmt yuv420p -c:a aac",
+        "h264.mp4": f"{_FILM} {_SOUND} -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart",
         "talk.amr": f"{_SOUND} -c:a libopencore_amrnb -ar 8000 -ac 1",
     }
     for name, options in ways.items():
@@ -86,7 +86,7 @@ def test_a_film_that_browsers_lack_gets_a_poster_and_a_copy_beside_its_original(
     assert browser.get(f"/items/{item}/original").data == films["hevc.mp4"]
     recipe = json.loads(made["playback"].recipe)
     assert (recipe["video"], recipe["audio"]) == ("hevc", "aac")
-    assert 1_900 <= recipe["duration_ms"] <= 2_300
+    assert 5_900 <= recipe["played_ms"] <= 6_300
     leaves = world.rows(LedgerEvent, kind="derive")
     assert len(leaves) == 3
 
@@ -107,6 +107,23 @@ def test_speech_of_a_recorder_is_copied_so_that_it_can_be_heard(world, films):
     assert set(_made(world)) == {"playback"}
     page = visitor(world, "reviewer").get(f"/items/{item}")
     assert f"/items/{item}/derived/playback" in page.text
+
+
+def test_a_film_shorter_than_it_says_is_found_when_it_has_been_played(world, films):
+    content = films["h264.mp4"]
+    item = _receive(world, content[: len(content) * 2 // 3])
+
+    _derive(world)
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+
+    first, second = world.rows(ItemCheck, item_id=item)
+    before = {row.code for row in world.rows(Finding, check_id=first.id)}
+    after = {row.code: row for row in world.rows(Finding, check_id=second.id)}
+    assert "DURATION" not in before
+    expected = json.loads(after["DURATION"].evidence)["expected"]
+    assert expected["written_ms"] == 6_000
+    assert 3_000 < expected["decoded_ms"] < 5_000
 
 
 def test_what_was_made_once_is_not_made_again(world, films):

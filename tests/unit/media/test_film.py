@@ -14,6 +14,7 @@ PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
 FILMS = {
     "hevc.mp4": ("MP4", "-c:v libx265 -x265-params log-level=error -pix_fmt yuv420p -c:a aac"),
     "h264.mov": ("MOV", "-c:v libx264 -pix_fmt yuv420p -c:a aac"),
+    "deep.mp4": ("MP4", "-c:v libx264 -pix_fmt yuv422p10le -c:a aac"),
     "mjpeg.avi": ("AVI", "-c:v mjpeg -c:a pcm_s16le"),
     "h263.3gp": ("3GP", "-c:v h263 -s 352x288 -c:a libopencore_amrnb -ar 8000 -ac 1"),
     "part2.mp4": ("MP4", "-c:v mpeg4 -c:a aac"),
@@ -52,6 +53,7 @@ def _program(folder, text):
     [
         ("hevc.mp4", "hevc", "aac", False),
         ("h264.mov", "h264", "aac", True),
+        ("deep.mp4", "h264 (High 4:2:2)", "aac", False),
         ("mjpeg.avi", "mjpeg", "pcm_s16le", False),
         ("h263.3gp", "h263", "amr_nb", False),
         ("part2.mp4", "mpeg4", "aac", False),
@@ -65,15 +67,16 @@ def test_a_recording_that_browsers_lack_is_known_and_copied_for_them(
     source, kind = films / name, FILMS[name][0]
     before = source.read_bytes()
 
-    look = ffmpeg.look(source, kind)
+    look = ffmpeg.look(source, kind, tmp_path)
     copy = ffmpeg.playback(source, kind, tmp_path)
 
     assert (look.video, look.audio) == (video, audio)
-    assert 1_900 <= look.duration_ms <= 2_300
+    assert 1_900 <= look.stated_ms <= 2_300
+    assert 1_900 <= look.played_ms <= 2_300
     assert plays(kind, look) is is_played
     assert isinstance(copy, Made)
     assert copy.media_type == "video/mp4"
-    seen = ffmpeg.look(copy.path, "MP4")
+    seen = ffmpeg.look(copy.path, "MP4", tmp_path)
     assert (seen.video, seen.audio) == ("h264" if video else "", "aac")
     assert plays("MP4", seen)
     assert source.read_bytes() == before
@@ -89,6 +92,19 @@ def test_a_still_is_a_picture_without_metadata_and_says_how_it_was_made(ffmpeg, 
         assert (picture.format, picture.size) == ("JPEG", (320, 240))
         assert not picture.getexif()
     assert b"Lavc" not in still.path.read_bytes()
+
+
+def test_a_film_that_was_cut_off_is_shorter_than_it_says(ffmpeg, films, tmp_path):
+    whole = tmp_path / "whole.mp4"
+    move = ["-c", "copy", "-movflags", "+faststart", whole]
+    subprocess.run([PROGRAM, "-loglevel", "error", "-i", films / "h264.mov", *move], check=True)
+    content = whole.read_bytes()
+    whole.write_bytes(content[: len(content) // 2])
+
+    look = ffmpeg.look(whole, "MP4", tmp_path)
+
+    assert isinstance(look, Look)
+    assert look.played_ms < 1_500 < look.stated_ms
 
 
 def test_sound_has_no_still(ffmpeg, films, tmp_path):
@@ -111,7 +127,7 @@ def test_no_recording_makes_it_raise_and_no_playlist_is_followed(ffmpeg, tmp_pat
     source.write_bytes(content)
 
     for kind in ("MP4", "AVI", "MKV", "AMR"):
-        assert isinstance(ffmpeg.look(source, kind), FilmFailed | Look)
+        assert isinstance(ffmpeg.look(source, kind, tmp_path), FilmFailed | Look)
         assert isinstance(ffmpeg.still(source, kind, tmp_path), FilmFailed)
         assert isinstance(ffmpeg.playback(source, kind, tmp_path), FilmFailed)
 
@@ -120,7 +136,7 @@ def test_a_program_that_hangs_is_given_up_in_time(tmp_path, monkeypatch):
     monkeypatch.setattr(film, "STILL_WALL_SECONDS", 0.5)
     slow = _program(tmp_path, '[ "$1" = -hide_banner ] && [ "$2" = -nostdin ] && exec sleep 60')
 
-    assert slow.look(tmp_path / "ffmpeg", "MP4") == FilmFailed("timeout")
+    assert slow.look(tmp_path / "ffmpeg", "MP4", tmp_path) == FilmFailed("timeout")
 
 
 def test_a_program_that_writes_without_end_is_ended_by_the_kernel(tmp_path, monkeypatch):
@@ -136,7 +152,7 @@ def test_the_program_runs_with_bounds_and_without_our_environment(tmp_path, monk
     out = tmp_path / "seen"
     seen = _program(tmp_path, f"(ulimit -a; nice; env; ls -l /proc/self/fd) > {out}")
 
-    seen.look(tmp_path / "ffmpeg", "MP4")
+    seen.look(tmp_path / "ffmpeg", "MP4", tmp_path)
 
     text = out.read_text()
     assert "LIUHEN_TEST_SECRET" not in text
