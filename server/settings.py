@@ -31,6 +31,8 @@ _OPTIONAL = frozenset(
         "LIUHEN_S3_KMS_KEY",
         "LIUHEN_S3_PRESIGNED_READS",
         "LIUHEN_OBJECT_LOCK_MODE",
+        "LIUHEN_REQUIRE_TIME",
+        "LIUHEN_REQUIRE_PLACE",
         "LIUHEN_BIND",
         "LIUHEN_BASE_URL",
         "LIUHEN_PUBLIC_NAME",
