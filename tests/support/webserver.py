@@ -24,7 +24,8 @@ def app() -> Flask:
     return upload_app(Settings.from_env(os.environ))
 
 
-def _die_with_parent():
+def die_with_parent():
+    """For ``preexec_fn``: SIGKILL when the process that started this one ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -60,7 +61,7 @@ class WebServer:
             cwd=_ROOT,
             env={**os.environ, **self.environment},
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         deadline = time.monotonic() + 30
         while True:
