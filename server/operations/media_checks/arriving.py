@@ -1,6 +1,6 @@
 """What changes at the items of a file when its bytes arrive."""
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from media.findings import model
@@ -10,7 +10,24 @@ from server.models.uploads import QuarantinedMedia
 from server.operations.holding import held
 from server.operations.media_checks.examining import Compared
 from server.operations.media_checks.keeping import keep_check
+from server.operations.uploads.desk import changed_rows
 from server.operations.visit_documents import items_changed
+
+# Built once: this runs for every photo, in the transaction that all writers wait for.
+_THEIRS = (
+    EvidenceItem.sha256 == bindparam("digest"),
+    held(EvidenceItem.sha256, EvidenceItem.organization_id),
+)
+_ARRIVED = (
+    update(EvidenceItem)
+    .where(*_THEIRS)
+    .values(
+        check_wanted=True,
+        state=case((EvidenceItem.state == "captured", "stored"), else_=EvidenceItem.state),
+    )
+    .execution_options(synchronize_session=False)
+)
+_ITEMS = select(EvidenceItem).where(*_THEIRS).execution_options(populate_existing=True)
 
 
 def item_bytes_arrived(session: Session, sha256: str, position: int, now_ms: int) -> None:
@@ -18,18 +35,10 @@ def item_bytes_arrived(session: Session, sha256: str, position: int, now_ms: int
 
     ``position`` is the place in the ledger of the event that says so.
     """
-    theirs = update(EvidenceItem).where(
-        EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
-    )
-    session.execute(theirs.where(EvidenceItem.state == "captured").values(state="stored"))
-    session.execute(theirs.values(check_wanted=True))
-    items = session.scalars(
-        select(EvidenceItem)
-        .where(
-            EvidenceItem.sha256 == sha256, held(EvidenceItem.sha256, EvidenceItem.organization_id)
-        )
-        .execution_options(populate_existing=True)
-    ).all()
+    arrived = {"digest": sha256}
+    if changed_rows(session.execute(_ARRIVED, arrived)) == 0:
+        return
+    items = session.scalars(_ITEMS, arrived).all()
     items_changed(session, items, position=position, now_ms=now_ms)
 
 

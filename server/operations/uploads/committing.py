@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from media.errors import MediaError
 from media.hashing import RunningDigest
 from media.store import MultipartGone, ObjectMissing, StoreUnavailable
-from media.upload import DEAD_AFTER_MS
+from media.upload import DEAD_AFTER_MS, parts_end
 from server.models.base import position_of
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
@@ -192,8 +192,11 @@ def _carry_out(
     try:
         if state.single:
             _make_single(desk, state, content)
+        elif parts_end(state.parts) != state.length:
+            # Parts are listed in the row before anything can be committed: an object that
+            # is shorter than its digest says must not come to be, whatever went wrong.
+            raise ObjectMissing(state.target_key)
         else:
-            # Parts are listed in the row before anything can be committed.
             desk.store.complete(state.target_key, state.multipart_id or "", state.parts)
     except ObjectMissing:
         return _reopen(desk, state, offset=state.offset)

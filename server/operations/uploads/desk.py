@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, cast
 
-from sqlalchemy import CursorResult, Row, Table, bindparam, select, text, update
+from sqlalchemy import CursorResult, Row, Table, bindparam, insert, select, text, update
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from media.hashing import DigestState
 from media.store import Part, Store, long_key, media_key, piece_key, quarantine_key
@@ -171,6 +171,11 @@ def load(session: Session, upload_id: str) -> UploadState:
     return _state(row)
 
 
+def add(session: Session, **values: Any) -> UploadState:
+    """A new row."""
+    return _state(session.execute(_adding(tuple(values)), values).one())
+
+
 def change(session: Session, state: UploadState, **values: Any) -> UploadState:
     """Change the row of ``state`` and answer what it is now.
 
@@ -182,6 +187,15 @@ def change(session: Session, state: UploadState, **values: Any) -> UploadState:
     if row is None:
         raise Fenced(state.id)
     return _state(row)
+
+
+@cache
+def _adding(names: tuple[str, ...]) -> ReturningInsert[Any]:
+    return (
+        insert(UPLOAD)
+        .values({_COLUMNS[name]: bindparam(name) for name in names})
+        .returning(*_STATE)
+    )
 
 
 @cache

@@ -40,7 +40,14 @@ from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
 from server.operations.holding import held
 from server.operations.uploads import quota
 from server.operations.uploads.claiming import vacate
-from server.operations.uploads.desk import Desk, UploadState, changed_rows, database_now_ms, load
+from server.operations.uploads.desk import (
+    Desk,
+    UploadState,
+    add,
+    changed_rows,
+    database_now_ms,
+    load,
+)
 from server.operations.uploads.writing import NoBody, receive
 
 #: Leftovers are touched only when no request can still be about to use them.
@@ -97,39 +104,36 @@ def begin(
         quota.check_open(session, desk, device_id)
         if not known:
             quota.check_unannounced(session, desk, device_id, more=length or 0)
-        session.add(
-            Upload(
-                id=upload_id,
-                organization_id=organization_id,
-                device_id=device_id,
-                sha256=sha256,
-                concat=concat.kind,
-                pieces=json.dumps(concat.pieces),
-                metadata_header=metadata.said,
-                concat_header=concat.said,
-                length=length,
-                filename=metadata.filename,
-                filetype=metadata.filetype,
-                awaits_line=not known,
-                status="stored" if stored else "open",
-                offset=length if stored else 0,
-                parts="[]",
-                tails="[]",
-                next_part=1,
-                multipart_id=None,
-                hash_state=None,
-                crc32=0,
-                found_sha256=sha256 if stored else None,
-                fence=0,
-                owner=None,
-                release_wanted=False,
-                created_at_ms=now_ms,
-                expires_at_ms=now_ms + desk.ttl_ms,
-                ended_at_ms=now_ms if stored else None,
-            )
+        state = add(
+            session,
+            id=upload_id,
+            organization_id=organization_id,
+            device_id=device_id,
+            sha256=sha256,
+            concat=concat.kind,
+            pieces=json.dumps(concat.pieces),
+            metadata_header=metadata.said,
+            concat_header=concat.said,
+            length=length,
+            filename=metadata.filename,
+            filetype=metadata.filetype,
+            awaits_line=not known,
+            status="stored" if stored else "open",
+            offset=length if stored else 0,
+            parts="[]",
+            tails="[]",
+            next_part=1,
+            multipart_id=None,
+            hash_state=None,
+            crc32=0,
+            found_sha256=sha256 if stored else None,
+            fence=0,
+            owner=None,
+            release_wanted=False,
+            created_at_ms=now_ms,
+            expires_at_ms=now_ms + desk.ttl_ms,
+            ended_at_ms=now_ms if stored else None,
         )
-        session.flush()
-        state = load(session, upload_id)
     if length == 0 and not stored:
         return receive(desk, upload_id, NoBody(), given=0, checksum=None)
     return state

@@ -4,13 +4,29 @@ An announced file is never refused here: these bounds keep a stolen device from
 filling the store with bytes that no line names.
 """
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from media.upload import TooManyUploads, UnannouncedQuota
 from server.models.inspections import EvidenceItem
 from server.models.uploads import Upload
 from server.operations.uploads.desk import Desk, UploadState
+
+# Built once: every upload begins with these questions.
+_BEGUN = (
+    select(func.count())
+    .select_from(Upload)
+    .where(Upload.device_id == bindparam("device"), Upload.status == "open")
+)
+_UNANNOUNCED = select(func.sum(func.coalesce(Upload.length, Upload.offset))).where(
+    Upload.device_id == bindparam("device"),
+    Upload.awaits_line,
+    Upload.status.in_(("open", "committing", "stored")),
+    ~exists().where(
+        EvidenceItem.organization_id == Upload.organization_id,
+        EvidenceItem.sha256 == Upload.sha256,
+    ),
+)
 
 
 def check_open(session: Session, desk: Desk, device_id: str) -> None:
@@ -19,11 +35,7 @@ def check_open(session: Session, desk: Desk, device_id: str) -> None:
     Raises:
         TooManyUploads: it has.
     """
-    begun = session.scalar(
-        select(func.count())
-        .select_from(Upload)
-        .where(Upload.device_id == device_id, Upload.status == "open")
-    )
+    begun = session.scalar(_BEGUN, {"device": device_id})
     if (begun or 0) >= desk.open_limit:
         raise TooManyUploads(limit=desk.open_limit)
 
@@ -34,18 +46,7 @@ def check_unannounced(session: Session, desk: Desk, device_id: str, *, more: int
     Raises:
         UnannouncedQuota: with them the device would hold too many.
     """
-    named = exists().where(
-        EvidenceItem.organization_id == Upload.organization_id,
-        EvidenceItem.sha256 == Upload.sha256,
-    )
-    held = session.scalar(
-        select(func.sum(func.coalesce(Upload.length, Upload.offset))).where(
-            Upload.device_id == device_id,
-            Upload.awaits_line,
-            Upload.status.in_(("open", "committing", "stored")),
-            ~named,
-        )
-    )
+    held = session.scalar(_UNANNOUNCED, {"device": device_id})
     wanted = int(held or 0) + more
     if wanted > desk.unannounced_limit_bytes:
         raise UnannouncedQuota(limit=desk.unannounced_limit_bytes, got=wanted)

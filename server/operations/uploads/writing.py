@@ -279,7 +279,7 @@ class _Writer:
             content = self._waiting_bytes()
         elif self._reached() > parts_end(self._state.parts):
             self._put_part(more=False)
-        if self._row.offset != self._state.offset:
+        if self._row != self._state:
             self._save()
         found = self._digest.hexdigest() if self._digest else None
         crc32 = self._digest.crc32 if self._digest else 0
