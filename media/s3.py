@@ -76,7 +76,7 @@ class S3Store(S3Objects):
             # Also the answer to our own repetition of a write whose reply was lost; and a
             # store that hangs up while we still send may have answered so unheard.
             try:
-                self._expect(key, size=size, checksum=base64_digest(sha256))
+                self._expect(key, [(size, sha256)], checksum=base64_digest(sha256))
             except ObjectMissing as error:
                 if isinstance(refusal, StoreUnavailable):
                     raise refusal from error
@@ -144,7 +144,8 @@ class S3Store(S3Objects):
                 )
         except (Taken, MultipartGone) as error:
             try:
-                self._expect(key, size=sum(p.size for p in parts), checksum=_composite(parts))
+                pieces = [(part.size, part.sha256) for part in parts]
+                self._expect(key, pieces, checksum=_composite(parts))
             except ObjectMissing:
                 raise MultipartGone(key) from error
             return AlreadyThere()
@@ -201,10 +202,12 @@ class S3Store(S3Objects):
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=retention.days)
         return {"ObjectLockMode": retention.mode, "ObjectLockRetainUntilDate": until}
 
-    def _expect(self, key: str, *, size: int, checksum: str) -> None:
-        """Check that ``key`` holds what was to be written there."""
-        found = self.head(key)
-        if found.size != size or found.checksum not in (None, checksum):
+    def _expect(self, key: str, pieces: Sequence[tuple[int, str]], *, checksum: str) -> None:
+        """Check that ``key`` holds what was to be written there, of pieces by size and SHA-256."""
+        found, size = self.head(key), sum(size for size, _ in pieces)
+        if found.size == size and found.checksum is None:
+            self._careful.compare(key, pieces)
+        elif (found.size, found.checksum) != (size, checksum):
             raise ObjectDiffers(
                 key, expected=f"{size} {checksum}", found=f"{found.size} {found.checksum}"
             )

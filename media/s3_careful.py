@@ -73,7 +73,7 @@ class CarefulWrites:
                 **self._objects.manner,
                 **self._lock(key),
             )
-        self._compare(key, pieces)
+        self.compare(key, pieces)
         return Written()
 
     def begin_multipart(self, key: str) -> str:
@@ -104,7 +104,7 @@ class CarefulWrites:
                 self._put_together(key, [_part_key(key, multipart_id, p.number) for p in parts])
             except ObjectMissing as error:
                 raise MultipartGone(key) from error
-            self._compare(key, pieces)
+            self.compare(key, pieces)
             outcome = Written()
         self._lock_whole(key)
         self.abort(key, multipart_id)
@@ -123,6 +123,30 @@ class CarefulWrites:
             if multipart_id not in seen:
                 seen.add(multipart_id)
                 yield OpenMultipart(key, multipart_id, found.modified_at_ms)
+
+    def compare(self, key: str, pieces: Sequence[tuple[int, str]]) -> None:
+        """Read the object and compare each piece, given by size and SHA-256.
+
+        Raises:
+            ObjectMissing: there is none.
+            ObjectDiffers: a piece is another one, or the object ends elsewhere.
+        """
+        stream = self._objects.stream(key)
+        waiting = memoryview(b"")
+        for size, sha256 in pieces:
+            hashed, left = hashlib.sha256(), size
+            while left:
+                if not waiting:
+                    chunk = next(stream, b"")
+                    if not chunk:
+                        break
+                    waiting = memoryview(chunk)
+                hashed.update(waiting[:left])
+                waiting, left = waiting[left:], left - min(left, len(waiting))
+            if left or hashed.hexdigest() != sha256:
+                raise ObjectDiffers(key, expected=sha256, found=hashed.hexdigest())
+        if waiting or any(stream):
+            raise ObjectDiffers(key, expected="its end", found="more bytes")
 
     def _put_small(self, key: str) -> None:
         self.put_once(key, b"", size=0, sha256=hashlib.sha256().hexdigest())
@@ -170,34 +194,10 @@ class CarefulWrites:
 
     def _holds(self, key: str, pieces: Sequence[tuple[int, str]]) -> bool:
         try:
-            self._compare(key, pieces)
+            self.compare(key, pieces)
         except ObjectMissing:
             return False
         return True
-
-    def _compare(self, key: str, pieces: Sequence[tuple[int, str]]) -> None:
-        """Read the object and compare each piece, given by size and SHA-256.
-
-        Raises:
-            ObjectMissing: there is none.
-            ObjectDiffers: a piece is another one, or the object ends elsewhere.
-        """
-        stream = self._objects.stream(key)
-        waiting = memoryview(b"")
-        for size, sha256 in pieces:
-            hashed, left = hashlib.sha256(), size
-            while left:
-                if not waiting:
-                    chunk = next(stream, b"")
-                    if not chunk:
-                        break
-                    waiting = memoryview(chunk)
-                hashed.update(waiting[:left])
-                waiting, left = waiting[left:], left - min(left, len(waiting))
-            if left or hashed.hexdigest() != sha256:
-                raise ObjectDiffers(key, expected=sha256, found=hashed.hexdigest())
-        if waiting or any(stream):
-            raise ObjectDiffers(key, expected="its end", found="more bytes")
 
 
 def _part_key(key: str, multipart_id: str, number: int) -> str:

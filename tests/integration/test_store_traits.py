@@ -5,13 +5,16 @@ import io
 import os
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from media import s3 as s3_module
 from media.s3 import S3Store
 from media.s3_address import Retention, S3Address
+from media.s3_objects import S3Objects
 from media.store import (
+    AlreadyThere,
     MultipartGone,
     ObjectDiffers,
     StoreUnavailable,
@@ -136,6 +139,28 @@ def damaging(store, monkeypatch, *, unseen):
         return send(**asked)
 
     monkeypatch.setattr(store.client, "put_object", damage)
+
+
+def test_what_lies_under_a_taken_key_is_read_where_the_store_names_no_checksum(
+    seaweedfs, monkeypatch
+):
+    store = S3Store(seaweedfs.address())
+    key, long = quarantine_key(str(uuid.uuid4())), long_key(str(uuid.uuid4()))
+    put(store, key, b"bytes")
+    multipart = store.begin_multipart(long)
+    parts = [part(store, long, multipart, 1, b"part")]
+    store.complete(long, multipart, parts)
+    head = S3Objects.head
+    monkeypatch.setattr(
+        S3Objects, "head", lambda self, key: replace(head(self, key), checksum=None)
+    )
+
+    assert put(store, key, b"bytes") == AlreadyThere()
+    assert store.complete(long, multipart, parts) == AlreadyThere()
+    with pytest.raises(ObjectDiffers):
+        put(store, key, b"other")
+    with pytest.raises(ObjectDiffers):
+        store.complete(long, multipart, [replace(parts[0], sha256=digest(b"trap"))])
 
 
 @pytest.mark.parametrize("kind", ["rclone", "moto"])
