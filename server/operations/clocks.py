@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
 from server.models.devices import ClockOffset
@@ -77,20 +77,28 @@ def line_clock(session: Session, line: JournalLine) -> LineClock:
     )
 
 
-def _near(session: Session, header: Header) -> list[ClockOffset]:
+def _near(session: Session, header: Header) -> Sequence[ClockOffset]:
     """The comparisons nearest to a line on either side, by its start's clock and in its epoch."""
     of_boot, of_epoch = ClockOffset.boot == header.t.boot, ClockOffset.epoch == header.epoch
     mono, seq = ClockOffset.mono_ms, ClockOffset.seq
-    found: dict[int, ClockOffset] = {}
-    for side, order in (
-        (of_boot & (mono <= header.t.mono_ms), mono.desc()),
-        (of_boot & (mono > header.t.mono_ms), mono.asc()),
-        (of_epoch & (seq <= header.seq), seq.desc()),
-        (of_epoch & (seq > header.seq), seq.asc()),
-    ):
-        rows = session.scalars(_comparisons(header.device).where(side).order_by(order).limit(_NEAR))
-        found.update((row.id, row) for row in rows)
-    return list(found.values())
+    sides = [
+        _comparisons(header.device)
+        .with_only_columns(ClockOffset.id)
+        .where(side)
+        .order_by(order)
+        .limit(_NEAR)
+        .subquery()
+        for side, order in (
+            (of_boot & (mono <= header.t.mono_ms), mono.desc()),
+            (of_boot & (mono > header.t.mono_ms), mono.asc()),
+            (of_epoch & (seq <= header.seq), seq.desc()),
+            (of_epoch & (seq > header.seq), seq.asc()),
+        )
+    ]
+    nearest = union_all(*(select(side.c.id) for side in sides))
+    return session.scalars(
+        select(ClockOffset).where(ClockOffset.id.in_(nearest)).order_by(ClockOffset.id)
+    ).all()
 
 
 def _distance(row: ClockOffset, header: Header) -> tuple[bool, int]:
