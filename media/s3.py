@@ -56,7 +56,8 @@ class S3Store(S3Objects):
             with self._surveying:
                 if self._traits is None:
                     self._traits = survey(self)
-                    _log_lacks(self._traits, retention=self.address.retention is not None)
+                    for name in self._traits.lacks(locking=self.address.retention is not None):
+                        _log.warning("store_lacks trait=%s", name)
         return self._traits
 
     def put_once(self, key: str, content: Content, *, size: int, sha256: str) -> PutOutcome:
@@ -211,14 +212,6 @@ class S3Store(S3Objects):
             raise ObjectDiffers(
                 key, expected=f"{size} {checksum}", found=f"{found.size} {found.checksum}"
             )
-
-
-def _log_lacks(traits: Traits, *, retention: bool) -> None:
-    for name in ("refuses_overwriting", "refuses_damage", "keeps_parts", "lists_multiparts"):
-        if not getattr(traits, name):
-            _log.warning("store_lacks trait=%s", name)
-    if retention and not traits.locks:
-        _log.warning("store_lacks trait=locks")
 
 
 def _plain(content: Content) -> PlainContent:

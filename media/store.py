@@ -126,6 +126,8 @@ class AlreadyThere:
 
 PutOutcome = Written | AlreadyThere
 
+_WANTED = ("refuses_overwriting", "refuses_damage", "keeps_parts", "lists_multiparts")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
@@ -152,6 +154,13 @@ class Traits:
     def sound(self) -> bool:
         """Whether one write is enough, with no look before it and no reading back after it."""
         return self.refuses_overwriting and self.refuses_damage and self.keeps_parts
+
+    def lacks(self, *, locking: bool) -> tuple[str, ...]:
+        """The names of what it cannot do; that it does not lock counts if ``locking`` is asked."""
+        wanted = {name: getattr(self, name) for name in _WANTED} | {
+            "locks": self.locks or not locking
+        }
+        return tuple(name for name, there in wanted.items() if not there)
 
 
 def media_key(sha256: str) -> str:
