@@ -14,6 +14,7 @@ NAMES = (
     "pull",
     "push",
     "scenarios",
+    "upload",
     "verify",
 )
 

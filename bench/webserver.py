@@ -51,12 +51,12 @@ def install(env: Mapping[str, str]) -> World:
 
 
 @contextmanager
-def serving(env: Mapping[str, str]) -> Iterator[Web]:
-    """gunicorn as the launcher starts it: one process, eight threads."""
+def serving(env: Mapping[str, str], *, threads: int = 8) -> Iterator[Web]:
+    """gunicorn as the launcher starts it: one process."""
     port = free_port()
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--threads=8"),
+            *(sys.executable, "-m", "gunicorn", "--worker-class=gthread", f"--threads={threads}"),
             *(f"--bind=127.0.0.1:{port}", "--log-level=error", "--no-control-socket"),
             "server.launch.wsgi:application",
         ],
