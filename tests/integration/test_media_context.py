@@ -311,4 +311,4 @@ def test_the_cost_of_one_item_does_not_grow_with_its_inspection(world):
         return len(statements)
 
     few, many = cost(4), cost(120)
-    assert few == many < 60
+    assert few == many < 40
