@@ -7,6 +7,7 @@ import sys
 NAMES = (
     "badlink",
     "chaos",
+    "crash",
     "fuzz",
     "kill",
     "metadata",
