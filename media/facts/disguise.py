@@ -67,6 +67,9 @@ def _behind_picture(window: Window, into: Collector, tail: bytes, start: int) ->
     if end < 0 or not tail[end + 2 :].strip(_PADDING):
         # Cut off, or longer than we look: decoding will tell.
         return
+    if start + end < into.picture_at:
+        # The picture is cut off: this is the end of a thumbnail.
+        return
     behind = tail[end + 2 :]
     known = sniff(behind[:512])
     into.add(

@@ -51,6 +51,7 @@ def read_jpeg(window: Window, into: Collector, *, at: int = 0) -> None:
         else:
             _segment(window, into, marker, at + 2, length - 2)
         at += length
+        into.picture_at = at
     raise LimitReached(Limit.SEGMENTS, offset=at)
 
 

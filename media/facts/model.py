@@ -95,10 +95,14 @@ class Facts:
 
 
 class Collector:
-    """Gathers values, limits and faults while a file is walked."""
+    """Gathers values, limits and faults while a file is walked.
+
+    ``picture_at`` is where the metadata of a JPEG end, as far as that is known.
+    """
 
     def __init__(self) -> None:
         self.values: list[Value] = []
+        self.picture_at = 0
         self.type: str | None = None
         self.mime: str | None = None
         self._tags: set[str] = set()

@@ -23,7 +23,7 @@ from .model import (
     TextClaim,
     TimeClaim,
 )
-from .reading import TIMELESS, Clock, Place, Reading, Stored
+from .reading import DURATION_TAGS, TIMELESS, Clock, Place, Reading, Stored
 
 #: The easternmost and westernmost zones are 14 and 12 hours from UTC; 14 covers both.
 ZONE_SPAN_MS = 14 * 3600000
@@ -90,6 +90,7 @@ SIGN_TAGS = (
     "QuickTime:JUMBF",
     "File:TrailingData",
     "File:Polyglot",
+    *DURATION_TAGS,
 )
 
 
@@ -128,15 +129,11 @@ def claims(
 
 
 def _signs(reading: Reading) -> List[SignClaim]:
-    found = [
+    return [
         SignClaim(tag=stored.tag, raw=stored.raw, offset=stored.offset)
         for stored in (reading.stored(tag) for tag in SIGN_TAGS)
         if stored is not None
     ]
-    length, stored = reading.movie_duration_ms(), reading.stored("QuickTime:Duration")
-    if length and stored is not None:
-        found.append(SignClaim(tag="Composite:DurationMs", raw=str(length), offset=stored.offset))
-    return found
 
 
 def _own(reading: Reading, hints: Hints) -> bool:

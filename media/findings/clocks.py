@@ -17,12 +17,23 @@ from .model import (
     TimeClaim,
     finding,
 )
-from .reading import Clock, days_from_civil, exif_wall, iso_time, text, zone_minutes
+from .reading import (
+    DURATION_TAGS,
+    Clock,
+    days_from_civil,
+    exif_wall,
+    fraction,
+    iso_time,
+    text,
+    zone_minutes,
+)
 from .times import captures, time_absent, time_finding
 
 _HOUR_MS = 3600000
 _DAY_MS = 86400000
 _QUARTER_MS = 900000
+#: No recording is longer; what says so says nothing.
+_LONGEST_S = 1e6
 #: How far apart two times of one file may be that mean the same moment.
 _SAME_MS = 2000
 #: On the first hours of these years clocks begin that nobody has set.
@@ -186,24 +197,28 @@ def _other_times(claims: Tuple[Claim, ...], texts: Dict[str, TextClaim]) -> List
 
 
 def duration(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """DURATION: the container's length is that of what is in it."""
+    """DURATION: the container's length is that of what is in it, within 2 s or a twentieth."""
     decoded = None if context.pixels is None else context.pixels.duration_ms
     for claim in claims:
-        if isinstance(claim, SignClaim) and claim.tag == "Composite:DurationMs" and decoded:
-            written = int(claim.raw)
-            if abs(written - decoded) > max(_SAME_MS, decoded // 20):
-                return [
-                    finding(
-                        "DURATION",
-                        WARN,
-                        "container",
-                        "QuickTime:Duration",
-                        claim.raw,
-                        claim.offset,
-                        written_ms=written,
-                        decoded_ms=decoded,
-                    )
-                ]
+        if not isinstance(claim, SignClaim) or claim.tag not in DURATION_TAGS or not decoded:
+            continue
+        seconds = fraction(claim.raw)
+        if seconds is None or not 0 < seconds < _LONGEST_S:
+            continue
+        written = int(seconds * 1000 + 0.5)
+        if abs(written - decoded) > max(_SAME_MS, decoded // 20):
+            return [
+                finding(
+                    "DURATION",
+                    WARN,
+                    "container",
+                    claim.tag,
+                    claim.raw,
+                    claim.offset,
+                    written_ms=written,
+                    decoded_ms=decoded,
+                )
+            ]
     return []
 
 

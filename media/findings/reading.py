@@ -12,6 +12,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 #: Formats that have no place for a time of capture; its absence there is no sign of anything.
 TIMELESS = frozenset(("MP3", "AMR", "AAC", "FLAC", "OGG", "OPUS", "GIF", "PDF"))
 
+#: Where a container says how long it plays, in seconds as a fraction.
+DURATION_TAGS = ("QuickTime:Duration", "RIFF:Duration", "Matroska:Duration")
+
 _DAY_MS = 86400000
 _EPOCH_1904_S = 2082844800
 _MATROSKA_EPOCH_MS = 978307200000

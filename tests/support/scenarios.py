@@ -495,10 +495,11 @@ def _unlike(draw: _Draw) -> Scenario:
 
 
 def _cut_short(draw: _Draw) -> Scenario:
+    container = draw.rng.choice(("QuickTime", "RIFF", "Matroska"))
     draw.values = {
         "Keys__com.apple.quicktime.creationdate": iso_seconds(draw.at + _ZONE_MIN * MINUTE)
         + "+0800",
-        "QuickTime__Duration": "60000/1000",
+        f"{container}__Duration": "60000/1000",
     }
     made = draw.make(
         "cut short",

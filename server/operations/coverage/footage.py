@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
-from media.findings.reading import Reading, fraction
+from media.findings.reading import DURATION_TAGS, Reading, fraction
 from server.models.inspections import EvidenceItem, MediaFacts
 from server.operations.coverage.core import Span
 from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.recorder_clocks import recorder_offset
 
-_DURATIONS = ("QuickTime:Duration", "RIFF:Duration", "Matroska:Duration")
 _MAX_SECONDS = 1e6
 
 
@@ -28,7 +27,7 @@ def _length(facts: MediaFacts, reading: Reading) -> int:
     decoded = json.loads(facts.pixels).get("duration_ms") if facts.pixels else None
     if isinstance(decoded, int) and decoded > 0:
         return decoded
-    stored = reading.stored(*_DURATIONS)
+    stored = reading.stored(*DURATION_TAGS)
     seconds = fraction(stored.raw) if stored else None
     return int(seconds * 1000) if seconds is not None and 0 < seconds < _MAX_SECONDS else 0
 

@@ -180,6 +180,13 @@ def test_what_follows_a_picture_is_named_with_its_place():
     assert "File:TrailingData" not in raws(jpeg(behind=bytes(500)))
 
 
+def test_a_picture_that_is_cut_off_behind_its_thumbnail_has_nothing_behind_its_end():
+    thumbnail = b"\xff\xd8" + SCAN
+    segment = b"\xff\xe2" + struct.pack(">H", 2 + 600) + thumbnail + bytes(range(1, 251)) * 2
+
+    assert "File:TrailingData" not in raws(b"\xff\xd8" + segment[:200])
+
+
 def test_lengths_of_recordings():
     wav = draw.riff(
         b"WAVE",
