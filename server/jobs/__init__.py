@@ -44,12 +44,20 @@ def install(app: Flask, settings: Settings) -> None:
         KEEP_UPLOADS: keep_uploads,
     }
 
-    # Work of one kind is done by one thread at a time; who waits finds it done.
+    # Work of one kind is done by one thread at a time. Whoever finds it under way asks for
+    # another round and goes on, so that a long round of one kind holds up no other.
     turns = {name: threading.Lock() for name in work}
+    asked = {name: threading.Event() for name in work}
 
     def perform(name: str) -> None:
-        with turns[name], app.app_context():
-            work[name]()
+        asked[name].set()
+        while asked[name].is_set() and turns[name].acquire(blocking=False):
+            try:
+                asked[name].clear()
+                with app.app_context():
+                    work[name]()
+            finally:
+                turns[name].release()
 
     def perform_nightly() -> None:
         with app.app_context():
