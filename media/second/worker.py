@@ -24,6 +24,7 @@ PIXEL_LIMIT = 64 * 1024 * 1024
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
 #: A smaller picture is an icon: its likeness to a thumbnail says nothing.
 MIN_COMPARED_PIXELS = 64
+THUMBNAIL_PIXEL_LIMIT = 4 * 1024 * 1024
 #: The long side of what is drawn.
 THUMBNAIL_PIXELS, PREVIEW_PIXELS = 512, 2048
 
@@ -124,13 +125,13 @@ def look_at_pixels(data: bytes) -> tuple[dict[str, Any], bytes]:
         picture.draft("L", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         grey = picture.convert("L")
         if small is not None:
-            found["thumbnail_distance"] = (_gradient(grey) ^ _gradient(small)).bit_count()
+            found["thumbnail_distance"] = _thumbnail_distance(grey, small)
         found["likeness"] = f"{_likeness(ImageOps.exif_transpose(grey)):016x}"
         return found, b""
 
 
 def _embedded_thumbnail(picture: Any) -> Any:
-    """The JPEG in the second directory of the EXIF block, cut to the picture's shape; or None."""
+    """The JPEG in the second directory of the EXIF block, in grey; None if there is none."""
     from PIL import ExifTags, Image
 
     if min(picture.size) < MIN_COMPARED_PIXELS:
@@ -144,14 +145,46 @@ def _embedded_thumbnail(picture: Any) -> Any:
         with Image.open(
             io.BytesIO(block[6 + start : 6 + start + size]), formats=("JPEG",)
         ) as small:
-            grey = small.convert("L")
+            # Neither may a small picture that is none keep the large one from being seen.
+            if small.width * small.height > THUMBNAIL_PIXEL_LIMIT:
+                return None
+            return small.convert("L")
     except (OSError, ValueError, SyntaxError):
         return None
-    # Cameras fill a thumbnail of another shape with black bars.
-    width = min(grey.width, round(grey.height * picture.width / picture.height))
-    height = min(grey.height, round(grey.width * picture.height / picture.width))
-    left, top = (grey.width - width) // 2, (grey.height - height) // 2
-    return grey.crop((left, top, left + max(1, width), top + max(1, height)))
+
+
+def _thumbnail_distance(grey: Any, small: Any) -> int:
+    """In how many of 64 bits the two differ.
+
+    Cameras fill a thumbnail of another shape with black bars, which are cut off here; software
+    that turns a picture often leaves its thumbnail, so it is compared in all four positions.
+    """
+    from PIL import Image
+
+    seen = _gradient(grey)
+    positions = [
+        small,
+        *(
+            small.transpose(turn)
+            for turn in (
+                Image.Transpose.ROTATE_90,
+                Image.Transpose.ROTATE_180,
+                Image.Transpose.ROTATE_270,
+            )
+        ),
+    ]
+    return min(
+        (seen ^ _gradient(_in_shape(turned, grey.width, grey.height))).bit_count()
+        for turned in positions
+    )
+
+
+def _in_shape(grey: Any, width: int, height: int) -> Any:
+    """The middle of a picture, of the shape ``width`` to ``height``."""
+    wide = max(1, min(grey.width, round(grey.height * width / height)))
+    high = max(1, min(grey.height, round(grey.width * height / width)))
+    left, top = (grey.width - wide) // 2, (grey.height - high) // 2
+    return grey.crop((left, top, left + wide, top + high))
 
 
 def _gradient(grey: Any) -> int:

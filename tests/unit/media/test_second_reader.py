@@ -5,7 +5,9 @@ import os
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import psutil
 import pytest
@@ -138,20 +140,38 @@ def test_a_flat_picture_has_nothing_to_be_known_by(reader, colour):
     assert seen.likeness == 1 << 63
 
 
+def _holding(thumbnail):
+    """An EXIF block with nothing but an embedded thumbnail."""
+    entries = struct.pack("<HHII", 0x0201, 4, 1, 44)
+    entries += struct.pack("<HHII", 0x0202, 4, 1, len(thumbnail))
+    head = b"II*\0" + struct.pack("<IHIH", 8, 0, 14, 2)
+    return b"Exif\0\0" + head + entries + bytes(4) + thumbnail
+
+
 def test_an_embedded_thumbnail_of_another_picture_stands_out(reader):
-    def holding(small):
-        thumbnail = _jpeg(small)
-        entries = struct.pack("<HHII", 0x0201, 4, 1, 44) + struct.pack(
-            "<HHII", 0x0202, 4, 1, len(thumbnail)
-        )
-        head = b"II*\0" + struct.pack("<IHIH", 8, 0, 14, 2)
-        return b"Exif\0\0" + head + entries + bytes(4) + thumbnail
+    small = _scene((160, 120))
+    turned = small.transpose(Image.Transpose.ROTATE_90)
+    barred = Image.new("RGB", (160, 160))
+    barred.paste(small, (0, 20))
+    other = Image.frombytes("L", (8, 6), Random(3).randbytes(48)).resize((160, 120))
 
-    own = reader.pixels(_jpeg(_scene(), exif=holding(_scene((160, 120)))))
-    foreign = reader.pixels(_jpeg(_scene(), exif=holding(_scene((160, 120), 1).rotate(90))))
+    own, upright, wide, foreign = (
+        reader.pixels(_jpeg(_scene(), exif=_holding(_jpeg(picture)))).thumbnail_distance
+        for picture in (small, turned, barred, other)
+    )
 
-    assert own.thumbnail_distance <= 4
-    assert foreign.thumbnail_distance > 12
+    assert max(own, upright, wide) <= 4
+    assert foreign > 12
+
+
+def test_a_thumbnail_that_is_no_small_picture_does_not_hide_the_large_one(reader):
+    bomb = _jpeg(Image.new("L", (8, 8)))
+    at = bomb.index(b"\xff\xc0") + 5
+    bomb = bomb[:at] + struct.pack(">HH", 60_000, 60_000) + bomb[at + 4 :]
+
+    seen = reader.pixels(_jpeg(_scene(), exif=_holding(bomb)))
+
+    assert seen == replace(reader.pixels(_jpeg(_scene())), thumbnail_distance=None)
 
 
 def test_eight_threads_get_the_answers_of_one(reader):
