@@ -7,7 +7,7 @@ import json
 import pytest
 
 from media import findings
-from media.errors import MediaError
+from media.store import ObjectMissing
 from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
 from server.models.traits import MediaTrait
 from server.operations import media_checks
@@ -301,7 +301,8 @@ def test_newer_rules_and_readers_go_over_what_older_ones_saw(world, monkeypatch)
     assert len(world.rows(ItemCheck)) == 3
 
 
-def test_items_that_cannot_be_read_wait_and_hold_up_none(world, monkeypatch):
+@pytest.mark.parametrize("failure", [ObjectMissing("media/aa"), ValueError("a fault of ours")])
+def test_items_that_cannot_be_read_wait_and_hold_up_none(world, monkeypatch, failure):
     device = world.on_patrol()
     pictures = [
         draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"), size=(8, 8 + n)) for n in range(24)
@@ -317,7 +318,7 @@ def test_items_that_cannot_be_read_wait_and_hold_up_none(world, monkeypatch):
     def examine_what_is_there(services, second, work):
         tried.append(work.item_id)
         if work.item_id in lost:
-            raise MediaError("gone")
+            raise failure
         return examine(services, second, work)
 
     monkeypatch.setattr(rounds, "examine", examine_what_is_there)

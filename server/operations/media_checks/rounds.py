@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import ColumnElement, UnaryExpression, exists, select
 from sqlalchemy.orm import Session
 
-from media.errors import MediaError
 from media.facts import READER_VERSION
 from media.findings import RULE_VERSION
 from media.second import SecondReader
+from media.store import StoreUnavailable
 from server.db import reading, transaction
 from server.models.inspections import EvidenceItem, ItemCheck, MediaFacts
 from server.models.uploads import MediaObject
@@ -28,7 +28,7 @@ _BATCH = 20
 #: An item that cannot be read is tried again after a minute, then ever more seldom.
 _FIRST_WAIT_MS = 60_000
 _LONGEST_WAIT_MS = 86_400_000
-#: So many failures in a row mean that the store is away: the round ends, the next is soon.
+#: After so many refusals in a row the store is away: the round ends, the next is soon.
 _STORE_IS_AWAY = 3
 
 
@@ -64,10 +64,14 @@ def check_waiting_items(services: Services, rounds: Rounds | None = None) -> Non
             for item_id in items:
                 try:
                     _check_one(services, second, item_id)
-                except MediaError as error:
-                    _log.warning("check_postponed item=%s code=%s", item_id, error.code)
+                # Whatever went wrong with one item, the store's fault or ours, holds up no other.
+                except Exception as error:
+                    code = getattr(error, "code", "")
+                    _log.warning(
+                        "check_postponed item=%s code=%s", item_id, code, exc_info=not code
+                    )
                     rounds.postpone(item_id, services.now_ms())
-                    failed += 1
+                    failed += isinstance(error, StoreUnavailable)
                 else:
                     rounds.later.pop(item_id, None)
                     failed = 0
@@ -88,7 +92,7 @@ def _next(services: Services, rounds: Rounds) -> Sequence[str]:
         if marked or rounds.history_done:
             return marked
         older = _readable(session, _seen_by_older(), EvidenceItem.captured_at_ms.desc(), postponed)
-        rounds.history_done = not older
+        rounds.history_done = not older and not postponed
         return older
 
 
