@@ -8,6 +8,7 @@ from media.findings.others import ALIKE_BITS
 from server.models.inspections import EvidenceItem
 from server.models.traits import MediaTrait
 from server.operations.holding import held
+from server.operations.media_others import of_organization
 
 _ALL_BITS = (1 << 64) - 1
 _QUARTER_BITS = 16
@@ -57,7 +58,7 @@ def scenes(session: Session, item: EvidenceItem, likeness: int) -> tuple[SameSce
     rows = session.execute(
         select(EvidenceItem.id, EvidenceItem.inspection_id, EvidenceItem.sha256).where(
             EvidenceItem.sha256.in_(nearest),
-            EvidenceItem.organization_id == item.organization_id,
+            of_organization(item.organization_id),
             EvidenceItem.inspection_id != item.inspection_id,
             EvidenceItem.state != "discarded",
             held(EvidenceItem.sha256, EvidenceItem.organization_id),

@@ -2,7 +2,7 @@
 
 import json
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from media.facts import READER_VERSION
@@ -19,8 +19,8 @@ from server.operations.media_hints import hints_of
 _TAKEN = (model.IN_APP, model.SYSTEM_CAMERA)
 #: So many items with the same bytes are named, whichever were announced first.
 MOST = 10
-#: By so many of its last photos a device's camera is known.
-_CAMERA_PHOTOS = 50
+#: By so many of its last photos a device's camera is known, among so many lines.
+_CAMERA_PHOTOS, _CAMERA_LINES = 50, 2000
 
 
 def neighbours(session: Session, item: EvidenceItem) -> tuple[model.Neighbour, ...]:
@@ -84,7 +84,7 @@ def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
         .join(JournalLine, same_line(EvidenceItem, JournalLine))
         .where(
             EvidenceItem.sha256 == item.sha256,
-            EvidenceItem.organization_id == item.organization_id,
+            of_organization(item.organization_id),
             EvidenceItem.inspection_id != item.inspection_id,
             EvidenceItem.state != "discarded",
         )
@@ -97,6 +97,12 @@ def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
         )
         for row in rows
     )
+
+
+def of_organization(organization_id: str) -> ColumnElement[bool]:
+    """Whether an item is of the organisation, without an index: it holds nearly all of them,
+    and SQLite takes that index before the one of digests while it has no statistics."""
+    return func.coalesce(EvidenceItem.organization_id, "") == organization_id
 
 
 def camera(session: Session, item: EvidenceItem) -> model.KnownCamera | None:
@@ -112,7 +118,7 @@ def camera(session: Session, item: EvidenceItem) -> model.KnownCamera | None:
         .join(EvidenceItem, EvidenceItem.sha256 == MediaTrait.sha256)
         .where(
             _same_chain(item),
-            EvidenceItem.seq < item.seq,
+            EvidenceItem.seq.between(item.seq - _CAMERA_LINES, item.seq - 1),
             EvidenceItem.capture_class == item.capture_class,
             or_(MediaTrait.make != "", MediaTrait.model != "", MediaTrait.quant_tables != ""),
             or_(EvidenceItem.state == "accepted", ~doubted),
