@@ -1,18 +1,21 @@
 """Uploads through several processes that share a database and a store, any of which may die."""
 
+import base64
 import contextlib
 import hashlib
 import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from media.store import long_key
+from media.store import long_key, media_key
 from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS
 from server.settings import Settings
 from tests.support.bureau import TOKEN, TUS, environment, lay_out, metadata, s3_store
@@ -126,6 +129,55 @@ def test_processes_killed_in_turn_in_the_middle_of_a_patch_lose_nothing(variable
             reached = now
         finish((first, second), path, data)
     assert has_arrived(s3, path, data)
+
+
+def at_once(*requests_to_send):
+    """The answers to requests that are sent at the same moment."""
+    ready = threading.Barrier(len(requests_to_send))
+
+    def sent(send_it):
+        ready.wait()
+        return send_it()
+
+    with ThreadPoolExecutor(len(requests_to_send)) as pool:
+        return list(pool.map(sent, requests_to_send))
+
+
+def test_the_same_bytes_sent_to_two_processes_at_once_are_kept_once(variables, s3):
+    data = os.urandom(17 * MIB)
+    with WebServer(variables) as first, WebServer(variables) as second:
+        path = create(first, data)
+        reached = 0
+        while reached < len(data):
+            piece = data[reached : reached + 3 * MIB]
+            answers = at_once(
+                *(partial(patch, one, path, piece, reached) for one in (first, second))
+            )
+
+            assert {answer.status_code for answer in answers} <= {204, 409, 503}
+            now = offset(first, path)
+            assert reached <= now <= reached + len(piece)
+            for answer in answers:
+                assert answer.status_code != 204 or now == reached + len(piece)
+            reached = now
+    assert has_arrived(s3, path, data)
+
+
+def test_one_photo_finished_in_two_processes_at_once_is_one_object(variables, s3):
+    with WebServer(variables) as first, WebServer(variables) as second:
+        for _ in range(8):
+            data = os.urandom(300_000)
+            digest = hashlib.sha256(data)
+            paths = [create(one, data) for one in (first, second)]
+
+            answers = at_once(
+                partial(patch, first, paths[0], data, 0), partial(patch, second, paths[1], data, 0)
+            )
+
+            said = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
+            assert [answer.status_code for answer in answers] == [204, 204]
+            assert {answer.headers["Repr-Digest"] for answer in answers} == {said}
+            assert b"".join(s3_store(s3).stream(media_key(digest.hexdigest()))) == data
 
 
 def test_a_joining_whose_process_dies_is_finished_by_a_worker_that_dies_too(variables, rows, s3):
