@@ -48,6 +48,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
+        refuse_encryption(settings)
         with running(installation) as weed:
             make_ready(installation, settings, weed)
             installation.store_ready_path.touch(mode=0o600)
@@ -57,6 +58,18 @@ def main() -> None:
     except StoreNotReady as error:
         sys.exit(f"{error.sentence('zh')}\n{error.sentence('en')}")
     sys.exit(f"weed ended with status {status}; see {installation.log_dir / 'store'}")
+
+
+def refuse_encryption(settings: Settings) -> None:
+    """Say at once what would otherwise fail at each write: no key is kept beside the data.
+
+    Raises:
+        StoreNotReady: if the embedded store is asked to encrypt.
+    """
+    if settings.s3_encryption != "none":
+        raise StoreNotReady(
+            "LIUHEN_S3_ENCRYPTION: the embedded store has no keys; encrypt its disk"
+        )
 
 
 def write_config(installation: Installation, settings: Settings) -> None:

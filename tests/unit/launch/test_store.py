@@ -6,8 +6,10 @@ import json
 import pytest
 
 from server.launch import storeconfig, supervision
-from server.launch.installation import Installation
-from server.launch.store import fsync_is_on
+from server.launch.errors import StoreNotReady
+from server.launch.installation import Installation, prepare
+from server.launch.store import fsync_is_on, refuse_encryption
+from server.settings import Settings
 
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 PORTS = {
@@ -77,6 +79,14 @@ def test_each_start_has_new_keys_and_administrators_but_the_same_credentials(ins
     assert storeconfig.administrator(installation) != administrator
     assert ours["credentials"] == [{"accessKey": "AK", "secretKey": "SK"}]
     assert all(action.endswith(":liuhen") for action in ours["actions"])
+
+
+def test_the_embedded_store_does_not_pretend_to_encrypt(tmp_path):
+    (tmp_path / "secrets").mkdir()
+    values = prepare(Installation(tmp_path), {"LIUHEN_S3_ENCRYPTION": "AES256"})
+
+    with pytest.raises(StoreNotReady, match="LIUHEN_S3_ENCRYPTION"):
+        refuse_encryption(Settings.from_env(values))
 
 
 @pytest.mark.parametrize(
