@@ -8,6 +8,7 @@ NAMES = (
     "badlink",
     "chaos",
     "crash",
+    "cut",
     "fuzz",
     "kill",
     "metadata",

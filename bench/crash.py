@@ -8,8 +8,10 @@ import argparse
 import os
 import random
 import secrets
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -32,7 +34,9 @@ from tests.support.webserver import WebServer
 
 _HEADERS = {**TUS, "Authorization": f"Bearer {TOKEN}"}
 _MIB = 1 << 20
-_AHEAD = 9 * _MIB
+#: More than may be sent twice, or the bound would be kept by sending no more.
+_AHEAD = 32 * _MIB
+_STEP = 64 << 10
 _VICTIMS = ("web", "web", "web", "web", "worker", "store")
 _PATIENCE_S = 60
 
@@ -42,7 +46,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     parser = argparse.ArgumentParser(prog="scripts/bench crash")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--injected", type=int, default=1000)
-    parser.add_argument("--megabytes", type=int, default=64, help="of each recording")
+    parser.add_argument("--megabytes", type=int, default=128, help="of each recording")
     parser.add_argument("--slow", type=int, help="bytes per second to the store")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     parser.add_argument("--database", help="PostgreSQL URL; SQLite where none is given")
@@ -136,9 +140,13 @@ class _Killing:
 
     def _interrupted(self, path: str, data: bytes, reached: int) -> int:
         """Send some, kill somebody meanwhile; what is there afterwards."""
-        rest = data[reached : reached + _AHEAD]
-        connection = self._web.half_patch(path, rest, offset=reached, claimed=self._size - reached)
-        time.sleep(self._draw.uniform(0, 0.6))
+        connection = self._web.half_patch(path, b"", offset=reached, claimed=self._size - reached)
+        sent = [0]
+        sender = threading.Thread(
+            target=_pour, args=(connection, data[reached : reached + _AHEAD], sent)
+        )
+        sender.start()
+        time.sleep(self._draw.uniform(0, 1.5))
         victim = self._draw.choice(_VICTIMS)
         if victim == "web":
             self._web.kill_worker()
@@ -149,12 +157,13 @@ class _Killing:
             self._store.kill()
             self._store.start()
         connection.close()
+        sender.join()
         now = self._offset(path)
         if now < reached:
             raise SystemExit(f"{path}: {reached} bytes acknowledged, {now} there")
         self._tally["kills"] += 1
         self._tally[f"of_{victim}"] += 1
-        self._twice.append(reached + len(rest) - now)
+        self._twice.append(max(0, reached + sent[0] - now))
         return now
 
     def _create(self, data: bytes) -> str:
@@ -178,3 +187,12 @@ class _Killing:
 
     def _at(self, path: str) -> str:
         return f"http://127.0.0.1:{self._web.port}{path}"
+
+
+def _pour(connection: socket.socket, data: bytes, sent: list[int]) -> None:
+    """Send as fast as it is taken, and count; ends when nobody takes any more."""
+    try:
+        for start in range(0, len(data), _STEP):
+            sent[0] += connection.send(data[start : start + _STEP])
+    except OSError:
+        return

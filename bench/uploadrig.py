@@ -134,8 +134,9 @@ class TusSender(Sender):
     def send(self, sample: Sample) -> None:
         connection = self.connect()
         place = self.create(connection, sample)
-        for start in range(0, sample.size, self._piece):
-            self.append(connection, place, sample, start)
+        offset = 0
+        while offset < sample.size:
+            offset = self.append(connection, place, sample, offset)
         connection.close()
 
     def connect(self) -> http.client.HTTPConnection:
@@ -161,15 +162,17 @@ class TusSender(Sender):
 
     def append(
         self, connection: http.client.HTTPConnection, place: str, sample: Sample, start: int
-    ) -> None:
-        """One PATCH from ``start``."""
-        size = min(self._piece, sample.size - start)
+    ) -> int:
+        """One PATCH from ``start``, up to the end of a block; answers where it ends."""
+        body = sample.piece(start, self._piece)
+        size = sum(len(buffer) for buffer in body)
         head = {
             "Content-Type": "application/offset+octet-stream",
             "Upload-Offset": str(start),
             "Content-Length": str(size),
         }
-        self._ask(connection, "PATCH", place, head, sample.piece(start, size))
+        self._ask(connection, "PATCH", place, head, body)
+        return start + size
 
     def _ask(
         self,

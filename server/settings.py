@@ -117,7 +117,7 @@ class Settings:
     tls_key_path: Path | None = None
     #: PEM of the local authority that phones must trust; None with a bureau certificate.
     tls_root_path: Path | None = None
-    web_threads: int = _number(32, 2, 512)
+    web_threads: int = _number(256, 2, 512)
 
     #: Everything in this installation is fictitious: every page says so.
     demo: bool = False

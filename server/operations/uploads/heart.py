@@ -26,7 +26,8 @@ from server.operations.uploads.desk import (
 )
 
 BEAT_S = 0.3
-IDLE_LIMIT_S = 30.0
+# With the time to put away what had come, a silent sender's thread is free within 30 s.
+IDLE_LIMIT_S = 25.0
 # A connection that was cut may still have bytes under way to us, and those have
 # arrived soon: a wanted writer goes on while they flow, but not for long.
 _QUIET_S = 0.1

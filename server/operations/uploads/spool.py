@@ -108,7 +108,7 @@ class Spool:
 
     def content(self) -> bytes | memoryview:
         """All bytes. What it gives may be used until :meth:`clear` or the end of the block."""
-        if self.filed and self._file is not None:
+        if self.filed and self._file is not None and not self._held:
             self._file.seek(0)
             if not _SCRATCH_BYTES < self.size <= PART_BYTES:
                 return self._file.read(self.size)
