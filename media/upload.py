@@ -1,6 +1,6 @@
 """What a resumable upload may do next: decisions and header forms of tus 1.0, without I/O.
 
-Implements docs/protocol.md §7 after tus 1.0 with all its extensions.
+Implements docs/protocol.md §7 after tus 1.0 and those of its extensions named below.
 """
 
 import base64
@@ -104,6 +104,12 @@ class UploadGone(MediaError):
     def __init__(self, status: Status) -> None:
         super().__init__(status)
         self.status = status
+
+
+class StoreLow(MediaError):
+    """The store runs low, and recordings wait first; photos and records are still taken."""
+
+    code = "media.store_low"
 
 
 class UploadIsFinal(MediaError):

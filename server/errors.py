@@ -59,6 +59,7 @@ STATUS: dict[type[Exception], int] = {
     upload.UploadGone: HTTPStatus.GONE,
     upload.UnannouncedQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     upload.TooManyUploads: HTTPStatus.TOO_MANY_REQUESTS,
+    upload.StoreLow: HTTPStatus.INSUFFICIENT_STORAGE,
     upload.UploadIsFinal: HTTPStatus.FORBIDDEN,
     upload.PiecesUnfinished: HTTPStatus.CONFLICT,
     upload.UploadBusy: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from media.s3_address import Addressing, Algorithm, Encryption, LockMode, Retention, S3Address
 from server.failures import ServerError
+from server.recording_hours import Hours, read_hours
 
 _REQUIRED = (
     "LIUHEN_SECRET_KEY",
@@ -33,6 +34,7 @@ _OPTIONAL = frozenset(
         "LIUHEN_OBJECT_LOCK_MODE",
         "LIUHEN_REQUIRE_TIME",
         "LIUHEN_REQUIRE_PLACE",
+        "LIUHEN_RECORDING_HOURS",
         "LIUHEN_BIND",
         "LIUHEN_BASE_URL",
         "LIUHEN_PUBLIC_NAME",
@@ -138,6 +140,16 @@ class Settings:
     media_limit_bytes: int = _number(8 << 30, 1 << 20, 64 << 30)
     unannounced_limit_bytes: int = _number(20 << 30, 1 << 20, 1 << 50)
     open_uploads_limit: int = _number(1000, 1, 100_000)
+    #: The store's size where it is not the disk under the data folder; 0 if nobody says.
+    store_capacity_bytes: int = _number(0, 0, 1 << 60)
+    #: Below this share of free room audio and video are not taken; photos and journals are.
+    recordings_stop_percent: int = _number(10, 0, 90)
+    #: When recordings may be sent, in China's time: ``18:00-07:00``, several with commas,
+    #: each with ``@kbit/s`` if it is bounded; empty is always.
+    recording_hours: tuple[Hours, ...] = ()
+    #: Every original is read again within so many days, at most so much of them a night.
+    rehash_days: int = _number(90, 1, 3650)
+    rehash_bytes: int = _number(100 << 30, 1 << 20, 1 << 60)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
     #: Whether a file without a time, or a place off the site, counts as inconsistent.
     require_time: bool = False
@@ -190,6 +202,7 @@ class Settings:
             tls_key_path=key,
             tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
+            recording_hours=_hours(values),
             require_time=_flag(values, "LIUHEN_REQUIRE_TIME"),
             require_place=_flag(values, "LIUHEN_REQUIRE_PLACE"),
             **numbers,
@@ -304,6 +317,15 @@ def _flag(values: Mapping[str, str], variable: str) -> bool:
     if word not in _TRUE | _FALSE:
         raise SettingsError("must be 1 or 0", variable)
     return word in _TRUE
+
+
+def _hours(values: Mapping[str, str]) -> tuple[Hours, ...]:
+    try:
+        return read_hours(values.get("LIUHEN_RECORDING_HOURS", ""))
+    except ValueError as error:
+        raise SettingsError(
+            f"must be like 18:00-07:00@4000, not {error}", "LIUHEN_RECORDING_HOURS"
+        ) from error
 
 
 def _choice(values: Mapping[str, str], variable: str, *words: _Word) -> _Word:

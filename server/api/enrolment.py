@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flask import current_app
 from flask_smorest import Blueprint
 
 from server.api.schemas import (
@@ -18,6 +19,7 @@ from server.failures import ServerError
 from server.models.people import Organization
 from server.operations import backups, enrolment, feed, ledger
 from server.operations.enrolment import NewDevice
+from server.operations.room import gauge_of
 from server.services import services
 from sync.evidence.canonical import MAX_DEPTH
 from sync.evidence.line import VERSION
@@ -38,6 +40,7 @@ def hello() -> dict[str, Any]:
             raise ServerError("no checkpoint has been signed")
         note = checkpoint.note
         backed_up = backups.backed_up_size(session)
+        room = gauge_of(current_app, settings).room(session, parts.now_ms())
     return {
         "server_ms": parts.now_ms(),
         "clock": parts.clock_state(),
@@ -51,6 +54,12 @@ def hello() -> dict[str, Any]:
             "json_depth": MAX_DEPTH,
             "feed_page": feed.PAGE,
             "digests": 1000,
+            "windows": settings.recording_hours,
+        },
+        "room": {
+            "free_bytes": room.free,
+            "days_left": room.days_left,
+            "recordings": room.recordings,
         },
         "journal_versions": [VERSION],
         "backed_up_size": backed_up,

@@ -50,6 +50,12 @@ class Body(Schema):
         unknown = EXCLUDE
 
 
+class WindowSchema(Schema):
+    begin = fields.String(data_key="from", metadata={"description": "HH:MM"})
+    end = fields.String(data_key="to", metadata={"description": "HH:MM, over midnight if earlier"})
+    kbit_s = fields.Integer(metadata={"description": "0: no bound"})
+
+
 class LimitsSchema(Schema):
     line_bytes = fields.Integer()
     push_lines = fields.Integer()
@@ -58,6 +64,16 @@ class LimitsSchema(Schema):
     json_depth = fields.Integer()
     feed_page = fields.Integer()
     digests = fields.Integer()
+    windows = fields.List(
+        fields.Nested(WindowSchema),
+        metadata={"description": "when recordings may be sent, China's time; empty: always"},
+    )
+
+
+class RoomSchema(Schema):
+    free_bytes = fields.Integer(allow_none=True)
+    days_left = fields.Integer(allow_none=True)
+    recordings = fields.Boolean(metadata={"description": "whether audio and video are taken"})
 
 
 class HelloSchema(Schema):
@@ -66,6 +82,7 @@ class HelloSchema(Schema):
     origin = fields.String()
     generation = fields.Integer()
     limits = fields.Nested(LimitsSchema)
+    room = fields.Nested(RoomSchema)
     journal_versions = fields.List(fields.String())
     backed_up_size = fields.Integer(metadata={"description": "ledger size of the last backup"})
     carrier = fields.String(metadata={"description": "signed note: to whom carriers go"})

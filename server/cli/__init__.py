@@ -19,6 +19,7 @@ from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
 from server.cli.export import export_package
 from server.cli.ledger import ledger as ledger_commands
+from server.cli.store import store
 from server.cli.template import publish_template
 from server.db import db, transaction
 from server.failures import GenerationEnded, LedgerBehind, ServerError
@@ -147,6 +148,7 @@ cli.add_command(publish_template)
 cli.add_command(ledger_commands)
 cli.add_command(backup)
 cli.add_command(carrier)
+cli.add_command(store)
 
 
 def main() -> None:

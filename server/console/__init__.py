@@ -6,14 +6,25 @@ none (docs/console.md).
 
 from flask import Flask
 
-from server.console import desk, devices, forms, inspection, item, login, media, package, quarantine
+from server.console import (
+    desk,
+    devices,
+    forms,
+    inspection,
+    item,
+    login,
+    media,
+    package,
+    quarantine,
+    store,
+)
 from server.console.blueprint import bp
 from server.console.trust import blueprint as trust
 
 __all__ = ["register_console"]
 
 #: Modules whose import puts their views onto the blueprint.
-PAGES = (desk, devices, forms, inspection, item, login, media, package, quarantine)
+PAGES = (desk, devices, forms, inspection, item, login, media, package, quarantine, store)
 
 
 def register_console(app: Flask) -> None:

@@ -50,6 +50,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.quarantine"): _READS_EVIDENCE,
     ("GET", "console.quarantined"): _READS_EVIDENCE,
     ("POST", "console.decide_quarantined"): Rule(frozenset({REVIEWER})),
+    ("GET", "console.store"): Rule(_OVERSEERS, evidence=True),
     ("GET", "console.devices"): Rule(_OVERSEERS),
     ("GET", "console.device"): Rule(_OVERSEERS),
     ("GET", "console.device_statement"): Rule(_OVERSEERS, evidence=True),

@@ -12,7 +12,7 @@ from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
 from server.db import transaction
-from server.operations import export, feed, media_checks, recordings, uploads
+from server.operations import export, feed, media_checks, recordings, storekeeping, uploads
 from server.services import services
 from server.settings import Settings
 
@@ -65,6 +65,12 @@ def install(app: Flask, settings: Settings) -> None:
             oldest_ms = now_ms - settings.feed_retention_days * _DAY_MS
             with transaction() as session:
                 feed.compact(session, older_than_ms=oldest_ms, now_ms=now_ms)
+            storekeeping.sweep(desk, repair=True)
+            storekeeping.rehash(
+                services(),
+                budget_bytes=settings.rehash_bytes,
+                before_ms=now_ms - settings.rehash_days * _DAY_MS,
+            )
 
     def perform_all() -> None:
         for name in work:

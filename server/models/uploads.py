@@ -73,7 +73,10 @@ class MediaObject(Base):
     """An object whose bytes have the digest ``sha256``; once ``stored`` it never changes."""
 
     __tablename__ = "media_object"
-    __table_args__ = (CheckConstraint(f"status IN {OBJECT_STATES}", name="status_known"),)
+    __table_args__ = (
+        CheckConstraint(f"status IN {OBJECT_STATES}", name="status_known"),
+        Index("ix_media_object_stored", "stored_at_ms"),
+    )
 
     sha256: Mapped[Digest] = mapped_column(primary_key=True)
     size: Mapped[Big]

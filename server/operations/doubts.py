@@ -1,18 +1,21 @@
 """Which findings (核查提示) stand now: those of the newest run of the rules over each item.
 
 Older runs stay in the tables and in the ledger. A DIGEST_MISMATCH never
-passes: other bytes did arrive under that name, whatever came later.
+passes: other bytes did arrive under that name, whatever came later. That the
+store has lost or changed an original (FIXITY_LOST) stands as long as it is so.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from server.models.inspections import Finding, ItemCheck
+from media.findings import RULE_VERSION
+from server.models.inspections import EvidenceItem, Finding, ItemCheck
+from server.models.uploads import ObjectFixity
 
 #: Worst first.
 SEVERITIES = ("fail", "warn", "undecided", "info")
@@ -56,10 +59,38 @@ def doubts_of(session: Session, item_ids: Sequence[str]) -> dict[str, tuple[Doub
             ledger_index=row.ledger_index,
         )
         found.setdefault(row.item_id, {}).setdefault((row.code, row.evidence), doubt)
+    for item_id, lost in _lost(session, item_ids):
+        found.setdefault(item_id, {})[lost.code, ""] = lost
     return {
         item_id: tuple(sorted(doubts.values(), key=lambda doubt: rank(doubt.severity)))
         for item_id, doubts in found.items()
     }
+
+
+def _lost(session: Session, item_ids: Sequence[str]) -> Iterator[tuple[str, Doubt]]:
+    """Items whose original was not whole when it was last read."""
+    rows = session.execute(
+        select(EvidenceItem.id, ObjectFixity)
+        .join(ObjectFixity, ObjectFixity.sha256 == EvidenceItem.sha256)
+        .where(EvidenceItem.id.in_(item_ids), ObjectFixity.outcome != "whole")
+    )
+    for item_id, row in rows:
+        yield (
+            item_id,
+            Doubt(
+                code="FIXITY_LOST",
+                severity="fail",
+                rule_version=RULE_VERSION,
+                evidence={
+                    "tag": "store:object",
+                    "raw": row.found_sha256 or "",
+                    "offset": -1,
+                    "expected": {"reason": row.outcome, "sha256": row.sha256},
+                },
+                found_at_ms=row.checked_at_ms,
+                ledger_index=row.ledger_index,
+            ),
+        )
 
 
 def newest_checks(session: Session, item_ids: Sequence[str]) -> dict[str, ItemCheck]:

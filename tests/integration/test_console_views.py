@@ -39,6 +39,7 @@ def _evidence_addresses(case):
         "console.original": f"/items/{item}/original",
         "console.download": f"/items/{item}/download",
         "console.device_statement": f"/devices/{case.device.id}/statement",
+        "console.store": "/store",
         "console.quarantine": "/quarantine",
         "console.quarantined": f"/quarantine/line/{case.device.lines[-1].digest}",
     }

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("ledger_index", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("store_key", name=op.f("pk_adopted_object")),
     )
+    op.create_index("ix_media_object_stored", "media_object", ["stored_at_ms"], unique=False)
     op.create_index(op.f("ix_adopted_object_sha256"), "adopted_object", ["sha256"], unique=False)
     op.create_table(
         "media_trait",

@@ -8,13 +8,18 @@ from server.operations.uploads.committing import (
 )
 from server.operations.uploads.desk import Desk, UploadState
 from server.operations.uploads.heart import Heart
+from server.operations.uploads.leftovers import (
+    Leftover,
+    collect_leftovers,
+    due_uploads,
+    expire_uploads,
+    find_leftovers,
+)
 from server.operations.uploads.offers import (
     Lacking,
     announced,
     begin,
     check_appendable,
-    collect_leftovers,
-    expire_uploads,
     lacking,
     look,
     terminate,
@@ -27,6 +32,7 @@ __all__ = [
     "Desk",
     "Heart",
     "Lacking",
+    "Leftover",
     "NoBody",
     "UploadState",
     "after_stored",
@@ -34,7 +40,9 @@ __all__ = [
     "begin",
     "check_appendable",
     "collect_leftovers",
+    "due_uploads",
     "expire_uploads",
+    "find_leftovers",
     "finish_file",
     "finish_files",
     "finish_interrupted_commits",

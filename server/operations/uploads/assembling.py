@@ -18,7 +18,8 @@ from server.failures import NotFound
 from server.models.uploads import Upload
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import Desk, Fenced, UploadState, beat_age_ms, load
-from server.operations.uploads.offers import begin, end
+from server.operations.uploads.leftovers import end
+from server.operations.uploads.offers import begin
 from server.operations.uploads.writing import receive
 
 _READ_BYTES = 8 << 20

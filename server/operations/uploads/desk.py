@@ -80,6 +80,7 @@ class Desk:
         limit_bytes: of one file.
         unannounced_limit_bytes: of what a device sent that no journal line names.
         open_limit: unfinished uploads of one device.
+        runs_low: whether the store has so little room that recordings must wait.
         ttl_ms: an upload that stands still for so long expires.
     """
 
@@ -92,6 +93,7 @@ class Desk:
     unannounced_limit_bytes: int
     open_limit: int
     ttl_ms: int
+    runs_low: Callable[[Session], bool]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,42 +1,34 @@
-"""Beginning, looking at, giving up and collecting uploads, and which bytes we lack."""
+"""Beginning, looking at and giving up uploads, and which bytes we lack."""
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
     String,
-    and_,
     any_,
-    delete,
     func,
     literal,
-    or_,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from media.store import StoreUnavailable
 from media.upload import (
     WHOLE,
     Concat,
     Metadata,
     Partial,
     TooLarge,
-    UploadBusy,
     UploadGone,
     UploadIsFinal,
     check_open,
 )
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
-from server.models.uploads import MediaObject, ProcessHeartbeat, Upload
+from server.models.uploads import MediaObject
 from server.operations.holding import held
 from server.operations.uploads import quota
 from server.operations.uploads.claiming import vacate
@@ -44,14 +36,10 @@ from server.operations.uploads.desk import (
     Desk,
     UploadState,
     add,
-    changed_rows,
-    database_now_ms,
     load,
 )
+from server.operations.uploads.leftovers import end
 from server.operations.uploads.writing import NoBody, receive
-
-#: Leftovers are touched only when no request can still be about to use them.
-LEFTOVER_AGE_MS = int(timedelta(hours=24) / timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True)
@@ -86,6 +74,7 @@ def begin(
         TooLarge: the file is over the limit.
         UnannouncedQuota: the device already holds too much that no line names.
         TooManyUploads: it has begun too many uploads.
+        StoreLow: it is a recording, and the store runs low.
     """
     if length is not None and length > desk.limit_bytes:
         raise TooLarge(limit=desk.limit_bytes, got=length)
@@ -102,6 +91,8 @@ def begin(
             and bool(_stored(session, organization_id, digests, size=length))
         )
         quota.check_open(session, desk, device_id)
+        if not stored:
+            quota.check_room(session, desk, metadata.filetype, digests)
         if not known:
             quota.check_unannounced(session, desk, device_id, more=length or 0)
         state = add(
@@ -202,44 +193,6 @@ def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
     end(desk, state, status="terminated")
 
 
-def expire_uploads(desk: Desk) -> list[str]:
-    """End the uploads that stood still for too long, and answer their ids."""
-    with desk.read() as session:
-        due = session.scalars(
-            select(Upload.id).where(_may_expire(), Upload.expires_at_ms < desk.now_ms())
-        ).all()
-    return [upload_id for upload_id in due if _end_if_due(desk, upload_id)]
-
-
-def collect_leftovers(desk: Desk) -> list[str]:
-    """Delete tails and abort multipart uploads older than a day that no open upload needs.
-
-    Objects under ``media/`` and ``quarantine/`` are never touched.
-    """
-    before_ms = desk.now_ms() - LEFTOVER_AGE_MS
-    collected = []
-    for tail in desk.store.list("tail/"):
-        upload_id = tail.key.split("/")[1]
-        if tail.modified_at_ms < before_ms and not _needs(desk, upload_id, tail.key):
-            desk.store.delete_tails([tail.key])
-            collected.append(tail.key)
-    for multipart in desk.store.open_multiparts():
-        upload_id = multipart.key.rpartition("/")[2]
-        if multipart.begun_at_ms < before_ms and not _needs(
-            desk, upload_id, multipart.multipart_id
-        ):
-            desk.store.abort(multipart.key, multipart.multipart_id)
-            collected.append(multipart.key)
-    with desk.write() as session:
-        limit_ms = database_now_ms(session) - LEFTOVER_AGE_MS
-        session.execute(
-            delete(ProcessHeartbeat)
-            .where(ProcessHeartbeat.beaten_at_ms < limit_ms)
-            .execution_options(synchronize_session=False)
-        )
-    return collected
-
-
 def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -> Lacking:
     """Sort ``digests`` by whether their bytes must still be sent, in the order given."""
     known = announced(session, organization_id, digests)
@@ -284,63 +237,3 @@ def _among(
     if session.get_bind().dialect.name == "postgresql":
         return column == any_(literal(wanted, ARRAY(String)))
     return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
-
-
-def _end_if_due(desk: Desk, upload_id: str) -> bool:
-    try:
-        state = vacate(desk, upload_id)
-    except (UploadBusy, StoreUnavailable):
-        return False
-    unused = state.status == "stored" and state.concat == "partial"
-    if not (unused or state.status == "open") or state.expires_at_ms >= desk.now_ms():
-        return False
-    return end(desk, state, status="expired")
-
-
-def _may_expire() -> ColumnElement[bool]:
-    """What stands open, and pieces that nobody puts together."""
-    return or_(Upload.status == "open", and_(Upload.status == "stored", Upload.concat == "partial"))
-
-
-def end(desk: Desk, state: UploadState, *, status: str) -> bool:
-    """End an upload that nobody writes; False if somebody has come to write it."""
-    with desk.write() as session:
-        result = session.execute(
-            update(Upload)
-            .where(Upload.id == state.id, Upload.fence == state.fence, Upload.owner.is_(None))
-            .values(
-                status=status,
-                fence=state.fence + 1,
-                parts="[]",
-                tails="[]",
-                hash_state=None,
-                ended_at_ms=desk.now_ms(),
-            )
-            .execution_options(synchronize_session=False)
-        )
-    if changed_rows(result) != 1:
-        return False
-    # What the store does not let go of now is collected later.
-    with suppress(StoreUnavailable):
-        desk.store.delete_tails([tail.key for tail in state.tails])
-        if state.status == "stored" and state.concat == "partial":
-            desk.store.delete_tails([state.target_key])
-        if state.status == "open" and state.multipart_id:
-            desk.store.abort(state.parts_key, state.multipart_id)
-    return True
-
-
-def _needs(desk: Desk, upload_id: str, name: str) -> bool:
-    """Whether an unfinished upload still counts on a tail key or a multipart id."""
-    with desk.read() as session:
-        try:
-            state = load(session, upload_id)
-        except NotFound:
-            return False
-    if state.status == "stored" and state.concat == "partial":
-        return True
-    if state.status not in ("open", "committing"):
-        return False
-    # A writer may be about to name what it has just written.
-    writing = state.owner is not None
-    return writing or name == state.multipart_id or name in {tail.key for tail in state.tails}

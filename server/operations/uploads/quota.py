@@ -4,10 +4,12 @@ An announced file is never refused here: these bounds keep a stolen device from
 filling the store with bytes that no line names.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from media.upload import TooManyUploads, UnannouncedQuota
+from media.upload import StoreLow, TooManyUploads, UnannouncedQuota
 from server.models.inspections import EvidenceItem
 from server.models.uploads import Upload
 from server.operations.uploads.desk import Desk, UploadState
@@ -50,6 +52,21 @@ def check_unannounced(session: Session, desk: Desk, device_id: str, *, more: int
     wanted = int(held or 0) + more
     if wanted > desk.unannounced_limit_bytes:
         raise UnannouncedQuota(limit=desk.unannounced_limit_bytes, got=wanted)
+
+
+def check_room(session: Session, desk: Desk, filetype: str, digests: Sequence[str]) -> None:
+    """Refuse a recording while the store runs low; by what the line says, else the client.
+
+    Raises:
+        StoreLow: it does, and this is one.
+    """
+    if not desk.runs_low(session):
+        return
+    announced = session.scalars(
+        select(EvidenceItem.media_type).where(EvidenceItem.sha256.in_(digests))
+    )
+    if any(kind.startswith(("audio/", "video/")) for kind in (filetype, *announced)):
+        raise StoreLow("recordings wait until there is room")
 
 
 def check_growth(desk: Desk, state: UploadState, *, more: int | None) -> None:

@@ -1,0 +1,36 @@
+"""The store: what the last runs over it found, what changed, what has not come, how much room."""
+
+from flask import current_app, g, render_template
+
+from server.console import session
+from server.console.blueprint import bp
+from server.db import reading
+from server.operations.custody import Shown
+from server.operations.room import gauge_of
+from server.operations.storekeeping import read_store
+from server.services import services
+from sync import catalogue
+
+
+@bp.get("/store")
+def store() -> str:
+    parts = services()
+    with reading() as db_session:
+        view = read_store(db_session, session.current_actor())
+        room = gauge_of(current_app, parts.settings).room(db_session, parts.now_ms())
+    items = [item for item, _ in {one for lost in view.lost for one in lost.items}]
+    session.leave_leaf(
+        Shown(page="store", items=sorted({*items, *(one.item_id for one in view.expected)}))
+    )
+    return render_template(
+        "store.html",
+        view=view,
+        room=room,
+        lock=parts.settings.object_lock_mode,
+        lock_days=parts.settings.object_lock_days,
+        hours=parts.settings.recording_hours,
+        doubts=[
+            catalogue.text(f"store.doubt.{doubt['kind']}", g.lang, object=doubt["key"])
+            for doubt in (view.sweep.report["doubts"] if view.sweep else [])
+        ],
+    )
