@@ -14,6 +14,7 @@ from server.failures import Invalid
 from server.operations import review
 from server.operations.custody import Shown
 from server.operations.evidence_view import owned_item, read_evidence
+from server.operations.pairs import partners_of
 from server.operations.review import VERDICTS, Word
 from server.services import services
 from sync.evidence.note import VerifierKey
@@ -55,6 +56,11 @@ def _page(item_id: str, *, word: Word | None = None, problem: str = "") -> str:
     with reading() as db_session:
         found = owned_item(db_session, actor, item_id)
         case = [found.inspection_id] if found.inspection_id else []
+        partners = partners_of(db_session, found)
+    if partners:
+        # A leaf of their own: of them only the thumbnails are shown, not the originals.
+        cases = {one.inspection_id for one in partners.values() if one.inspection_id}
+        session.leave_leaf(Shown(page="pair", items=list(partners), inspections=list(cases)))
     session.leave_leaf(Shown(page="item", items=[item_id], inspections=case))
     signer = services().ledger_signer
     with reading() as db_session:
@@ -64,6 +70,7 @@ def _page(item_id: str, *, word: Word | None = None, problem: str = "") -> str:
     return render_template(
         "item.html",
         page=page,
+        partners=partners,
         strip=item_strip(page),
         timeline=draw_timeline(page.times, page.line.interval),
         verdicts=VERDICTS,
