@@ -376,9 +376,8 @@ class _Writer:
             self._reserved = self._row.next_part - 1
         # A tail that cannot be deleted now is collected later.
         with suppress(StoreUnavailable):
-            self._desk.store.delete_tails(
-                [tail.key for tail in before.tails if tail not in self._row.tails]
-            )
+            kept = {tail.key for tail in self._row.tails}
+            self._desk.store.delete_tails([t.key for t in before.tails if t.key not in kept])
 
     def _update(self, **values: Any) -> None:
         with self._desk.write() as session:
