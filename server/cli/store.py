@@ -3,12 +3,10 @@
 import json
 import os
 import sys
-from dataclasses import asdict
 
 import click
 
 from media.errors import MediaError
-from media.store import Traits
 from server.app import create_app
 from server.operations import uploads
 from server.operations.storekeeping import Report, rehash, sweep
@@ -45,7 +43,8 @@ def check(*, repair: bool, amount: str | None, as_json: bool) -> None:
     with app.app_context():
         desk = uploads.open_desk(app)
         try:
-            traits = services().store.traits()
+            locking = services().settings.object_lock_mode != "off"
+            lacks = services().store.traits().lacks(locking=locking)
             reports = [sweep(desk, repair=repair)]
             if amount is not None:
                 budget = None if amount == "all" else int(amount)
@@ -59,15 +58,10 @@ def check(*, repair: bool, amount: str | None, as_json: bool) -> None:
     else:
         for report in reports:
             _tell(report)
-        _tell_lacking(traits)
-    sys.exit(_DOUBTS if any(report.doubts for report in reports) else 0)
-
-
-def _tell_lacking(traits: Traits) -> None:
-    for name, there in asdict(traits).items():
-        if not there:
+        for name in lacks:
             for lang in catalogue.LANGUAGES:
-                click.echo(catalogue.text("store.lacks", lang, trait=name))
+                click.echo(catalogue.text(f"store.lacks.{name}", lang))
+    sys.exit(_DOUBTS if any(report.doubts for report in reports) else 0)
 
 
 def _tell(report: Report) -> None:

@@ -2,13 +2,14 @@
 
 from flask import current_app, g, render_template
 
+from media.store import StoreUnavailable
 from server.console import session
 from server.console.blueprint import bp
 from server.db import reading
 from server.operations.custody import Shown
 from server.operations.room import gauge_of
 from server.operations.storekeeping import read_store
-from server.services import services
+from server.services import Services, services
 from sync import catalogue
 
 
@@ -28,9 +29,19 @@ def store() -> str:
         room=room,
         lock=parts.settings.object_lock_mode,
         lock_days=parts.settings.object_lock_days,
+        lacks=_lacks(parts),
         hours=parts.settings.recording_hours,
         doubts=[
             catalogue.text(f"store.doubt.{doubt['kind']}", g.lang, object=doubt["key"])
             for doubt in (view.sweep.report["doubts"] if view.sweep else [])
         ],
     )
+
+
+def _lacks(parts: Services) -> dict[str, str] | None:
+    """What the store cannot do, by name, in sentences; None while it does not answer."""
+    try:
+        lacks = parts.store.traits().lacks(locking=parts.settings.object_lock_mode != "off")
+    except StoreUnavailable:
+        return None
+    return {name: catalogue.text(f"store.lacks.{name}", g.lang) for name in lacks}

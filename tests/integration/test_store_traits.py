@@ -3,11 +3,13 @@
 import hashlib
 import io
 import os
+import shutil
 import threading
 import uuid
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from media import s3 as s3_module
 from media.s3 import S3Store
@@ -24,8 +26,14 @@ from media.store import (
     media_key,
     quarantine_key,
 )
+from server.cli.store import store as store_commands
+from server.settings import Settings
+from sync import catalogue
+from tests.support.bureau import environment
+from tests.support.console import console_world, visitor
 from tests.support.guardian import free_port
 from tests.support.otherstores import run_rclone
+from tests.support.world import World
 
 PART = 8 << 20
 SOUND = Traits(keeps_versions=True, locks=True)
@@ -253,3 +261,38 @@ def test_one_object_holds_for_all_who_sent_the_same_bytes(any_s3):
         thread.join()
 
     assert b"".join(store.stream(media_key(digest(data)))) == data
+
+
+@pytest.mark.parametrize("kind", CAN_DO)
+def test_a_check_of_the_store_says_what_it_lacks_and_what_is_done_for_it(
+    request, tmp_path, sqlite_template, kind
+):
+    made = environment(tmp_path, request.getfixturevalue(kind))
+    shutil.copyfile(sqlite_template, tmp_path / "liuhen.sqlite")
+    World(Settings.from_env(made))
+
+    told = CliRunner(env=made).invoke(store_commands, ["check"])
+
+    for name in ("refuses_overwriting", "refuses_damage", "keeps_parts", "locks"):
+        for lang in catalogue.LANGUAGES:
+            sentence = catalogue.text(f"store.lacks.{name}", lang)
+            assert (sentence in told.output) is not getattr(CAN_DO[kind], name), told.output
+
+
+@pytest.mark.parametrize("kind", CAN_DO)
+def test_the_page_of_the_store_says_what_it_lacks(request, tmp_path, sqlite_template, kind):
+    shutil.copyfile(sqlite_template, tmp_path / "console.sqlite")
+    url = f"sqlite:///{tmp_path / 'console.sqlite'}"
+    world = console_world(url, tmp_path / "var")
+    store = S3Store(
+        request.getfixturevalue(kind).address(
+            retention=world.services.settings.s3_address.retention
+        )
+    )
+    world.app.extensions["liuhen"] = replace(world.services, store=store)
+
+    page = visitor(world, "administrator").get("/store").text
+
+    for name in ("refuses_overwriting", "keeps_parts", "locks"):
+        there = getattr(CAN_DO[kind], name)
+        assert (catalogue.text(f"store.lacks.{name}", "zh") in page) is not there
