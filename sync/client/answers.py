@@ -6,11 +6,13 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from sync import divergence, wire
+from sync.client.windows import SendWindow
 from sync.evidence.errors import BadEncoding
 from sync.wire import Journal, LineResult, Projection
 
 _DIGEST = validate.Regexp(r"[0-9a-f]{64}\Z")
 _NATURAL = validate.Range(0, 2**53)
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d\Z"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,10 @@ class Hello:
     checkpoint: str
     backed_up_size: int
     carrier: str
+    #: When recordings may be sent; empty: always.
+    windows: tuple[SendWindow, ...]
+    #: Whether the server has room for recordings.
+    recordings: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +155,25 @@ class _Answer(Schema):
         unknown = EXCLUDE
 
 
+class _WindowSchema(_Answer):
+    begin = fields.String(required=True, data_key="from", validate=validate.Regexp(_CLOCK))
+    end = fields.String(required=True, data_key="to", validate=validate.Regexp(_CLOCK))
+    kbit_s = fields.Integer(strict=True, load_default=0, validate=_NATURAL)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> SendWindow:
+        return SendWindow(**data)
+
+
+class _RoomSchema(_Answer):
+    recordings = fields.Boolean(load_default=True)
+
+
 class _LimitsSchema(_Answer):
     push_lines = fields.Integer(required=True, strict=True, validate=validate.Range(1))
     push_bytes = fields.Integer(required=True, strict=True, validate=validate.Range(1))
     media_bytes = fields.Integer(required=True, strict=True, validate=validate.Range(0))
-
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> Limits:
-        return Limits(**data)
+    windows = fields.List(fields.Nested(_WindowSchema), load_default=list)
 
 
 class HelloSchema(_Answer):
@@ -168,9 +185,18 @@ class HelloSchema(_Answer):
     checkpoint = fields.String(required=True)
     backed_up_size = fields.Integer(strict=True, validate=_NATURAL, load_default=0)
 
+    room = fields.Nested(_RoomSchema, load_default=dict)
+
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Hello:
-        return Hello(**data)
+        limits, room = data.pop("limits"), data.pop("room")
+        windows = tuple(limits.pop("windows"))
+        return Hello(
+            **data,
+            limits=Limits(**limits),
+            windows=windows,
+            recordings=room.get("recordings", True),
+        )
 
 
 class _OrganizationSchema(_Answer):

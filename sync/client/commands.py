@@ -78,11 +78,12 @@ def logout(console: Console, officer: str) -> None:
 
 @click.command(help=both("client.help.sync"))
 @click.option("--check", is_flag=True, help=both("client.help.check"))
+@click.option("--all-now", is_flag=True, help=both("client.help.all_now"))
 @click.pass_context
-def sync(ctx: click.Context, check: bool) -> None:
+def sync(ctx: click.Context, check: bool, all_now: bool) -> None:
     console = ctx.ensure_object(Console)
     with console.device() as device, console.progress() as progress:
-        report = device.sync(progress, check=check)
+        report = device.sync(progress, check=check, all_now=all_now)
         worst = device.status().worst
     _tell_sync(console, report)
     _tell_worst(console, worst)
@@ -143,11 +144,14 @@ def _tell_sync(console: Console, report: SyncReport) -> None:
             "media_safe": report.media_safe,
             "media_unsent": report.media_unsent,
             "alarms": list(report.alarms),
+            "held": asdict(report.held),
             "offset": None if report.offset is None else asdict(report.offset),
             "problems": [console.problem(error) for error in report.problems],
         }
     )
     console.say("client.synced", **vars(report))
+    if report.held.count:
+        console.say(f"client.held_{report.held.reason}", count=report.held.count)
     if report.offset is not None:
         console.say(
             "client.clock_compared",
@@ -172,6 +176,12 @@ def _tell_status(console: Console, state: Status) -> None:
         console.say(
             "client.clock_compared", offset=f"{state.offset_ms:+}", error=state.offset_error_ms
         )
+    room = state.room
+    console.say("client.room", free=_gigabytes(room.free), freeable=_gigabytes(room.freeable))
+    if room.days_left is not None:
+        console.say("client.room_days", days=room.days_left)
+    if not room.recordings:
+        console.say("client.room_low", mark=_gigabytes(room.stop_below))
     for inspection in state.inspections:
         key = "client.status_sealed" if inspection.sealed else "client.status_open"
         console.say(key, **asdict(inspection))
@@ -182,6 +192,10 @@ def _tell_status(console: Console, state: Status) -> None:
     for orphan in state.orphans:
         console.say("client.orphan", name=orphan)
     _tell_worst(console, state.worst)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f}"
 
 
 def _tell_worst(console: Console, worst: Stuck | None) -> None:

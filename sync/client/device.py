@@ -224,8 +224,12 @@ class Device(Fieldwork):
         with ExitStack() as stack:
             return self._synchroniser(stack).pull()
 
-    def sync(self, progress: Progress | None = None, *, check: bool = False) -> SyncReport:
+    def sync(
+        self, progress: Progress | None = None, *, check: bool = False, all_now: bool = False
+    ) -> SyncReport:
         """Sync once; everything that went wrong stands in the report.
+
+        With ``all_now`` recordings are sent also outside the hours that the server gave.
 
         With ``check`` the whole local copy is compared with the server's, which is
         else done once a day.
@@ -237,7 +241,7 @@ class Device(Fieldwork):
             NotEnrolled.
         """
         with ExitStack() as stack:
-            report = self._synchroniser(stack).run(progress, check=check)
+            report = self._synchroniser(stack).run(progress, check=check, all_now=all_now)
         if report.wiped:
             erase(self._folder, self._outbox, self.need_enrolment(), self._clock)
             return report

@@ -8,19 +8,20 @@ import base64
 import os
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sync.client.errors import SourceChanged, SourceUnreadable
+from sync.client.errors import RecordingsStopped, SourceChanged, SourceUnreadable
 from sync.client.fieldwork import Fieldwork
 from sync.client.folder import DeviceFolder, hash_file
 from sync.client.journal import Journal
 from sync.client.outbox import Outbox
 from sync.client.recorders import NameFacts, NamePatterns
 from sync.client.results import Captured, Place, place_of
+from sync.client.room import check_room
 from sync.client.sessions import Sessions
 from sync.evidence import acts, canonical
 
@@ -53,13 +54,18 @@ class Listed:
 
 @dataclass(frozen=True)
 class Imported:
-    """An import: ``new`` were taken in now, ``known`` before, ``other`` are only listed."""
+    """An import: ``new`` were taken in now, ``known`` before, ``other`` are only listed.
+
+    ``unreadable`` and ``stopped`` are paths in the source; ``stopped`` are recordings for
+    which there was no room.
+    """
 
     listing: str
     new: tuple[Captured, ...]
     known: int
     other: int
     unreadable: tuple[str, ...]
+    stopped: tuple[str, ...]
     pages: tuple[Place, ...]
 
 
@@ -123,7 +129,8 @@ class Docking:
             new=tuple(new),
             known=sum(1 for e in listed if e.item and e.item not in taken),
             other=sum(1 for e in listed if e.sha256 and not e.item),
-            unreadable=tuple(_spoken(e.file.relative) for e in listed if e.error),
+            unreadable=_named(e for e in listed if e.error not in ("", RecordingsStopped.code)),
+            stopped=_named(e for e in listed if e.error == RecordingsStopped.code),
             pages=pages,
         )
 
@@ -137,15 +144,19 @@ class Docking:
         listing: str,
         source: Path,
     ) -> tuple[Captured | None, Listed]:
-        """Import ``file`` if it is a medium not seen before; one bad file costs only itself."""
+        """Import ``file`` if it is a medium not seen before; one bad file costs only itself.
+
+        A recording for which room runs low stays on the card; photos behind it do not.
+        """
         try:
             if not patterns.is_media(file.path.name) or self._seen(file):
                 sha256, size = hash_file(file.path)
                 item = self._item_of(sha256)
                 if item or not patterns.is_media(file.path.name):
                     return None, Listed(replace(file, size=size), sha256, item)
+            check_room(self._folder, file.path)
             taken = self._folder.take(file.path)
-        except (SourceUnreadable, SourceChanged) as error:
+        except (SourceUnreadable, SourceChanged, RecordingsStopped) as error:
             return None, Listed(file, error=error.code)
         item = self._item_of(taken.sha256)
         if item:
@@ -293,6 +304,10 @@ def _source_name(relative: bytes) -> dict[str, Any]:
     if spoken.encode() == relative:
         return {"path": spoken}
     return {"path": spoken, "path_b64": base64.b64encode(relative).decode("ascii")}
+
+
+def _named(listed: Iterable[Listed]) -> tuple[str, ...]:
+    return tuple(_spoken(entry.file.relative) for entry in listed)
 
 
 def _spoken(name: bytes) -> str:

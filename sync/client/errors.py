@@ -254,6 +254,18 @@ class DiskFull(ClientError):
         self.size = size
 
 
+class RecordingsStopped(ClientError):
+    """Room runs low, so a recording of ``size`` bytes is not taken in; photos still are."""
+
+    code = "client.recordings_stopped"
+
+    def __init__(self, path: str, size: int, free: int) -> None:
+        super().__init__(f"{path}: {size} bytes, {free} free")
+        self.path = path
+        self.size = size
+        self.free = free
+
+
 class StorageFailed(ClientError):
     """The device's database cannot be written: the disk is full or fails."""
 

@@ -308,7 +308,9 @@ def import_(ctx: click.Context, folder: Path, inspection: str | None, officer: s
     console.tell("client.imported", done, count=len(done.new), bad=len(done.unreadable))
     for path in done.unreadable:
         console.say("client.unreadable", path=path)
-    ctx.exit(FAILED if done.unreadable else 0)
+    for path in done.stopped:
+        console.say("client.stopped", path=path)
+    ctx.exit(FAILED if done.unreadable or done.stopped else 0)
 
 
 def _external_ids(pairs: tuple[str, ...]) -> dict[str, str]:

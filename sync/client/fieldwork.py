@@ -30,6 +30,7 @@ from sync.client.results import (
     Sealed,
     place_of,
 )
+from sync.client.room import check_room
 from sync.client.sessions import Method, Sessions
 from sync.evidence import acts
 from sync.evidence.errors import LineTooLong
@@ -123,10 +124,11 @@ class Fieldwork(Processwork):
         are shown as outside the seal, never refused.
 
         Raises:
-            SourceUnreadable, SourceChanged, DiskFull: nothing was captured.
+            SourceUnreadable, SourceChanged, DiskFull, RecordingsStopped: nothing was captured.
             UnknownInspection, NoSession: likewise.
         """
         acting = self.acting(inspection, officer)
+        check_room(self._folder, path)
         taken = self._folder.take(path)
         act: dict[str, Any] = {
             "type": acts.MEDIA_CAPTURED,

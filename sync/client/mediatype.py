@@ -29,6 +29,11 @@ _BRANDS = {
 }
 
 
+def is_recording(media_type: str) -> bool:
+    """Whether it is sound or film: large, and what waits first where room or time is short."""
+    return media_type.startswith(("audio/", "video/"))
+
+
 def media_type_of(head: bytes, name: str) -> str:
     """The type of a file that begins with ``head`` (16 bytes are enough) and is called ``name``."""
     for offset, magic, media_type in _MAGIC:

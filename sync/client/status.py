@@ -10,6 +10,7 @@ from sync.client.documents import sealed_inspections
 from sync.client.errors import FolderDamaged, NotEnrolled
 from sync.client.folder import DeviceFolder
 from sync.client.outbox import Outbox
+from sync.client.room import Room, read_room
 from sync.client.stuck import Stuck, diagnose
 
 
@@ -60,6 +61,7 @@ class Status:
     offset_ms: int | None
     offset_error_ms: int | None
     worst: Stuck | None
+    room: Room
 
     @property
     def clear(self) -> bool:
@@ -135,6 +137,7 @@ def _read(folder: DeviceFolder, outbox: Outbox) -> Status:
         orphans=tuple(folder.orphaned()),
         offset_ms=clock[0] if clock else None,
         offset_error_ms=clock[1] if clock else None,
+        room=read_room(folder, outbox),
         worst=diagnose(outbox, alarms=len(folder.alarmed()), orphans=len(folder.orphaned())),
     )
 

@@ -34,7 +34,7 @@ from sync.client.pushing import Done, Pusher, RefusedAt, Stuck
 from sync.client.recovery import Recovery
 from sync.client.sessions import Sessions
 from sync.client.trust import Enrolment, LedgerWatch
-from sync.client.uploading import Uploader
+from sync.client.uploading import Held, Rules, Uploader
 from sync.client.wiping import is_handed_in, is_wiping, say_farewell
 from sync.evidence import acts
 
@@ -74,6 +74,7 @@ class SyncReport:
     media_unsent: int = 0
     alarms: tuple[str, ...] = ()
     offset: Offset | None = None
+    held: Held = field(default_factory=Held)
     wiped: bool = False
     wipe_waits: bool = False
     problems: list[LinkError] = field(default_factory=list)
@@ -109,21 +110,26 @@ class Synchroniser:
         self._recovery = Recovery(outbox, journal, sessions)
         self._watch = LedgerWatch(folder, outbox, enrolment, api.consistency)
 
-    def run(self, progress: Progress | None = None, *, check: bool = False) -> SyncReport:
+    def run(
+        self, progress: Progress | None = None, *, check: bool = False, all_now: bool = False
+    ) -> SyncReport:
         """Sync once; whatever goes wrong on the way stands in the report.
 
-        ``check`` compares the whole local copy with the server's, which is else done daily.
+        With ``all_now`` recordings do not wait for their hours. ``check`` compares the
+        whole local copy with the server's, which is else done daily.
         """
         report = SyncReport()
         try:
-            self._steps(report, progress, check=check)
+            self._steps(report, progress, check=check, all_now=all_now)
         except LinkError as error:
             report.problems.append(error)
         self._count(report)
         stuck.remember(self._outbox, report.problems[0] if report.problems else None)
         return report
 
-    def _steps(self, report: SyncReport, progress: Progress | None, *, check: bool) -> None:
+    def _steps(
+        self, report: SyncReport, progress: Progress | None, *, check: bool, all_now: bool
+    ) -> None:
         # 1. Is it our server, and how far apart are the clocks?
         hello, report.offset = self._contact(report)
         # 2. Its ledger must begin with what it showed us before.
@@ -153,7 +159,8 @@ class Synchroniser:
         if pusher.checkpoint:
             self._see(report, pusher.checkpoint)
         # 7. Media of receipted lines follow.
-        Uploader(self._folder.media, self._outbox, self._api).run(progress)
+        rules = Rules(hello, self._clock, report.offset.mono_ms, all_now=all_now)
+        report.held = Uploader(self._folder.media, self._outbox, self._api, rules).run(progress)
         # 8. What is not ours any more goes, now that nothing here may need it.
         self._let_go()
         # 9. A device that is lost empties itself, once everything is handed in.

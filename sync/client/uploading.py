@@ -1,11 +1,14 @@
-"""Sending media by tus 1.0: resumed at the byte, small first, one bad file costs only itself."""
+"""Sending media by tus 1.0: resumed at the byte, recordings last; a bad file costs only itself."""
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sync.client.answers import Hello
 from sync.client.api import Api
+from sync.client.clock import Clock
 from sync.client.errors import (
     CaptivePortal,
     ServerRefused,
@@ -15,15 +18,21 @@ from sync.client.errors import (
 )
 from sync.client.folder import hash_file
 from sync.client.link import Answer
+from sync.client.mediatype import is_recording
 from sync.client.outbox import M_FAILED, M_KEPT, M_SAFE, M_UPLOADED, Medium, Outbox
+from sync.client.windows import allowance
 from sync.wire import API
 
 CHUNK_BYTES = 8 << 20
+#: Under a bound a chunk is what it carries in so many seconds.
+_BOUND_S = 4
+_LEAST_CHUNK_BYTES = 64 << 10
 _TUS = {"Tus-Resumable": "1.0.0"}
 _OFFSET_TYPE = "application/offset+octet-stream"
 _DIGESTS_AT_ONCE = 500
 _FAILURES = 6
 _DAMAGED = "media.local_damage"
+_STORE_LOW = "media.store_low"
 _MISMATCH = "media.digest_mismatch"
 
 Progress = Callable[[str, int, int], None]
@@ -38,16 +47,65 @@ class _Lost(Exception):
     """The server does not know the upload any more: begin again."""
 
 
+class _Wait(Exception):
+    """Recordings must wait now: their hours are over, or the server has no room for them."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Held:
+    """Recordings that were not sent: how many, and why (``hours`` or ``store``)."""
+
+    count: int = 0
+    reason: str = ""
+
+
+class Rules:
+    """When recordings may be sent, by the server's clock; everything else always may.
+
+    ``hello`` came when ours showed ``mono_ms``; with ``all_now`` hours do not count.
+    """
+
+    def __init__(self, hello: Hello, clock: Clock, mono_ms: int, *, all_now: bool) -> None:
+        self._hello = hello
+        self._clock = clock
+        self._mono_ms = mono_ms
+        self._all_now = all_now
+
+    def check(self) -> int:
+        """The bound in kbit/s that holds now, 0 if none does.
+
+        Raises:
+            _Wait: recordings must not be sent now.
+        """
+        if not self._hello.recordings:
+            raise _Wait("store")
+        if self._all_now:
+            return 0
+        passed_ms = self._clock.read().mono_ms - self._mono_ms
+        allowed = allowance(self._hello.windows, self._hello.server_ms + passed_ms)
+        if not allowed.send:
+            raise _Wait("hours")
+        return allowed.kbit_s
+
+
 class Uploader:
     """Brings the media of receipted lines to the server; every call may be repeated."""
 
-    def __init__(self, media: Path, outbox: Outbox, api: Api) -> None:
+    def __init__(self, media: Path, outbox: Outbox, api: Api, rules: Rules) -> None:
         self._media = media
         self._outbox = outbox
         self._api = api
+        self._rules = rules
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self, progress: Progress | None = None) -> Held:
         """Upload what the server lacks, then ask again, and only then call it safe.
+
+        Photos go first, then recordings with a key mark, then the others; recordings
+        that must wait are counted in the answer.
 
         Raises:
             Unreachable, CaptivePortal, Untrusted: when the server is gone; what
@@ -58,12 +116,13 @@ class Uploader:
         # safe only when the line is released and the server answers for them.
         wanted = [
             medium
-            for medium in self._outbox.media(ANNOUNCED)
+            for medium in self._outbox.in_order(ANNOUNCED)
             if medium.sha256 in lacking
             or (medium.sha256 in unannounced and medium.state != M_UPLOADED)
         ]
         total, done = sum(medium.size for medium in wanted), 0
-        for medium in wanted:
+        held = Held()
+        for number, medium in enumerate(wanted):
             before = done
 
             def report(sent: int, before: int = before) -> None:
@@ -71,11 +130,17 @@ class Uploader:
                     progress("upload", before + sent, total)
 
             report(0)
-            self._upload_one(medium, report)
+            try:
+                self._upload_one(medium, report)
+            except _Wait as wait:
+                # Recordings come last, so whatever is left is one.
+                held = Held(len(wanted) - number, wait.reason)
+                break
             done += medium.size
             report(medium.size)
         if wanted:
             self._ask()
+        return held
 
     def _ask(self) -> tuple[set[str], set[str]]:
         """Ask about every digest of a receipted line; what is announced and not lacking is safe."""
@@ -100,6 +165,8 @@ class Uploader:
             self._send(medium, report)
         except (ServerRefused, SourceUnreadable) as error:
             code = error.problem if isinstance(error, ServerRefused) else error.code
+            if code == _STORE_LOW:
+                raise _Wait("store") from error
             self._note(medium, M_FAILED, code=self._explained(medium, code))
         except ServerUnavailable as error:
             now = self._outbox.medium(medium.sha256) or medium
@@ -120,6 +187,7 @@ class Uploader:
         offset: int | None = None
         while True:
             try:
+                bound = self._rules.check() if is_recording(medium.media_type) else 0
                 if not place:
                     place, offset = self._create(medium)
                     self._note(medium, M_KEPT, upload=place)
@@ -128,7 +196,7 @@ class Uploader:
                 if offset == medium.size:
                     return
                 report(offset)
-                offset = self._patch(place, offset, medium)
+                offset = self._patch(place, offset, medium, bound)
                 failures = 0
             except _Lost:
                 place, offset = "", None
@@ -170,8 +238,11 @@ class Uploader:
         self._expect(answer, 200, 204)
         return self._number(answer, medium)
 
-    def _patch(self, place: str, offset: int, medium: Medium) -> int:
-        body = self._read(medium, offset)
+    def _patch(self, place: str, offset: int, medium: Medium, kbit_s: int) -> int:
+        """Send a chunk; with a bound of ``kbit_s`` wait until it has taken its time."""
+        most = min(CHUNK_BYTES, max(_LEAST_CHUNK_BYTES, kbit_s * 125 * _BOUND_S))
+        body = self._read(medium, offset, most if kbit_s else CHUNK_BYTES)
+        began_ms = self._api.link.clock.read().mono_ms
         headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": _OFFSET_TYPE}
         answer = self._api.send("PATCH", place, body=body, headers=headers, tries=1)
         if answer.status in (404, 410):
@@ -183,14 +254,17 @@ class Uploader:
         arrived = self._number(answer, medium)
         if not offset < arrived <= offset + len(body):
             raise CaptivePortal(self._api.link.server, "an offset that cannot be")
+        if kbit_s:
+            took_ms = self._api.link.clock.read().mono_ms - began_ms
+            self._api.link.clock.sleep(max(0.0, len(body) / (kbit_s * 125) - took_ms / 1000))
         return arrived
 
-    def _read(self, medium: Medium, offset: int) -> bytes:
+    def _read(self, medium: Medium, offset: int, most: int) -> bytes:
         path = self._media / medium.name
         try:
             with open(path, "rb") as file:
                 file.seek(offset)
-                body = file.read(min(CHUNK_BYTES, medium.size - offset))
+                body = file.read(min(most, medium.size - offset))
         except OSError as error:
             raise SourceUnreadable(str(path), error.strerror or str(error)) from error
         if not body:
