@@ -106,13 +106,13 @@ class QuarantineDecision(Base):
     __tablename__ = "quarantine_decision"
     __table_args__ = (
         Index("ix_quarantine_decision_subject", "kind", "subject"),
-        CheckConstraint("kind IN ('line', 'bytes', 'media')", name="kind_known"),
+        CheckConstraint("kind IN ('line', 'bytes', 'media', 'unsafe')", name="kind_known"),
         CheckConstraint("decision IN ('released', 'kept')", name="decision_known"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(8))
-    #: The line's digest, the number of the refused bytes, or the upload's id.
+    #: The line's digest, the number of the refused bytes, the upload's id, or the item's.
     subject: Mapped[str] = mapped_column(String(64))
     decision: Mapped[str] = mapped_column(String(8))
     #: The reason it was quarantined for when it was decided.

@@ -31,7 +31,10 @@ _SHOWN = {
     "WEBM": "video/webm",
 }
 _KINDS = {"image": "picture", "audio": "sound", "video": "film"}
-_HARMLESS = ("image/", "audio/", "video/")
+#: What some program runs, and what holds files of any kind, by the reader's type.
+_RUNS = frozenset({"HTML", "SVG", "PE", "ELF", "MACHO", "SCRIPT"})
+_HOLDS = frozenset({"ZIP", "RAR", "7Z", "GZIP", "OLE", "XML", "PDF"})
+_MEDIA = ("image/", "audio/", "video/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +78,17 @@ def serving_of(session: Session, sha256: str) -> Serving:
     )
 
 
-def recognised_danger(facts: str) -> str:
+def recognised_danger(facts: str, media_type: str) -> str:
     """What in a file could run somewhere: ``HTML``, ``SVG``, ``PE``, ``ZIP``, …; "" if nothing.
 
-    ``facts`` is the reader's JSON. A file is what its first bytes say, and also what
-    was found as a second valid reading (``File:Polyglot``).
+    ``facts`` is the reader's JSON, ``media_type`` what the device calls the file. A file is
+    what its first bytes say, and also what was found as a second valid reading
+    (``File:Polyglot``). Documents and archives are dangerous only where they pass for media.
     """
     plain = json.loads(facts)
-    second = [value["raw"] for value in plain["values"] if value["tag"] == "File:Polyglot"]
-    if second:
-        return str(second[0])
-    kind = plain["mime"] or ""
-    return "" if not kind or (kind.startswith(_HARMLESS) and "svg" not in kind) else plain["type"]
+    for value in plain["values"]:
+        if value["tag"] == "File:Polyglot":
+            return str(value["raw"])
+    kind = plain["type"] or ""
+    passing = kind in _HOLDS and media_type.startswith(_MEDIA)
+    return kind if kind in _RUNS or passing else ""

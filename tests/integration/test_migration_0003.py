@@ -3,12 +3,12 @@
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from server import migrations
 from server.db import configure_sqlite, engine_options
 
-_ORGANIZATION, _DEVICE, _UPLOAD = (f"{n:036d}" for n in range(3))
+_ORGANIZATION, _DEVICE, _UPLOAD, _PERSON = (f"{n:036d}" for n in range(4))
 _ROWS = {
     "organization": {
         "id": _ORGANIZATION,
@@ -23,6 +23,19 @@ _ROWS = {
         "serial": "1",
         "name": "机",
         "enrolled_at_ms": 1,
+    },
+    "person": {"id": _PERSON, "name": "示例审核员甲"},
+    "quarantine_decision": {
+        "id": 1,
+        "kind": "line",
+        "subject": "d" * 64,
+        "decision": "kept",
+        "code": "projection.task_closed",
+        "reason": "任务已结束",
+        "person_id": _PERSON,
+        "decided_at_ms": 1,
+        "generation": 1,
+        "ledger_index": 5,
     },
     "upload": {
         "id": _UPLOAD,
@@ -63,7 +76,7 @@ def _insert(connection, table, row):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_upload_that_was_under_way_goes_on_after_the_upgrade(make_database, kind):
+def test_uploads_under_way_and_decisions_are_carried_over(make_database, kind):
     url = make_database(kind, empty=True)
     engine = sa.create_engine(url, **engine_options(url))
     configure_sqlite(engine)
@@ -81,6 +94,10 @@ def test_an_upload_that_was_under_way_goes_on_after_the_upgrade(make_database, k
         assert (kept["concat"], kept["pieces"]) == ("", "[]")
         drawn = connection.execute(sa.text("SELECT media_type, recipe FROM derivative")).one()
         assert tuple(drawn) == ("image/jpeg", "")
+        decided = connection.execute(sa.text("SELECT * FROM quarantine_decision")).mappings().one()
+        assert dict(decided) == _ROWS["quarantine_decision"]
+    with pytest.raises(DBAPIError), engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM quarantine_decision"))
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(sa.text("UPDATE upload SET byte_offset = length + 1"))
     engine.dispose()

@@ -10,6 +10,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_DECIDED = "kind IN ('line', 'bytes', 'media', 'unsafe')"
+
 
 def upgrade() -> None:
     connection = op.get_bind()
@@ -194,7 +196,12 @@ def upgrade() -> None:
     op.add_column("media_facts", sa.Column("pixels", sa.Text(), nullable=False, server_default=""))
     if dialect == "sqlite":
         _make_upload_anew()
+        _make_decisions_anew()
     else:
+        op.drop_constraint(op.f("ck_quarantine_decision_kind_known"), "quarantine_decision")
+        op.create_check_constraint(
+            op.f("ck_quarantine_decision_kind_known"), "quarantine_decision", _DECIDED
+        )
         op.alter_column("upload", "sha256", existing_type=sa.String(length=64), nullable=True)
         op.alter_column("upload", "length", existing_type=sa.BigInteger(), nullable=True)
         op.add_column(
@@ -270,3 +277,37 @@ def _make_upload_anew() -> None:
     op.create_index("ix_upload_owner", "upload", ["owner"], unique=False)
     op.create_index(op.f("ix_upload_sha256"), "upload", ["sha256"], unique=False)
     op.create_index("ix_upload_status", "upload", ["status", "expires_at_ms"], unique=False)
+
+
+def _make_decisions_anew() -> None:
+    """SQLite cannot change a check in place; the guards go with the old table and come again."""
+    op.drop_index("ix_quarantine_decision_subject", "quarantine_decision")
+    op.rename_table("quarantine_decision", "quarantine_decision_before")
+    op.create_table(
+        "quarantine_decision",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("decision", sa.String(length=8), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.String(length=36), nullable=False),
+        sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("ledger_index", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "decision IN ('released', 'kept')", name=op.f("ck_quarantine_decision_decision_known")
+        ),
+        sa.CheckConstraint(_DECIDED, name=op.f("ck_quarantine_decision_kind_known")),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_quarantine_decision_person_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine_decision")),
+    )
+    op.execute("INSERT INTO quarantine_decision SELECT * FROM quarantine_decision_before")
+    op.drop_table("quarantine_decision_before")
+    op.create_index(
+        "ix_quarantine_decision_subject", "quarantine_decision", ["kind", "subject"], unique=False
+    )
+    for statement in append_only("sqlite", {"quarantine_decision": ("id",)}):
+        op.execute(statement)

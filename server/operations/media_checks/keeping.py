@@ -76,7 +76,8 @@ def keep_read(
             )
         )
         session.merge(_trait(item.sha256, read))
-        _keep_unsafe(session, item, recognised_danger(read.facts), now_ms=now_ms)
+    danger = recognised_danger(read.facts, item.media_type)
+    _keep_unsafe(session, item, danger, now_ms=now_ms)
     for derivative in made:
         keep_derivative(session, derivative, item_id=item.id, now_ms=now_ms)
 
