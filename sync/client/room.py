@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,10 @@ def _mark(total: int) -> int:
 
 def _recent_bytes(media: Path) -> int:
     """What was taken in within the last 14 days and is still here."""
-    since = time.time() - _RATE_DAYS * _DAY_S
-    found = (entry.stat() for entry in os.scandir(media) if entry.is_file())
-    return sum(state.st_size for state in found if state.st_mtime >= since)
+    since, total = time.time() - _RATE_DAYS * _DAY_S, 0
+    for entry in os.scandir(media):
+        # Another command may be taking a file in: its half copy goes at any moment.
+        with suppress(FileNotFoundError):
+            state = entry.stat()
+            total += state.st_size if state.st_mtime >= since else 0
+    return total

@@ -75,12 +75,14 @@ class Rules:
         self._mono_ms = mono_ms
         self._all_now = all_now
 
-    def check(self) -> int:
-        """The bound in kbit/s that holds now, 0 if none does.
+    def check(self, medium: Medium) -> int:
+        """The bound in kbit/s that holds now for ``medium``, 0 if none does.
 
         Raises:
-            _Wait: recordings must not be sent now.
+            _Wait: it must not be sent now.
         """
+        if not is_recording(medium.media_type):
+            return 0
         if not self._hello.recordings:
             raise _Wait("store")
         if self._all_now:
@@ -182,24 +184,27 @@ class Uploader:
         return code if digest == medium.sha256 else _DAMAGED
 
     def _send(self, medium: Medium, report: Callable[[int], None]) -> None:
-        failures = 0
+        # A link that is cut every few seconds still brings bytes forward: only tries
+        # that brought none count, as for pushes.
+        failures, furthest = 0, 0
         place = medium.upload
         offset: int | None = None
         while True:
             try:
-                bound = self._rules.check() if is_recording(medium.media_type) else 0
                 if not place:
+                    self._rules.check(medium)
                     place, offset = self._create(medium)
                     self._note(medium, M_KEPT, upload=place)
                 if offset is None:
                     offset = self._offset(place, medium)
+                if offset > furthest:
+                    failures, furthest = 0, offset
                 if offset == medium.size:
                     return
                 report(offset)
-                offset = self._patch(place, offset, medium, bound)
-                failures = 0
+                offset = self._patch(place, offset, medium, self._rules.check(medium))
             except _Lost:
-                place, offset = "", None
+                place, offset, furthest = "", None, 0
                 failures += 1
                 if failures >= _FAILURES:
                     raise ServerUnavailable(404) from None

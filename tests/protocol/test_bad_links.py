@@ -1,6 +1,7 @@
 """Bad links and bad answers: what arrived is not sent again, and nothing false is believed."""
 
 import json
+import os
 
 import pytest
 
@@ -10,7 +11,7 @@ from sync.client.device import Device
 from sync.client.errors import CaptivePortal, LedgerForked, ReceiptInvalid, ServerUnavailable
 from tests.protocol.conftest import sign_checkpoint
 from tests.support.badnet import Fault
-from tests.support.fieldkit import lines_of
+from tests.support.fieldkit import lines_of, write
 from tests.support.narrowlink import LinkClock, NarrowLink
 
 
@@ -61,6 +62,23 @@ def test_a_line_held_back_while_its_answer_was_lost_is_known_to_be_held_back(wor
     late = second.sync()
 
     assert (early.lines_quarantined, late.lines_quarantined) == (1, 0)
+
+
+def test_a_file_goes_on_as_long_as_each_cut_piece_brings_bytes_forward(
+    world, device, network, tmp_path
+):
+    inspection = device.open_inspection(world.officers).inspection
+    photo = write(tmp_path / "a.jpg", b"\xff\xd8\xff" + os.urandom(60_000))
+    device.capture(photo, inspection)
+    cuts = iter(range(10))
+    network.plan = lambda method, _path: (
+        Fault.REQUEST_CUT if method == "PATCH" and next(cuts, None) is not None else Fault.NONE
+    )
+
+    report = device.sync()
+
+    assert report.complete, report.problems
+    assert next(cuts, None) is None
 
 
 @pytest.mark.parametrize(
