@@ -80,6 +80,8 @@ class _Killing:
         self._kills: int = options.kills
         self._size: int = options.megabytes * _MIB
         self._slow: int | None = options.slow
+        # Until what is sent ahead has arrived, so that kills fall between parts and in commits.
+        self._window_s = max(1.5, _AHEAD / (options.slow or 1 << 40))
         self._folder = folder
         self._url = url
         self._tally = Counter[str]()
@@ -109,7 +111,6 @@ class _Killing:
         return {
             **self._tally,
             "slow_bytes_per_s": self._slow,
-            "bytes_lost": 0,
             "mib_sent_twice_max": round(max(self._twice) / _MIB, 1),
             "mib_sent_twice_mean": round(sum(self._twice) / len(self._twice) / _MIB, 1),
             "seconds": round(seconds),
@@ -118,7 +119,7 @@ class _Killing:
     def _recording(self) -> None:
         data = os.urandom(self._size)
         path, reached = self._create(data), 0
-        while self._tally["kills"] < self._kills and reached + _AHEAD < self._size:
+        while self._tally["kills"] < self._kills and reached < self._size:
             reached = self._interrupted(path, data, reached)
         while reached < self._size:
             answer = requests.patch(
@@ -146,7 +147,7 @@ class _Killing:
             target=_pour, args=(connection, data[reached : reached + _AHEAD], sent)
         )
         sender.start()
-        time.sleep(self._draw.uniform(0, 1.5))
+        time.sleep(self._draw.uniform(0, self._window_s))
         victim = self._draw.choice(_VICTIMS)
         if victim == "web":
             self._web.kill_worker()
@@ -162,6 +163,7 @@ class _Killing:
         if now < reached:
             raise SystemExit(f"{path}: {reached} bytes acknowledged, {now} there")
         self._tally["kills"] += 1
+        self._tally["ended_by_then"] += now == self._size
         self._tally[f"of_{victim}"] += 1
         self._twice.append(max(0, reached + sent[0] - now))
         return now

@@ -1,25 +1,32 @@
-"""One recording over a slow link that goes silent again and again: how many bytes go twice.
+"""One recording synced by the device client over a slow link that goes silent again and again.
 
 The link neither ends a connection nor resets it towards the server, as a phone that
 drives into a tunnel does not; the client notices at once and comes back. Counted is
-what the link carries up: bodies, heads and questions.
+what the link carries up for the whole sync: bodies, heads, lines and questions.
 """
 
 import argparse
 import contextlib
-import http.client
+import os
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.machine import machine
-from bench.uploadrig import Rig, Sample, TusSender, ours, running
+from bench.uploadrig import Rig, running
+from server.db import transaction
+from server.operations import feed
+from sync.client.device import Device
 
 _STEP = 4096
+_PIECE = 1 << 20
+_FILM = b"\x00\x00\x00\x18ftypmp42"
+_SYNCS = 20
 
 
 class _Link:
@@ -80,24 +87,30 @@ def run(arguments: list[str]) -> dict[str, object]:
     parser.add_argument("--bits-per-s", type=int, default=8_000_000)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between cuts")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name, running(Path(name), threads=32) as rig:
+    size, syncs = options.megabytes << 20, 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        rig = stack.enter_context(running(folder, threads=32))
         link = _Link(rig.web.url, bits_per_s=options.bits_per_s)
-        sample = Sample(options.megabytes << 20)
-        sender = ours(rig)
-        connection = sender.connect()
-        place = sender.create(connection, sample)
-        connection.close()
+        device = stack.enter_context(Device.open(folder / "device"))
+        _capture(device, rig, link, folder, size)
+        link.carried = 0
+        began = time.monotonic()
         with _cutting(link, options.every) as cuts:
-            began = time.monotonic()
-            _send(rig, sender, link, place, sample)
-            seconds = time.monotonic() - began
+            while syncs < _SYNCS and not device.status().clear:
+                device.sync()
+                syncs += 1
+        seconds = time.monotonic() - began
+        if not device.status().clear:
+            raise SystemExit(f"not finished after {_SYNCS} syncs")
     return {
         "bench": "cut",
-        "bytes": sample.size,
+        "bytes": size,
         "bits_per_s": options.bits_per_s,
         "cuts": len(cuts),
+        "syncs": syncs,
         "carried": link.carried,
-        "again_percent": round(100 * (link.carried / sample.size - 1), 2),
+        "again_percent": round(100 * (link.carried / size - 1), 2),
         "seconds": round(seconds, 1),
         "machine": machine(),
     }
@@ -119,19 +132,24 @@ def _cutting(link: _Link, every_s: float) -> Iterator[list[float]]:
     cutter.join()
 
 
-def _send(rig: Rig, sender: TusSender, link: _Link, place: str, sample: Sample) -> None:
-    """Ask where the upload stands and send from there, until it is whole."""
-    offset = 0
-    while offset < sample.size:
-        connection = http.client.HTTPConnection(urlsplit(link.url).netloc, timeout=30)
-        try:
-            connection.request("HEAD", place, headers={**rig.headers, "Tus-Resumable": "1.0.0"})
-            answer = connection.getresponse()
-            answer.read()
-            offset = int(answer.headers["Upload-Offset"])
-            while offset < sample.size:
-                offset = sender.append(connection, place, sample, offset)
-        except (OSError, http.client.HTTPException):
-            continue
-        finally:
-            connection.close()
+def _capture(device: Device, rig: Rig, link: _Link, folder: Path, size: int) -> None:
+    """Enrol over the link and take a recording of ``size`` random bytes in, offline."""
+    world = rig.world
+    with world.app.app_context(), transaction() as session:
+        for number, officer in enumerate(world.officers, start=1):
+            feed.put_document(
+                session,
+                scope=feed.organization_scope(world.organization),
+                kind="officer",
+                identifier=officer,
+                body={"id": officer, "name": f"示例检查员{number}", "certificate_no": f"{number}"},
+                now_ms=world.now_ms,
+            )
+    device.enrol(server=link.url, code=world.code(valid_ms=3_600_000), name="bench", serial="1")
+    film = folder / "film.mp4"
+    with open(film, "wb") as file:
+        file.write(_FILM)
+        for _ in range(size // _PIECE):
+            file.write(os.urandom(_PIECE))
+    inspection = device.open_inspection(world.officers).inspection
+    device.capture(film, inspection)

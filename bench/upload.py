@@ -49,6 +49,9 @@ def run(arguments: list[str]) -> dict[str, object]:
         ways: list[Sender] = [ours(rig), PutSender(rig)]
         if not options.without_peer:
             ways.append(stack.enter_context(peer(rig, options.installed)))
+        # First, so that its memory is compared with a process that has seen nothing yet.
+        if "parallel" in chosen:
+            found["parallel"] = _parallel(rig, options.parallel, options.megabytes << 20)
         # Whatever is made or loaded at the first request counts for none.
         for way in ways:
             way.send(Sample(1 << 20))
@@ -61,8 +64,6 @@ def run(arguments: list[str]) -> dict[str, object]:
             found["patches"] = _patches(rig)
         if "lacking" in chosen:
             found["lacking"] = _lacking(rig)
-        if "parallel" in chosen:
-            found["parallel"] = _parallel(rig, options.parallel, options.megabytes << 20)
         if "stalls" in chosen:
             found["stalls"] = stalls.measure(rig, options.stalled)
     return {"bench": "upload", **found, "machine": machine()}
