@@ -142,6 +142,8 @@ class _Killing:
     def _interrupted(self, path: str, data: bytes, reached: int) -> int:
         """Send some, kill somebody meanwhile; what is there afterwards."""
         connection = self._web.half_patch(path, b"", offset=reached, claimed=self._size - reached)
+        # What this machine holds back has not been sent.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STEP)
         sent = [0]
         sender = threading.Thread(
             target=_pour, args=(connection, data[reached : reached + _AHEAD], sent)

@@ -56,8 +56,8 @@ def serving(env: Mapping[str, str], *, threads: int = 8) -> Iterator[Web]:
     port = free_port()
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "gunicorn", "--worker-class=gthread", f"--threads={threads}"),
-            *(f"--bind=127.0.0.1:{port}", "--log-level=error", "--no-control-socket"),
+            *(sys.executable, "-m", "gunicorn", "--config=python:server.launch.gunicorn"),
+            *(f"--threads={threads}", f"--bind=127.0.0.1:{port}", "--log-level=error"),
             "server.launch.wsgi:application",
         ],
         env={**os.environ, **env},

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from server.launch.web import renew_while_running
+from server.launch.web import limit_unread, renew_while_running
 from server.settings import Settings
 
 _settings = Settings.from_env(os.environ)
@@ -39,6 +39,7 @@ def ssl_context(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLC
 
 
 def when_ready(server: Any) -> None:
-    """Keep the local certificate fresh for as long as HTTPS is served."""
+    """Bound what waits unread, and keep the local certificate fresh while HTTPS is served."""
+    limit_unread(listener.sock for listener in server.LISTENERS)
     if server.cfg.is_ssl:
         renew_while_running(_settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from server.launch.web import limit_unread
 from server.settings import Settings
 from tests.support.bureau import TOKEN, upload_app
 
@@ -22,6 +23,11 @@ _PR_SET_PDEATHSIG = 1
 def app() -> Flask:
     """What gunicorn serves: ``tests.support.webserver:app()``."""
     return upload_app(Settings.from_env(os.environ))
+
+
+def when_ready(server):
+    """gunicorn's hook: the listeners are as in earnest."""
+    limit_unread(listener.sock for listener in server.LISTENERS)
 
 
 def die_with_parent():
