@@ -22,6 +22,11 @@ _PATIENCE_S = 90
 _PAUSE_S = 0.1
 _CODE_VALID_MS = 600_000
 _WAITING = ("captured", "stored")
+_HELD = {
+    "store": "the disk is nearly full, so recordings are not taken"
+    " (LIUHEN_RECORDINGS_STOP_PERCENT)",
+    "hours": "recordings wait for LIUHEN_RECORDING_HOURS",
+}
 
 
 class DemoFailed(ServerError):
@@ -131,6 +136,8 @@ def _check_reports(patrol: Patrol) -> None:
     for report in patrol.reports:
         if report.problems:
             raise DemoFailed("sync", "; ".join(str(problem) for problem in report.problems))
+        if report.held.count:
+            raise DemoFailed("sync", _HELD.get(report.held.reason, report.held.reason))
 
 
 def _all_checked(patrol: Patrol) -> bool:

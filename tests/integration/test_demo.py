@@ -35,7 +35,7 @@ def demo(tmp_path_factory):
     process = subprocess.Popen(
         [sys.executable, "-m", "server.launch", "--demo", "--port", str(free_port())],
         cwd=_ROOT,
-        env={**env, "LIUHEN_DATA": str(folder)},
+        env={**env, "LIUHEN_DATA": str(folder), "LIUHEN_RECORDINGS_STOP_PERCENT": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
