@@ -1,1 +1,18 @@
 """Benchmarks: each prints one JSON line with the machine and the versions it ran on."""
+
+#: Each is a module with ``run`` and a row of docs/benchmarks.md.
+NAMES = (
+    "badlink",
+    "chaos",
+    "crash",
+    "cut",
+    "fuzz",
+    "kill",
+    "metadata",
+    "peers",
+    "pull",
+    "push",
+    "scenarios",
+    "upload",
+    "verify",
+)

@@ -4,21 +4,7 @@ import importlib
 import json
 import sys
 
-NAMES = (
-    "badlink",
-    "chaos",
-    "crash",
-    "cut",
-    "fuzz",
-    "kill",
-    "metadata",
-    "peers",
-    "pull",
-    "push",
-    "scenarios",
-    "upload",
-    "verify",
-)
+from bench import NAMES
 
 
 def main() -> int:

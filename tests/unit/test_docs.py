@@ -14,6 +14,7 @@ from pkgutil import walk_packages
 import click
 import pytest
 
+import bench
 import media
 import server
 import sync
@@ -358,3 +359,10 @@ def test_every_finding_is_explained_to_a_lawyer_in_both_languages():
     for code, section in explained.items():
         for word in ("比对：", "无辜情形：", "下一步：", "Compared: ", "Innocent: ", "Ask for: "):
             assert word in section, (code, word)
+
+
+def test_every_benchmark_has_its_row():
+    text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+
+    assert set(re.findall(r"^\| `scripts/bench (\w+)", text, re.M)) == set(bench.NAMES)
+    assert all(hasattr(import_module(f"bench.{name}"), "run") for name in bench.NAMES)
