@@ -44,7 +44,8 @@ def run_rclone(folder, port, *options):
 @contextlib.contextmanager
 def run_moto(folder, port):
     """moto's server: it compares no digests, keeps everything in memory and knows Object Lock."""
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = Path(__file__).with_name("moto_server.py")
+    command = [sys.executable, server, "-H", "127.0.0.1", "-p", str(port)]
     with _running(command, folder / "moto.log"):
         where = _where(f"http://127.0.0.1:{port}")
         _await_answer(where["endpoint"])
