@@ -171,6 +171,23 @@ def test_what_lies_under_a_taken_key_is_read_where_the_store_names_no_checksum(
         store.complete(long, multipart, [replace(parts[0], sha256=digest(b"trap"))])
 
 
+def test_the_same_bytes_put_there_in_another_way_are_the_same_bytes(seaweedfs):
+    store, key = S3Store(seaweedfs.address()), quarantine_key(str(uuid.uuid4()))
+    place = {"Bucket": store.bucket, "Key": key}
+    begun = store.client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")
+    place["UploadId"] = begun["UploadId"]
+    sent = store.client.upload_part(
+        **place, PartNumber=1, Body=b"bytes", ChecksumAlgorithm="SHA256"
+    )
+    made = {"PartNumber": 1, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
+    store.client.complete_multipart_upload(**place, MultipartUpload={"Parts": [made]})
+    assert store.head(key).checksum.endswith("-1")
+
+    assert put(store, key, b"bytes") == AlreadyThere()
+    with pytest.raises(ObjectDiffers):
+        put(store, key, b"other")
+
+
 @pytest.mark.parametrize("kind", ["rclone", "moto"])
 def test_bytes_that_a_store_keeps_otherwise_than_it_was_told_are_noticed(
     request, kind, monkeypatch

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from media.store import StoreUnavailable, media_key
+from media.store import StoreUnavailable, long_key, media_key, piece_key, quarantine_key
 from media.upload import PART_BYTES, SINGLE_LIMIT_BYTES, BodyCut, BodyStalled
 from server.db import reading, transaction
 from server.models.uploads import MediaObject, ProcessHeartbeat, QuarantinedMedia, Upload
@@ -513,6 +513,114 @@ def failing_for(ask, key):
         return ask(wanted)
 
     return asked
+
+
+@pytest.mark.parametrize("others", [bytes(1000), b"half", b""], ids=["same size", "cut", "empty"])
+def test_other_bytes_under_a_photos_key_do_not_pass_for_it_and_are_named(bureau, store, others):
+    photo, colleague = os.urandom(1000), bureau.colleague()
+    proper = media_key(digest(photo))
+    store.objects[proper] = others
+    path = bureau.create(photo)
+
+    answer = bureau.patch(path, photo, 0)
+
+    assert answer.status_code == 204
+    aside = bureau.row(MediaObject, digest(photo))["key"]
+    assert aside == long_key(upload_id(path))
+    assert store.objects == {proper: others, aside: photo}
+    (alarm,) = bureau.events("alarm")
+    assert alarm["subject"] == {"object": proper}
+    assert alarm["snapshot"] == {
+        "act": "object_differs",
+        "upload": upload_id(path),
+        "sha256": digest(photo),
+        "kept": aside,
+    }
+    send(colleague, colleague.create(photo), photo, pieces=1000)
+    assert store.objects == {proper: others, aside: photo}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("place", ["media/", "media/long/"])
+def test_a_repeated_commit_looks_at_the_bytes_under_the_key_not_at_their_number(
+    bureau, store, monkeypatch, moment, place
+):
+    photo = os.urandom(1000)
+    store.objects[media_key(digest(photo))] = bytes(1000)
+    path = bureau.create(photo)
+    bury(monkeypatch)
+
+    def kill(_act, key):
+        if key.startswith(place):
+            raise Killed
+
+    monkeypatch.setattr(store, "put_once", killing(store.put_once, kill, moment))
+    with pytest.raises(Killed):
+        bureau.patch(path, photo, 0)
+    monkeypatch.undo()
+    died(bureau)
+    looked = bureau.request("HEAD", path)
+
+    if (place, moment) == ("media/long/", "after"):
+        assert "Repr-Digest" in looked.headers
+    else:
+        assert (looked.headers["Upload-Offset"], "Repr-Digest" in looked.headers) == ("0", False)
+    send(bureau, path, photo, pieces=1000)
+    assert store.objects[bureau.row(MediaObject, digest(photo))["key"]] == photo
+    assert len(bureau.events("alarm")) == len(bureau.events("verify")) == 1
+
+
+def killing(write, kill, moment):
+    """``write`` of a store, with a death before or after it."""
+
+    def written(key, *given, **named):
+        if moment == "before":
+            kill("put", key)
+        try:
+            return write(key, *given, **named)
+        finally:
+            if moment == "after":
+                kill("put", key)
+
+    return written
+
+
+def test_bytes_set_aside_and_pieces_survive_a_write_that_was_cut_short(bureau, store):
+    wrong, piece = bureau.create(b"as announced"), b"one half"
+    answer = bureau.request("POST", "/api/v1/uploads", Upload_Length=8, Upload_Concat="partial")
+    partial = answer.headers["Location"].removeprefix("http://localhost")
+    store.objects[quarantine_key(upload_id(wrong))] = b"as deli"
+    store.objects[piece_key(upload_id(partial))] = b"one"
+
+    refusal = bureau.patch(wrong, b"as delivered", 0)
+    taken = bureau.patch(partial, piece, 0)
+
+    assert (refusal.status_code, taken.status_code) == (460, 204)
+    aside = bureau.row(QuarantinedMedia, upload_id(wrong))["key"]
+    assert store.objects == {
+        quarantine_key(upload_id(wrong)): b"as deli",
+        aside: b"as delivered",
+        piece_key(upload_id(partial)): piece,
+    }
+
+
+def test_a_recording_whose_key_holds_other_bytes_is_begun_anew(bureau, store):
+    recording = os.urandom(LARGE)
+    path = bureau.create(recording)
+    taken = long_key(upload_id(path))
+    store.objects[taken] = recording[:-1]
+
+    answer = bureau.patch(path, recording, 0)
+
+    assert refused(answer) == (410, "media.upload_gone")
+    assert bureau.request("HEAD", path).status_code == 410
+    assert store.parts == {}
+    assert bureau.row(MediaObject, digest(recording)) is None
+    (alarm,) = bureau.events("alarm")
+    assert (alarm["subject"], alarm["snapshot"]["kept"]) == ({"object": taken}, "")
+    again = bureau.create(recording)
+    send(bureau, again, recording, pieces=LARGE)
+    assert store.objects[long_key(upload_id(again))] == recording
 
 
 def bury(monkeypatch):

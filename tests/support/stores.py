@@ -73,8 +73,11 @@ class MemoryStore:
             if len(self.objects.get(key, b"")) == sum(p.size for p in parts) and parts:
                 return AlreadyThere()
             raise MultipartGone(key)
-        held = self.parts.pop(multipart_id)
-        self.objects[key] = b"".join(held[part.number] for part in parts)
+        whole = b"".join(self.parts[multipart_id][part.number] for part in parts)
+        if self.objects.get(key, whole) != whole:
+            raise ObjectDiffers(key, expected="the parts", found="other")
+        del self.parts[multipart_id]
+        self.objects[key] = whole
         self.after("complete", key)
         return Written()
 

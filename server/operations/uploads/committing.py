@@ -5,6 +5,8 @@ makes the object, then the row says that it has. Every step may be repeated by
 anybody: a sweeper does it for processes that died in between (docs/protocol.md §7).
 """
 
+import base64
+import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,8 +19,15 @@ from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.hashing import RunningDigest
-from media.store import MultipartGone, ObjectMissing, StoreUnavailable
-from media.upload import DEAD_AFTER_MS, parts_end
+from media.store import (
+    MultipartGone,
+    ObjectDiffers,
+    ObjectMissing,
+    Store,
+    StoreUnavailable,
+    long_key,
+)
+from media.upload import DEAD_AFTER_MS, UploadGone, parts_end
 from server.models.base import position_of
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
@@ -97,6 +106,14 @@ class Contended:
 Begun = Intended | AlreadyStored | Contended
 
 
+@dataclass(frozen=True)
+class _Made:
+    """Where the object is; ``wrong`` is its proper key, if other bytes lie there."""
+
+    key: str
+    wrong: str = ""
+
+
 def commit(
     desk: Desk,
     state: UploadState,
@@ -114,6 +131,7 @@ def commit(
     Raises:
         Fenced: somebody else has taken the upload over.
         StoreUnavailable: nothing is decided; the bytes acknowledged before are safe.
+        UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
         match _begin(desk, state, found=found, crc32=crc32):
@@ -131,6 +149,7 @@ def finish_commit(desk: Desk, upload_id: str) -> UploadState:
 
     Raises:
         StoreUnavailable: the store cannot be asked now.
+        UploadGone: as for :func:`commit`.
     """
     with desk.read() as session:
         state = load(session, upload_id)
@@ -176,7 +195,8 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
             return Intended(intended)
         existing = session.execute(_KNOWN_OBJECT, {"digest": found}).one_or_none()
         if existing is None:
-            _add_object(session, intended, crc32=crc32, stored_at_ms=None)
+            key = intended.target_key
+            _add_object(session, intended, key=key, crc32=crc32, stored_at_ms=None)
         elif existing.status == "stored":
             return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
         elif existing.store_key != intended.target_key:
@@ -190,14 +210,10 @@ def _carry_out(
     desk: Desk, state: UploadState, *, crc32: int, content: bytes | memoryview | None
 ) -> UploadState:
     try:
-        if state.single:
-            _make_single(desk, state, content)
-        elif parts_end(state.parts) != state.length:
-            # Parts are listed in the row before anything can be committed: an object that
-            # is shorter than its digest says must not come to be, whatever went wrong.
-            raise ObjectMissing(state.target_key)
-        else:
-            desk.store.complete(state.target_key, state.multipart_id or "", state.parts)
+        made = _make(desk, state, content)
+    except ObjectDiffers as error:
+        _abandon(desk, state, error)
+        raise UploadGone("expired") from error
     except ObjectMissing:
         return _reopen(desk, state, offset=state.offset)
     except MultipartGone:
@@ -214,21 +230,90 @@ def _carry_out(
             _end_upload(desk, session, state, status="stored")
             done = load(session, state.id)
         else:
-            done = _settle(desk, session, state, crc32=crc32)
+            done = _settle(desk, session, state, crc32=crc32, made=made)
     _delete_tails(desk, state)
     return done
 
 
-def _make_single(desk: Desk, state: UploadState, content: bytes | memoryview | None) -> None:
-    found = state.found_sha256
-    if content is not None and found is not None:
-        desk.store.put_once(state.target_key, content, size=len(content), sha256=found)
-    elif desk.store.head(state.target_key).size != state.length:
+def _make(desk: Desk, state: UploadState, content: bytes | memoryview | None) -> _Made:
+    """Have the store make the object of a complete upload, or find that it has.
+
+    Raises:
+        ObjectMissing: it is not there, and its bytes are not at hand.
+        ObjectDiffers: wherever it may lie there are other bytes.
+        MultipartGone: the store has lost its parts.
+    """
+    if state.single and state.found_sha256 is not None:
+        if content is None:
+            return _find_single(desk.store, state, state.found_sha256)
+        return _make_single(desk.store, state, content, state.found_sha256)
+    if parts_end(state.parts) != state.length:
+        # Parts are listed in the row before anything can be committed: an object that
+        # is shorter than its digest says must not come to be, whatever went wrong.
         raise ObjectMissing(state.target_key)
+    desk.store.complete(state.target_key, state.multipart_id or "", state.parts)
+    return _Made(state.target_key)
 
 
-def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> UploadState:
-    """Write down that the object is there, once, its ledger event first."""
+def _make_single(
+    store: Store, state: UploadState, content: bytes | memoryview, sha256: str
+) -> _Made:
+    key = state.target_key
+    try:
+        store.put_once(key, content, size=len(content), sha256=sha256)
+        return _Made(key)
+    except ObjectDiffers:
+        _log.error("store_holds_other_bytes key=%s upload=%s", key, state.id)
+    if state.concat == "partial":
+        # Half written when the store died. It is no evidence, and this upload's alone.
+        store.delete_tails([key])
+        store.put_once(key, content, size=len(content), sha256=sha256)
+        return _Made(key)
+    # Nothing is overwritten: the right bytes go where those of a file in parts would, and
+    # the rows say so.
+    aside = long_key(state.id)
+    store.put_once(aside, content, size=len(content), sha256=sha256)
+    return _Made(aside, wrong=key)
+
+
+def _find_single(store: Store, state: UploadState, sha256: str) -> _Made:
+    """The object that an interrupted commit may have made; its bytes count, not its length."""
+    key, wrong = state.target_key, ""
+    for candidate in (key, long_key(state.id)):
+        try:
+            if is_whole(store, candidate, size=state.length, sha256=sha256):
+                return _Made(candidate, wrong)
+            wrong = key
+        except ObjectMissing:
+            continue
+    raise ObjectMissing(key)
+
+
+def is_whole(store: Store, key: str, *, size: int | None, sha256: str) -> bool:
+    """Whether an object has these bytes; read whole where the store names no digest.
+
+    Raises:
+        ObjectMissing: there is none.
+    """
+    found = store.head(key)
+    if found.size != size:
+        return False
+    if found.checksum == base64.b64encode(bytes.fromhex(sha256)).decode("ascii"):
+        return True
+    digest = hashlib.sha256()
+    for piece in store.stream(key):
+        digest.update(piece)
+    return digest.hexdigest() == sha256
+
+
+def _settle(
+    desk: Desk, session: Session, state: UploadState, *, crc32: int, made: _Made | None = None
+) -> UploadState:
+    """Write down that the object is there, once, its ledger event first.
+
+    ``made`` is None if it has been there since earlier.
+    """
+    key = made.key if made else state.target_key
     now_ms = desk.now_ms()
     genuine = state.genuine
     # The ledger's head before any row: the order of locks that every writer keeps.
@@ -253,10 +338,33 @@ def _settle(desk: Desk, session: Session, state: UploadState, *, crc32: int) -> 
     )
     if genuine:
         position = position_of(head.generation, index)
-        _settle_object(session, state, crc32=crc32, position=position, now_ms=now_ms)
+        _settle_object(session, state, key=key, crc32=crc32, position=position, now_ms=now_ms)
     else:
-        _set_aside(session, state, now_ms=now_ms)
+        _set_aside(session, state, key=key, now_ms=now_ms)
+    if made and made.wrong:
+        _alarm(session, state, key=made.wrong, kept=key, now_ms=now_ms)
     return load(session, state.id)
+
+
+def _alarm(session: Session, state: UploadState, *, key: str, kept: str, now_ms: int) -> None:
+    """Say that other bytes lie under a key that is written once, and where the right ones are."""
+    about = ["store", f"device:{state.device_id}"]
+    if state.sha256 is not None:
+        about.append(f"media:{state.sha256}")
+    ledger.append(
+        session,
+        "alarm",
+        actor={"server": "store"},
+        subject={"object": key},
+        snapshot={
+            "act": "object_differs",
+            "upload": state.id,
+            "sha256": state.found_sha256 or "",
+            "kept": kept,
+        },
+        about=about,
+        now_ms=now_ms,
+    )
 
 
 def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str) -> bool:
@@ -276,14 +384,12 @@ def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str
 
 
 def _settle_object(
-    session: Session, state: UploadState, *, crc32: int, position: int, now_ms: int
+    session: Session, state: UploadState, *, key: str, crc32: int, position: int, now_ms: int
 ) -> None:
-    result = session.execute(
-        _SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": state.target_key}
-    )
+    result = session.execute(_SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": key})
     first = changed_rows(result) == 1
     if not first and session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).first() is None:
-        _add_object(session, state, crc32=crc32, stored_at_ms=now_ms)
+        _add_object(session, state, key=key, crc32=crc32, stored_at_ms=now_ms)
         first = True
     # Bytes that are here since earlier are news to an organisation that sends its first copy.
     if first or not _sent_before(session, state):
@@ -305,7 +411,7 @@ def _sent_before(session: Session, state: UploadState) -> bool:
     return found.first() is not None
 
 
-def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
+def _set_aside(session: Session, state: UploadState, *, key: str, now_ms: int) -> None:
     found = state.found_sha256 or ""
     session.add(
         QuarantinedMedia(
@@ -315,7 +421,7 @@ def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
             announced_sha256=state.sha256,
             found_sha256=found,
             size=state.length,
-            key=state.target_key,
+            key=key,
             received_at_ms=now_ms,
         )
     )
@@ -325,7 +431,7 @@ def _set_aside(session: Session, state: UploadState, *, now_ms: int) -> None:
 
 
 def _add_object(
-    session: Session, state: UploadState, *, crc32: int, stored_at_ms: int | None
+    session: Session, state: UploadState, *, key: str, crc32: int, stored_at_ms: int | None
 ) -> None:
     session.execute(
         _ADD_OBJECT,
@@ -333,7 +439,7 @@ def _add_object(
             "sha256": state.sha256,
             "size": state.length,
             "crc32": crc32,
-            "store_key": state.target_key,
+            "store_key": key,
             "status": "committing" if stored_at_ms is None else "stored",
             "stored_at_ms": stored_at_ms,
         },
@@ -348,24 +454,46 @@ def _reopen(desk: Desk, state: UploadState, *, offset: int) -> UploadState:
         values |= {"offset": 0, "parts": "[]", "tails": "[]", "crc32": 0}
         values |= {"hash_state": None, "multipart_id": None}
     with desk.write() as session:
-        result = session.execute(
-            update(Upload)
-            .where(Upload.id == state.id, Upload.status == "committing")
-            .values(**values, fence=Upload.fence + 1)
+        _take_back(session, state, values)
+        return load(session, state.id)
+
+
+def _abandon(desk: Desk, state: UploadState, error: ObjectDiffers) -> None:
+    """End an upload whose object can be made under none of its keys: another has keys of its own.
+
+    The device begins anew, since it lets go of nothing before its bytes are stored.
+    """
+    _log.error("upload_key_taken upload=%s key=%s", state.id, error.key)
+    with desk.write() as session:
+        ledger.lock_head(session)
+        now_ms = desk.now_ms()
+        values: dict[str, object] = {"status": "expired", "ended_at_ms": now_ms}
+        values |= {"parts": "[]", "tails": "[]", "hash_state": None}
+        if _take_back(session, state, {**values, "found_sha256": None, "owner": None}):
+            _alarm(session, state, key=error.key, kept="", now_ms=now_ms)
+    _discard(desk, state)
+
+
+def _take_back(session: Session, state: UploadState, values: dict[str, object]) -> bool:
+    """Change an upload that is being committed, and forget its intent if nobody shares it."""
+    result = session.execute(
+        update(Upload)
+        .where(Upload.id == state.id, Upload.status == "committing")
+        .values(**values, fence=Upload.fence + 1)
+        .execution_options(synchronize_session=False)
+    )
+    others = session.scalar(
+        select(Upload.id)
+        .where(Upload.sha256 == state.sha256, Upload.status == "committing")
+        .limit(1)
+    )
+    if changed_rows(result) == 1 and others is None:
+        session.execute(
+            delete(MediaObject)
+            .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
             .execution_options(synchronize_session=False)
         )
-        others = session.scalar(
-            select(Upload.id)
-            .where(Upload.sha256 == state.sha256, Upload.status == "committing")
-            .limit(1)
-        )
-        if changed_rows(result) == 1 and others is None:
-            session.execute(
-                delete(MediaObject)
-                .where(MediaObject.sha256 == state.sha256, MediaObject.status == "committing")
-                .execution_options(synchronize_session=False)
-            )
-        return load(session, state.id)
+    return changed_rows(result) == 1
 
 
 def _hash_again(desk: Desk, state: UploadState) -> tuple[UploadState, int]:
