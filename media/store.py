@@ -7,7 +7,9 @@ Keys (docs/protocol.md §7):
 - ``tail/<upload>/<offset>-<epoch>``: acknowledged bytes that do not fill a part yet;
 - ``tail/<upload>/piece``: a piece that waits for the others of its file;
 - ``quarantine/<upload>``: bytes that were not what they were announced to be;
-- ``parts/<multipart>/<number>/<key>``: parts, where the store's own cannot be relied on.
+- ``parts/<multipart>/<number>/<key>``: parts, where the store's own cannot be relied on;
+- ``derived/<aa>/<sha256>``: pictures and copies made from originals;
+- ``package/<package>/<sha256>.zip``, with ``.sig``: finished packages.
 
 What a store promises stands here; ``media.s3`` keeps these promises with an S3 address.
 """
@@ -21,6 +23,8 @@ from media.errors import MediaError
 TAIL_PREFIX = "tail/"
 MEDIA_PREFIX = "media/"
 QUARANTINE_PREFIX = "quarantine/"
+DERIVED_PREFIX = "derived/"
+PACKAGE_PREFIX = "package/"
 
 Content = bytes | memoryview | BinaryIO
 
@@ -182,6 +186,14 @@ def piece_key(upload_id: str) -> str:
 
 def quarantine_key(upload_id: str) -> str:
     return f"{QUARANTINE_PREFIX}{upload_id}"
+
+
+def derived_key(sha256: str) -> str:
+    return f"{DERIVED_PREFIX}{sha256[:2]}/{sha256}"
+
+
+def package_key(package_id: str, sha256: str) -> str:
+    return f"{PACKAGE_PREFIX}{package_id}/{sha256}.zip"
 
 
 class Store(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from media.store import derived_key
 from server.models.inspections import Derivative
 from server.operations import ledger
 from server.services import Services
@@ -30,7 +31,7 @@ def store_derivative(
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        key = f"derived/{sha256[:2]}/{sha256}"
+        key = derived_key(sha256)
         services.store.put_once(key, file, size=size, sha256=sha256)
     return Derivative(
         source_sha256=source_sha256,

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from media.store import Part, Store
+from media.store import Part, Store, package_key
 
 _SINGLE_LIMIT = 64 << 20
 _PART_BYTES = 16 << 20
@@ -17,7 +17,7 @@ def keep(store: Store, archive: Path, note: str, *, package_id: str, sha256: str
     Raises:
         StoreUnavailable, ObjectDiffers
     """
-    key = f"package/{package_id}/{sha256}.zip"
+    key = package_key(package_id, sha256)
     size = archive.stat().st_size
     if size <= _SINGLE_LIMIT:
         with archive.open("rb") as content:
