@@ -35,6 +35,7 @@ from media.store import (
     StoreUnavailable,
     Traits,
     Written,
+    check_droppable,
 )
 
 _ORIGINALS = (MEDIA_PREFIX, QUARANTINE_PREFIX)
@@ -153,6 +154,7 @@ class S3Store(S3Objects):
         return Written()
 
     def abort(self, key: str, multipart_id: str) -> None:
+        check_droppable(key)
         if keeps(multipart_id):
             self._careful.abort(key, multipart_id)
             return

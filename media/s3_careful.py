@@ -8,6 +8,7 @@ harmless, since a key belongs to its content or to one writer (docs/decisions/00
 
 import base64
 import hashlib
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 from media.s3_objects import S3Objects, typed
 from media.store import (
     AlreadyThere,
+    DeletionRefused,
     MultipartGone,
     ObjectDiffers,
     ObjectMissing,
@@ -23,6 +25,7 @@ from media.store import (
     PutOutcome,
     StoreUnavailable,
     Written,
+    check_droppable,
 )
 
 #: What both boto3 and a hash take.
@@ -30,11 +33,13 @@ PlainContent = bytes | BinaryIO
 
 _PREFIX = "parts/"
 _OURS = "kept-"
+_ID = re.compile(_OURS + r"[0-9a-f]{32}\Z")
+_PART_KEY = re.compile(r"parts/(?P<multipart>[^/]+)/[0-9]+/(?P<key>.+)\Z")
 
 
 def keeps(multipart_id: str) -> bool:
     """Whether the parts of this multipart upload are objects of their own."""
-    return multipart_id.startswith(_OURS)
+    return _ID.match(multipart_id) is not None
 
 
 class CarefulWrites:
@@ -107,10 +112,17 @@ class CarefulWrites:
             self.compare(key, pieces)
             outcome = Written()
         self._lock_whole(key)
-        self.abort(key, multipart_id)
+        self._drop(key, multipart_id)
         return outcome
 
     def abort(self, key: str, multipart_id: str) -> None:
+        # Nothing but parts of ours is deleted here, whatever the rows say.
+        check_droppable(key)
+        if not keeps(multipart_id):
+            raise DeletionRefused(multipart_id)
+        self._drop(key, multipart_id)
+
+    def _drop(self, key: str, multipart_id: str) -> None:
         # The mark goes first: from then on no part is taken.
         self._delete(_mark(key, multipart_id))
         for part in self._objects.list(f"{_PREFIX}{multipart_id}/"):
@@ -119,10 +131,10 @@ class CarefulWrites:
     def open_multiparts(self) -> Iterator[OpenMultipart]:
         seen = set()
         for found in self._objects.list(_PREFIX):
-            _, multipart_id, _, key = found.key.split("/", 3)
-            if multipart_id not in seen:
-                seen.add(multipart_id)
-                yield OpenMultipart(key, multipart_id, found.modified_at_ms)
+            named = _PART_KEY.match(found.key)
+            if named and keeps(named["multipart"]) and named["multipart"] not in seen:
+                seen.add(named["multipart"])
+                yield OpenMultipart(named["key"], named["multipart"], found.modified_at_ms)
 
     def compare(self, key: str, pieces: Sequence[tuple[int, str]]) -> None:
         """Read the object and compare each piece, given by size and SHA-256.

@@ -143,8 +143,9 @@ class S3Objects:
                     Bucket=self.bucket,
                     Delete={"Objects": gone[start : start + _TOGETHER], "Quiet": True},
                 )
+            status = answer["ResponseMetadata"]["HTTPStatusCode"]
             for failed in answer.get("Errors", []):
-                raise StoreUnavailable(f"{failed.get('Key')}: {failed.get('Code')}")
+                raise StoreUnavailable(f"{failed.get('Key')}: {failed.get('Code')}", status=status)
 
     def _versions(self, keys: Sequence[str]) -> "Sequence[ObjectIdentifierTypeDef]":
         wanted = set(keys)

@@ -14,6 +14,7 @@ Keys (docs/protocol.md §7):
 What a store promises stands here; ``media.s3`` keeps these promises with an S3 address.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -25,6 +26,8 @@ MEDIA_PREFIX = "media/"
 QUARANTINE_PREFIX = "quarantine/"
 DERIVED_PREFIX = "derived/"
 PACKAGE_PREFIX = "package/"
+
+_GATHERED = re.compile(r"(?:media/long/(?P<file>[^/]+)|tail/(?P<tail>[^/]+)/[^/]+)\Z")
 
 Content = bytes | memoryview | BinaryIO
 
@@ -73,7 +76,7 @@ class MultipartGone(MediaError):
 
 
 class DeletionRefused(MediaError):
-    """Only tails may be deleted; evidence never is."""
+    """Only tails and parts of unfinished objects may be deleted; evidence never is."""
 
     code = "media.deletion_refused"
 
@@ -188,6 +191,22 @@ def quarantine_key(upload_id: str) -> str:
     return f"{QUARANTINE_PREFIX}{upload_id}"
 
 
+def upload_of(key: str) -> str | None:
+    """Whose bytes are gathered under that key: an upload's id; None for any other key."""
+    found = _GATHERED.match(key)
+    return found and (found["file"] or found["tail"])
+
+
+def check_droppable(key: str) -> None:
+    """Let a multipart upload be dropped only of what we gather in parts.
+
+    Raises:
+        DeletionRefused: it is of another key.
+    """
+    if upload_of(key) is None and not key.startswith(PACKAGE_PREFIX):
+        raise DeletionRefused(key)
+
+
 def derived_key(sha256: str) -> str:
     return f"{DERIVED_PREFIX}{sha256[:2]}/{sha256}"
 
@@ -237,7 +256,11 @@ class Store(Protocol):
         """
 
     def abort(self, key: str, multipart_id: str) -> None:
-        """Drop an unfinished multipart upload; it is no error if it is gone."""
+        """Drop an unfinished multipart upload; it is no error if it is gone.
+
+        Raises:
+            DeletionRefused: if it is of a key under which we gather no parts.
+        """
 
     def read(self, key: str, offset: int, size: int) -> bytes:
         """At most ``size`` bytes from ``offset``, fewer only at the end.

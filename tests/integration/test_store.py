@@ -147,6 +147,18 @@ def test_only_tails_can_be_deleted(store):
     assert store.head(evidence).size == len(data)
 
 
+def test_of_an_unfinished_object_nothing_is_dropped_but_what_we_gather(store):
+    key = f"derived/{uuid.uuid4()}"
+    multipart = store.begin_multipart(key)
+    only = part(store, key, multipart, 1, b"x")
+
+    with pytest.raises(DeletionRefused):
+        store.abort(key, multipart)
+
+    assert store.complete(key, multipart, [only]) == Written()
+    assert store.read(key, 0, 10) == b"x"
+
+
 def test_a_deleted_tail_leaves_no_version_behind(s3):
     store = s3_store(s3)
     tail = tail_key(str(uuid.uuid4()), offset=0, epoch=1)

@@ -17,6 +17,7 @@ from media.s3_address import Retention, S3Address
 from media.s3_objects import S3Objects
 from media.store import (
     AlreadyThere,
+    DeletionRefused,
     MultipartGone,
     ObjectDiffers,
     StoreUnavailable,
@@ -252,6 +253,18 @@ def test_a_store_that_is_careful_lists_and_drops_what_was_given_up(rclone):
 
     assert found.key == key
     assert list(store.list(f"parts/{multipart}/")) == []
+
+
+def test_what_others_keep_under_our_prefixes_is_none_of_ours(rclone):
+    store = S3Store(rclone.address())
+    for key in ("parts/list.txt", "parts/kept-x/1/media/long/y"):
+        store.client.put_object(Bucket=store.bucket, Key=key, Body=b"theirs")
+
+    with pytest.raises(DeletionRefused):
+        store._careful.abort(long_key("y"), "kept-x")
+
+    assert "kept-x" not in {found.multipart_id for found in store.open_multiparts()}
+    assert len(list(store.list("parts/list.txt"))) == 1
 
 
 def test_what_was_begun_in_the_stores_own_way_is_finished_so(seaweedfs, monkeypatch):

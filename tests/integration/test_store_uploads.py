@@ -1,5 +1,6 @@
 """An upload ends the same way in every store, also after a crash at its worst moment."""
 
+import datetime
 import hashlib
 import os
 import uuid
@@ -147,11 +148,26 @@ def test_a_commit_cut_short_at_the_store_is_finished_by_the_sweeper(
     assert long_key(upload_id(path)) not in {found.key for found in store.open_multiparts()}
 
 
+def lock(store, key):
+    """Write an object that cannot be deleted for an hour, where the store knows such a thing."""
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    held = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+    store.client.put_object(
+        Bucket=store.bucket,
+        Key=key,
+        Body=b"",
+        ChecksumAlgorithm="SHA256",
+        **(held if store.traits().keeps_versions else {}),
+    )
+
+
 def test_what_was_given_up_is_collected_and_what_is_open_is_not(bureau, store, later):
     abandoned, open_still = os.urandom(LARGE), os.urandom(LARGE)
     left = bureau.create(abandoned)
     bureau.patch(left, abandoned[: PART_BYTES + 10], 0)
     multiparts = {found.key for found in store.open_multiparts()}
+    locked = f"tail/locked-{uuid.uuid4()}/0-1"
+    lock(store, locked)
     later["ms"] = 8 * DAY_MS
     kept = bureau.create(open_still)
     bureau.patch(kept, open_still[: PART_BYTES + 10], 0)
@@ -160,6 +176,7 @@ def test_what_was_given_up_is_collected_and_what_is_open_is_not(bureau, store, l
         expired = uploads.expire_uploads(desk(bureau))
         uploads.collect_leftovers(desk(bureau))
 
+    assert (under(store, locked) == [locked]) is store.traits().keeps_versions
     assert long_key(upload_id(left)) in multiparts
     assert upload_id(left) in expired
     assert long_key(upload_id(left)) not in {found.key for found in store.open_multiparts()}

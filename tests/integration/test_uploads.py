@@ -393,6 +393,74 @@ def test_leftovers_of_the_store_are_collected_and_evidence_never_is(bureau, stor
     send(bureau, path, data, pieces=LARGE)
 
 
+def test_parts_are_collected_by_whose_they_are_not_by_the_end_of_their_keys(bureau, store):
+    ended = bureau.create(b"ended")
+    bureau.patch(ended, b"ended", 0)
+    for key in (
+        f"package/{upload_id(ended)}/{digest(b'zip')}.zip",
+        f"package/new/{upload_id(ended)}",
+        f"elsewhere/{upload_id(ended)}",
+        f"media/long/folder/{upload_id(ended)}",
+        "tail/survey-1/parts",
+    ):
+        store.begin_multipart(key)
+    store.objects |= {"tail/stray": b"x", "tail/a/b/c": b"x"}
+
+    with bureau.app.app_context():
+        collected = uploads.collect_leftovers(desk(bureau))
+
+    assert sorted(left.key for left in collected) == [
+        f"package/{upload_id(ended)}/{digest(b'zip')}.zip",
+        f"package/new/{upload_id(ended)}",
+        "tail/survey-1/parts",
+    ]
+    assert {"tail/stray", "tail/a/b/c"} <= store.objects.keys()
+
+
+def test_what_the_store_does_not_let_go_of_holds_up_nothing_else(bureau, store, clock, monkeypatch):
+    store.objects |= {f"tail/{name}/0-1": b"x" for name in ("a", "locked", "z")}
+    asked = []
+
+    def delete(keys):
+        asked.extend(keys)
+        if keys == ["tail/locked/0-1"]:
+            raise StoreUnavailable("AccessDenied", status=403)
+        MemoryStore.delete_tails(store, keys)
+
+    monkeypatch.setattr(store, "delete_tails", delete)
+    with bureau.app.app_context():
+        collected = uploads.collect_leftovers(desk(bureau))
+        at_once = uploads.collect_leftovers(desk(bureau))
+        clock["ms"] += 3_600_000
+        uploads.collect_leftovers(desk(bureau))
+
+    assert [left.key for left in collected] == ["tail/a/0-1", "tail/z/0-1"]
+    assert at_once == []
+    assert [left.key for left in desk(bureau).undeletable] == ["tail/locked/0-1"]
+    assert asked.count("tail/locked/0-1") == 2
+
+    monkeypatch.undo()
+    clock["ms"] += 3_600_000
+    with bureau.app.app_context():
+        uploads.collect_leftovers(desk(bureau))
+    assert (store.objects, desk(bureau).undeletable) == ({}, {})
+
+
+def test_a_store_that_is_away_ends_the_collecting(bureau, store, monkeypatch):
+    store.objects |= {"tail/a/0-1": b"x", "tail/b/0-1": b"x"}
+    asked = []
+
+    def delete(keys):
+        asked.extend(keys)
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(store, "delete_tails", delete)
+    with bureau.app.app_context(), pytest.raises(StoreUnavailable):
+        uploads.collect_leftovers(desk(bureau))
+
+    assert asked == ["tail/a/0-1"]
+
+
 def test_uploads_of_another_organisation_do_not_exist(bureau):
     path = bureau.create(b"0123456789")
     other = bureau.colleague()

@@ -261,6 +261,22 @@ def test_a_joined_file_takes_no_bytes_of_its_own(bureau):
     assert refused(bureau.patch(path, b"x", 3)) == (403, "media.upload_final")
 
 
+def test_an_unfinished_piece_keeps_its_bytes_for_as_long_as_it_lives(bureau, store, clock):
+    data = os.urandom(LARGE)
+    path = begin(bureau, Upload_Length=LARGE, Upload_Concat="partial")
+    bureau.patch(path, data[: PART_BYTES + 10], 0)
+    clock["ms"] += 25 * 3_600_000
+
+    with bureau.app.app_context():
+        assert uploads.collect_leftovers(desk(bureau)) == []
+
+    assert bureau.offset(path) == PART_BYTES + 10
+    rest = bureau.patch(path, data[PART_BYTES + 10 :], PART_BYTES + 10)
+    assert rest.status_code == 204
+    assert join(bureau, [path], Upload_Metadata=metadata(data)).status_code == 201
+    assert list(store.objects.values()) == [data]
+
+
 def test_pieces_that_nobody_joins_expire_with_their_bytes(bureau, store, clock):
     path = piece(bureau, b"forgotten")
     clock["ms"] += 8 * 86_400_000

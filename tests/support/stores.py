@@ -18,6 +18,7 @@ from media.store import (
     StoreUnavailable,
     Traits,
     Written,
+    check_droppable,
 )
 
 
@@ -82,6 +83,7 @@ class MemoryStore:
         return Written()
 
     def abort(self, key, multipart_id):
+        check_droppable(key)
         self.parts.pop(multipart_id, None)
 
     def read(self, key, offset, size):

@@ -6,10 +6,9 @@ from server.operations.uploads.committing import (
     finish_interrupted_commits,
     on_mismatch,
 )
-from server.operations.uploads.desk import Desk, UploadState
+from server.operations.uploads.desk import Desk, Leftover, UploadState
 from server.operations.uploads.heart import Heart
 from server.operations.uploads.leftovers import (
-    Leftover,
     collect_leftovers,
     due_uploads,
     expire_uploads,

@@ -8,7 +8,7 @@ transactions, and everything they change names the fence they saw.
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -72,6 +72,14 @@ class Tenure:
     ended: str = ""
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A tail, or with ``multipart_id`` an unfinished multipart upload, that no upload needs."""
+
+    key: str
+    multipart_id: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """The parts that upload operations need.
@@ -82,6 +90,8 @@ class Desk:
         open_limit: unfinished uploads of one device.
         runs_low: whether the store has so little room that recordings must wait.
         ttl_ms: an upload that stands still for so long expires.
+        undeletable: leftovers that the store did not let go of, and when each is tried
+            again; this process remembers it to spare requests.
     """
 
     store: Store
@@ -94,6 +104,7 @@ class Desk:
     open_limit: int
     ttl_ms: int
     runs_low: Callable[[Session], bool]
+    undeletable: dict[Leftover, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,21 @@
 """What uploads leave over when they end: tails and parts, collected when nobody needs them."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
-from media.store import TAIL_PREFIX, StoreUnavailable
-from media.upload import UploadBusy
+from media.errors import MediaError
+from media.store import PACKAGE_PREFIX, TAIL_PREFIX, StoreUnavailable, upload_of
 from server.failures import NotFound
 from server.models.uploads import ProcessHeartbeat, Upload
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import (
     Desk,
+    Fenced,
+    Leftover,
     UploadState,
     changed_rows,
     database_now_ms,
@@ -22,14 +24,10 @@ from server.operations.uploads.desk import (
 
 #: Leftovers are touched only when no request can still be about to use them.
 LEFTOVER_AGE_MS = int(timedelta(hours=24) / timedelta(milliseconds=1))
+#: What the store does not let go of, such as under a lock, is tried again after so long.
+_AGAIN_MS = int(timedelta(hours=1) / timedelta(milliseconds=1))
 
-
-@dataclass(frozen=True)
-class Leftover:
-    """A tail, or with ``multipart_id`` an unfinished multipart upload, that no upload needs."""
-
-    key: str
-    multipart_id: str | None = None
+_log = logging.getLogger(__name__)
 
 
 def due_uploads(desk: Desk) -> list[str]:
@@ -48,31 +46,54 @@ def expire_uploads(desk: Desk) -> list[str]:
 
 
 def find_leftovers(desk: Desk) -> Iterator[Leftover]:
-    """Tails and multipart uploads older than a day that no open upload needs."""
+    """Tails and multipart uploads older than a day that nobody needs.
+
+    What is under keys of other forms than ours is never named.
+    """
     before_ms = desk.now_ms() - LEFTOVER_AGE_MS
     for tail in desk.store.list(TAIL_PREFIX):
-        upload_id = tail.key.split("/")[1]
-        if tail.modified_at_ms < before_ms and not _needs(desk, upload_id, tail.key):
+        upload_id = upload_of(tail.key)
+        if upload_id is None or tail.modified_at_ms >= before_ms:
+            continue
+        if not _needs(desk, upload_id, tail.key):
             yield Leftover(tail.key)
     for multipart in desk.store.open_multiparts():
-        upload_id = multipart.key.rpartition("/")[2]
-        old = multipart.begun_at_ms < before_ms
-        if old and not _needs(desk, upload_id, multipart.multipart_id):
+        if multipart.begun_at_ms < before_ms and not _is_needed(
+            desk, multipart.key, multipart.multipart_id
+        ):
             yield Leftover(multipart.key, multipart.multipart_id)
+
+
+def _is_needed(desk: Desk, key: str, multipart_id: str) -> bool:
+    # A package is made at one go: of one that was begun so long ago nobody makes anything.
+    if key.startswith(PACKAGE_PREFIX):
+        return False
+    upload_id = upload_of(key)
+    return upload_id is None or _needs(desk, upload_id, multipart_id)
 
 
 def collect_leftovers(desk: Desk) -> list[Leftover]:
     """Delete what :func:`find_leftovers` finds, and forget processes that are long dead.
 
-    Objects under ``media/`` and ``quarantine/`` are never touched.
+    Objects under ``media/`` and ``quarantine/`` are never touched. What the store does not
+    let go of stands in ``desk.undeletable`` afterwards.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
     """
-    collected = []
+    now_ms = desk.now_ms()
+    taken: list[Leftover] = []
+    kept: dict[Leftover, int] = {}
     for left in find_leftovers(desk):
-        if left.multipart_id is None:
-            desk.store.delete_tails([left.key])
+        again_at_ms = desk.undeletable.get(left, 0)
+        if again_at_ms > now_ms:
+            kept[left] = again_at_ms
+        elif _drop(desk, left):
+            taken.append(left)
         else:
-            desk.store.abort(left.key, left.multipart_id)
-        collected.append(left)
+            kept[left] = now_ms + _AGAIN_MS
+    desk.undeletable.clear()
+    desk.undeletable.update(kept)
     with desk.write() as session:
         limit_ms = database_now_ms(session) - LEFTOVER_AGE_MS
         session.execute(
@@ -80,7 +101,26 @@ def collect_leftovers(desk: Desk) -> list[Leftover]:
             .where(ProcessHeartbeat.beaten_at_ms < limit_ms)
             .execution_options(synchronize_session=False)
         )
-    return collected
+    return taken
+
+
+def _drop(desk: Desk, left: Leftover) -> bool:
+    """Delete one; False if the store refuses, which must not hold up the others.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+    """
+    try:
+        if left.multipart_id is None:
+            desk.store.delete_tails([left.key])
+        else:
+            desk.store.abort(left.key, left.multipart_id)
+    except StoreUnavailable as error:
+        if not error.status:
+            raise
+        _log.warning("leftover_kept key=%s reason=%s", left.key, error)
+        return False
+    return True
 
 
 def end(desk: Desk, state: UploadState, *, status: str) -> bool:
@@ -114,7 +154,8 @@ def end(desk: Desk, state: UploadState, *, status: str) -> bool:
 def _end_if_due(desk: Desk, upload_id: str) -> bool:
     try:
         state = vacate(desk, upload_id)
-    except (UploadBusy, StoreUnavailable):
+    except (MediaError, Fenced):
+        # Another request has it, or the store is away: one that stays must not keep the others.
         return False
     unused = state.status == "stored" and state.concat == "partial"
     if not (unused or state.status == "open") or state.expires_at_ms >= desk.now_ms():
