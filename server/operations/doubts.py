@@ -20,6 +20,9 @@ from server.models.uploads import ObjectFixity
 #: Worst first.
 SEVERITIES = ("fail", "warn", "undecided", "info")
 _LASTING = "DIGEST_MISMATCH"
+#: What is found about a visit as a whole is computed when it is shown and kept nowhere: its rules
+#: are those of the program that shows it, and this names them (docs/evidence.md §6).
+VISIT_RULES_VERSION = "visit-1"
 
 
 @dataclass(frozen=True, kw_only=True)

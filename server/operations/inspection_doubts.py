@@ -11,13 +11,13 @@ from typing import Any, assert_never
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from media.findings.model import FAIL, RULE_VERSION, WARN
+from media.findings.model import FAIL, WARN
 from server.models.base import place_of
 from server.models.inspections import Inspection, InspectionOfficer, OfficerSession
 from server.models.journal import JournalLine
 from server.operations.cards import device_cards, officer_cards
 from server.operations.coverage import Visit, read_visit
-from server.operations.doubts import Doubt
+from server.operations.doubts import VISIT_RULES_VERSION, Doubt
 from server.operations.paper_doubts import paper_doubts
 from server.operations.peers import (
     Contradicts,
@@ -167,7 +167,7 @@ def _doubt(
     return Doubt(
         code=code,
         severity=severity,
-        rule_version=RULE_VERSION,
+        rule_version=VISIT_RULES_VERSION,
         evidence={
             "tag": tag,
             "raw": raw,

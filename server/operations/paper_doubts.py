@@ -1,13 +1,20 @@
 """Findings about the records of a visit: their times, who signed, and text copied from others."""
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
-from media.findings.model import WARN
-from server.models.inspections import Inspection, InspectionOfficer, RecordRevision
+from media.findings.model import INFO, WARN
+from server.models.inspections import (
+    Inspection,
+    InspectionOfficer,
+    RecordRevision,
+    TemplateVersion,
+)
 from server.models.people import Officer
 from server.operations.copied import Passages
 from server.operations.coverage import Paper, Visit, read_papers
@@ -21,10 +28,20 @@ INTERVIEW, SAMPLING = "interview_record", "sampling_record"
 
 #: A record states times to the minute, and the first picture may be taken at the gate.
 _MARGIN_MS = 10 * 60_000
-#: How many of the organisation's newest interviews are compared.
+#: How many of the organisation's newest interviews, and of its site records, are compared.
 _LAST = 200
 #: Shorter equal passages are what everybody says.
 _COPIED_CHARS = 60
+#: What officers find is told in standing phrases, which are longer.
+_COPIED_FINDINGS_CHARS = 120
+#: Texts of a form that long are printed on the record and not written by anybody.
+_PRINTED_CHARS = 12
+#: What stands in the place of a name in a signature that is free text.
+_NO_NAME = re.compile(
+    r"拒签|拒绝|未签|不签|没签|无法|不在|缺席|见附|见纸|纸质|已签|本人|手写|签名|签字|签章|盖章"
+    r"|^(?:无|有|是|否|[-—]+)$"
+)
+_AFTER_NAME = re.compile(r"[（(\[【].*$|[:：,，;；、/].*$|(?:签名|签字|签章|盖章|手印|捺印).*$")
 _RECORD = "journal:" + acts.RECORD_SAVED
 
 
@@ -32,10 +49,16 @@ def paper_doubts(session: Session, visit: Visit, upto: Upto | None) -> Iterator[
     """What is doubtful about the records of a visit."""
     yield from _times(visit)
     yield from _signers(session, visit)
+    yield from _page_signers(visit)
+    yield from _interviews(session, visit, upto)
+    yield from _copied_findings(session, visit, upto)
+
+
+def _interviews(session: Session, visit: Visit, upto: Upto | None) -> Iterator[Doubt]:
     own = [paper for paper in visit.papers if paper.template_id == INTERVIEW]
     if not own:
         return
-    others = _other_interviews(session, visit.inspection, upto)
+    others = _newest_others(session, visit.inspection, INTERVIEW, upto)
     titles = _titles(session, {paper.inspection_id for paper in others})
     for number, paper in enumerate(own):
         if len(paper.names) > 1:
@@ -90,10 +113,9 @@ def _signers(session: Session, visit: Visit) -> Iterator[Doubt]:
     """Names under the party's signature that differ, and officers who are not of the visit."""
     signed: dict[str, Paper] = {}
     for paper in visit.papers:
-        signature = paper.values.get("party_signature")
-        name = signature.get("name") if isinstance(signature, dict) else None
-        if isinstance(name, str) and name.strip():
-            signed.setdefault("".join(name.split()), paper)
+        name = _signer(paper.values.get("party_signature"))
+        if name:
+            signed.setdefault(name, paper)
     if len(signed) > 1:
         (first, _), (second, paper) = list(signed.items())[:2]
         yield _doubt("SIGNERS_DIFFER", "party", paper, raw=second, first=first, second=second)
@@ -109,9 +131,42 @@ def _signers(session: Session, visit: Visit) -> Iterator[Doubt]:
             yield _doubt("SIGNERS_DIFFER", "officer", paper, raw=certificate)
 
 
+def _page_signers(visit: Visit) -> Iterator[Doubt]:
+    """Interviews of which a page is signed by another name than the person's, or by several."""
+    for paper in visit.papers:
+        if paper.template_id != INTERVIEW:
+            continue
+        names = dict.fromkeys(
+            name for row in paper.rows("pages") if (name := _signer(row.get("signature")))
+        )
+        known = ["".join(name.split()) for name in sorted(paper.names)]
+        others = [name for name in names if name not in known]
+        if known and others:
+            first, second = known[0], others[0]
+        elif len(others) > 1:
+            first, second = others[:2]
+        else:
+            continue
+        yield _doubt("SIGNERS_DIFFER", "page", paper, raw=second, first=first, second=second)
+
+
+def _signer(signature: object) -> str:
+    """The name that a signature states, without spaces; empty where it states none.
+
+    The first form of the site record holds free text, also such as 当事人拒绝签名.
+    """
+    if isinstance(signature, dict):
+        name = signature.get("name")
+        return "".join(name.split()) if isinstance(name, str) else ""
+    if not isinstance(signature, str):
+        return ""
+    name = _AFTER_NAME.sub("", "".join(signature.split()))
+    return "" if _NO_NAME.search(name) else name
+
+
 def _certificates(paper: Paper) -> set[str]:
     """Certificate numbers of the officers whom a record names."""
-    people = [row.get("officer") for row in _rows(paper, "officers")]
+    people = [row.get("officer") for row in paper.rows("officers")]
     return {
         number.strip()
         for person in people
@@ -120,13 +175,7 @@ def _certificates(paper: Paper) -> set[str]:
     }
 
 
-def _rows(paper: Paper, group: str) -> list[dict[str, Any]]:
-    """The rows of a group; none where a hand-made line gave something else."""
-    value = paper.values.get(group)
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-
-
-def _overlaps(paper: Paper, others: list[Paper], titles: Mapping[str, str]) -> Iterator[Doubt]:
+def _overlaps(paper: Paper, others: Sequence[Paper], titles: Mapping[str, str]) -> Iterator[Doubt]:
     """Interviews that one officer holds at the same time."""
     begun, ended = paper.at_ms("started_at"), paper.at_ms("ended_at")
     if begun is None or ended is None:
@@ -150,7 +199,7 @@ def _overlaps(paper: Paper, others: list[Paper], titles: Mapping[str, str]) -> I
         )
 
 
-def _copies(paper: Paper, others: list[Paper], titles: Mapping[str, str]) -> Iterator[Doubt]:
+def _copies(paper: Paper, others: Sequence[Paper], titles: Mapping[str, str]) -> Iterator[Doubt]:
     """Long passages that a person said here and another person elsewhere (雷同笔录)."""
     said = answers(paper)
     passages = Passages(said, _COPIED_CHARS)
@@ -172,8 +221,72 @@ def _copies(paper: Paper, others: list[Paper], titles: Mapping[str, str]) -> Ite
 
 def answers(paper: Paper) -> str:
     """What the person said, without spaces; the questions are those of everybody."""
-    spoken = (row.get("answer", "") for row in _rows(paper, "dialogue"))
+    spoken = (row.get("answer", "") for row in paper.rows("dialogue"))
     return "".join("".join(str(one).split()) for one in spoken)
+
+
+def _copied_findings(session: Session, visit: Visit, upto: Upto | None) -> Iterator[Doubt]:
+    """Long passages that a site record shares with one about another party."""
+    own = [paper for paper in visit.papers if paper.template_id == SITE_RECORD]
+    if not any(len(paper.text("findings")) >= _COPIED_FINDINGS_CHARS for paper in own):
+        return
+    others = _newest_others(session, visit.inspection, SITE_RECORD, upto, other_party=True)
+    if not others:
+        return
+    titles = _titles(session, {paper.inspection_id for paper in others})
+    printed = _printed(session, visit.inspection)
+    for paper in own:
+        written = _written(paper, printed)
+        passages = Passages(written, _COPIED_FINDINGS_CHARS)
+        for other in others:
+            passage = passages.longest_in(_written(other, printed))
+            if passage:
+                yield whole_doubt(
+                    "RECORD_COPIED",
+                    INFO,
+                    "findings",
+                    _RECORD,
+                    passage,
+                    record=paper.record_id[:8],
+                    other=_name(other, titles),
+                    count=len(passage),
+                    percent=100 * len(passage) // max(len(written), 1),
+                )
+
+
+def _written(paper: Paper, printed: Sequence[str]) -> str:
+    """What the officers found, without spaces and without what their form says itself."""
+    text = "".join(paper.text("findings").split())
+    for phrase in printed:
+        # A mark in its place, so that what stood before and behind does not grow together.
+        text = text.replace(phrase, "\n")
+    return text
+
+
+def _printed(session: Session, inspection: Inspection) -> tuple[str, ...]:
+    """The longer texts of the site record's forms, which every record may repeat."""
+    bodies = session.scalars(
+        select(TemplateVersion.body).where(
+            TemplateVersion.organization_id == inspection.organization_id,
+            TemplateVersion.id == SITE_RECORD,
+        )
+    )
+    found = {
+        "".join(text.split()) for body in bodies for text in _texts(json.loads(body)) if text
+    }
+    return tuple(sorted((t for t in found if len(t) >= _PRINTED_CHARS), key=len, reverse=True))
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
 
 
 def _name(paper: Paper, titles: Mapping[str, str]) -> str:
@@ -181,23 +294,32 @@ def _name(paper: Paper, titles: Mapping[str, str]) -> str:
     return f"{title} {paper.record_id[:8]}".strip()
 
 
-def _other_interviews(
-    session: Session, inspection: Inspection, upto: Upto | None
+def _newest_others(
+    session: Session,
+    inspection: Inspection,
+    template_id: str,
+    upto: Upto | None,
+    *,
+    other_party: bool = False,
 ) -> tuple[Paper, ...]:
-    """The organisation's newest interviews of other visits."""
+    """The organisation's newest records of a kind from other visits, or of other parties only."""
+    same_party = Inspection.entity_id == inspection.entity_id
+    apart = Inspection.entity_id.is_(None) | ~same_party if other_party else true()
     newest = session.scalars(
         select(RecordRevision.record_id)
         .join(Inspection, Inspection.id == RecordRevision.inspection_id)
         .where(
-            RecordRevision.template_id == INTERVIEW,
+            RecordRevision.template_id == template_id,
             RecordRevision.inspection_id != inspection.id,
             Inspection.organization_id == inspection.organization_id,
             RecordRevision.position < upto.position if upto else true(),
+            apart,
         )
-        .order_by(RecordRevision.position.desc())
+        .group_by(RecordRevision.record_id)
+        .order_by(func.max(RecordRevision.position).desc(), RecordRevision.record_id)
         .limit(_LAST)
     ).all()
-    return read_papers(session, RecordRevision.record_id.in_(set(newest)), upto)
+    return read_papers(session, RecordRevision.record_id.in_(newest), upto)
 
 
 def _titles(session: Session, inspections: set[str]) -> dict[str, str]:

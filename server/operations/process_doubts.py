@@ -1,6 +1,5 @@
 """Findings about the course of a visit: steps, gaps in recording, files that never came."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from media.findings.distance import metres_between
-from media.findings.model import INFO, RULE_VERSION, WARN
+from media.findings.model import INFO, WARN
 from server.models.inspections import (
     EvidenceItem,
     Inspection,
@@ -17,17 +16,15 @@ from server.models.inspections import (
 )
 from server.models.journal import JournalLine
 from server.operations.cards import officer_cards
-from server.operations.coverage import DeviceClocks, Gap, Shot, Visit
-from server.operations.coverage.core import TOLERANCE_MS
+from server.operations.coverage import Announced, DeviceClocks, Gap, Odd, Shot, Visit
 from server.operations.coverage.required import SITE_RECORD
-from server.operations.doubts import Doubt
+from server.operations.doubts import VISIT_RULES_VERSION, Doubt
 from server.operations.peers import Upto, before
+from server.operations.seizures import tells_of_seizure
+from sync.evidence import acts
 
 #: What a visit is about comes after the certificates; other steps may come at any time.
 _AFTER_CERTIFICATES = ("inspected", "stop_order", "sampled", "interviewed")
-#: Words of a measure that must be recorded without interruption, unless denied (未予查封).
-_SEIZURE = re.compile(r"查封|扣押")
-_DENIED = re.compile(r"(?:[未不无没]|解除)[^，。；、\n]{0,4}(?:查封|扣押)(?:[、或和及]?扣押)?")
 #: Two acts of one officer this near to each other cannot be at two distant places.
 _AT_ONCE_MS = 60_000
 #: Devices' clocks may be wrong by this much before they are corrected.
@@ -39,15 +36,21 @@ _ACTS_LIMIT = 2000
 #: Only visits opened this near to each other are looked at: the opening has an index.
 _NEAR_MS = 2 * 86_400_000
 
+_MARK = "journal:" + acts.STEP_MARKED
+_RECORDING = "journal:" + acts.RECORDING_STARTED
+_REASON = "journal:" + acts.GAP_EXPLAINED
+
 
 def course_doubts(session: Session, visit: Visit, upto: Upto | None) -> Iterator[Doubt]:
     """What is doubtful about the course of a visit; what is missing counts once it has ended."""
     yield from _certificates(visit)
     yield from _two_places(session, visit, upto)
+    yield from (_odd(visit, one) for one in visit.odd)
     if visit.coverage.visit is None:
         return
-    yield from _missing(visit)
+    yield from _steps(visit)
     yield from _gaps(visit)
+    yield from _reasons(visit)
     yield from _shorter(visit)
     yield from _uninterrupted(visit)
     yield from _expected(visit)
@@ -60,7 +63,7 @@ def whole_doubt(
     return Doubt(
         code=code,
         severity=severity,
-        rule_version=RULE_VERSION,
+        rule_version=VISIT_RULES_VERSION,
         evidence={
             "tag": tag,
             "raw": raw,
@@ -72,45 +75,104 @@ def whole_doubt(
     )
 
 
-def _missing(visit: Visit) -> Iterator[Doubt]:
+def _odd(visit: Visit, odd: Odd) -> Doubt:
+    """A time of arriving or leaving that cannot be."""
+    mark = odd.mark
+    return whole_doubt(
+        "RECORD_TIMES",
+        WARN,
+        odd.why,
+        "journal:" + acts.RECORD_SAVED if mark.record_id else _MARK,
+        raw=mark.record_id,
+        at_ms=mark.at_ms,
+        open_ms=odd.at_ms,
+    )
+
+
+def _steps(visit: Visit) -> Iterator[Doubt]:
     for step in visit.coverage.steps:
         if step.missing:
-            yield whole_doubt("COVERAGE_MISSING", WARN, step.step, "journal:step.marked")
+            yield whole_doubt("COVERAGE_MISSING", WARN, step.step, _MARK)
+        elif step.only_marked:
+            yield whole_doubt("COVERAGE_MARKED", INFO, step.step, _MARK, at_ms=step.at_ms)
 
 
 def _gaps(visit: Visit) -> Iterator[Doubt]:
-    span = visit.coverage.visit
-    if span is None:
+    coverage = visit.coverage
+    for one in visit.announced:
+        yield _announced_doubt(visit, one)
+    if coverage.visit is None:
         return
-    if not visit.recordings:
-        if not any(gap.explained for gap in visit.coverage.gaps):
+    if visit.recordings:
+        for gap in coverage.gaps:
+            if not gap.explained:
+                yield _gap_doubt("RECORDING_GAP", "unexplained", gap)
+        if coverage.broken_up:
             yield whole_doubt(
-                "RECORDING_GAP", INFO, "none", _RECORDING, open_ms=span.from_ms, close_ms=span.to_ms
+                "RECORDING_GAP", WARN, "pieces", _RECORDING, seconds=coverage.short_ms // 1000
             )
-        return
-    for gap in visit.coverage.gaps:
-        if not gap.explained:
-            yield _gap_doubt("RECORDING_GAP", "unexplained", gap)
+    elif not visit.announced and not any(gap.explained for gap in coverage.gaps):
+        yield whole_doubt(
+            "RECORDING_GAP",
+            INFO,
+            "none",
+            _RECORDING,
+            open_ms=coverage.visit.from_ms,
+            close_ms=coverage.visit.to_ms,
+        )
+
+
+def _announced_doubt(visit: Visit, one: Announced) -> Doubt:
+    """A recording of which only the journal tells; files that are to come are told apart too."""
+    return whole_doubt(
+        "RECORDING_GAP",
+        INFO if one.why == "expected" else WARN,
+        one.why,
+        _RECORDING,
+        raw=one.item_id,
+        open_ms=one.span.from_ms,
+        close_ms=one.span.to_ms,
+    )
+
+
+def _reasons(visit: Visit) -> Iterator[Doubt]:
+    """Reasons for gaps that are stated for the whole visit, or for longer than a day."""
+    coverage = visit.coverage
+    for one in coverage.overlong:
+        yield whole_doubt(
+            "RECORDING_GAP",
+            WARN,
+            "overlong",
+            _REASON,
+            raw=one.reason,
+            open_ms=one.span.from_ms,
+            close_ms=one.span.to_ms,
+        )
+    if coverage.explained_whole and coverage.visit is not None:
+        yield whole_doubt(
+            "RECORDING_GAP",
+            INFO,
+            "whole",
+            _REASON,
+            open_ms=coverage.visit.from_ms,
+            close_ms=coverage.visit.to_ms,
+        )
 
 
 def _shorter(visit: Visit) -> Iterator[Doubt]:
     """Recordings that the device says ran longer than their file plays."""
     for one in visit.recordings:
-        if one.playing_ms is None or one.span.length_ms - one.playing_ms < TOLERANCE_MS:
-            continue
-        yield whole_doubt(
-            "RECORDING_GAP",
-            WARN,
-            "shorter",
-            _RECORDING,
-            raw=one.item_id or "",
-            open_ms=one.span.from_ms,
-            close_ms=one.span.to_ms,
-            minutes=one.playing_ms // 60_000,
-        )
-
-
-_RECORDING = "journal:recording.started"
+        if one.said is not None:
+            yield whole_doubt(
+                "RECORDING_GAP",
+                WARN,
+                "shorter",
+                _RECORDING,
+                raw=one.item_id,
+                open_ms=one.said.from_ms,
+                close_ms=one.said.to_ms,
+                minutes=one.span.length_ms // 60_000,
+            )
 
 
 def _gap_doubt(code: str, reason: str, gap: Gap) -> Doubt:
@@ -134,7 +196,7 @@ def _certificates(visit: Visit) -> Iterator[Doubt]:
             "CERTIFICATES_NOT_FIRST",
             WARN,
             first.step,
-            "journal:step.marked",
+            _MARK,
             first_ms=first.at_ms,
             shown_ms=min(shown),
         )
@@ -144,25 +206,34 @@ def _uninterrupted(visit: Visit) -> Iterator[Doubt]:
     """A seizure is to be recorded from beginning to end, whatever the reason of a gap."""
     if not _seizes(visit):
         return
+    coverage = visit.coverage
     if not visit.recordings:
         yield whole_doubt("COVERAGE_INTERRUPTED", WARN, "none", _RECORDING)
-    for gap in visit.coverage.gaps if visit.recordings else ():
+        return
+    for gap in coverage.gaps:
         yield _gap_doubt("COVERAGE_INTERRUPTED", "gap", gap)
+    if coverage.interrupted:
+        yield whole_doubt(
+            "COVERAGE_INTERRUPTED",
+            WARN,
+            "pieces",
+            _RECORDING,
+            count=len(coverage.breaks),
+            seconds=sum(span.length_ms for span in coverage.breaks) // 1000,
+            longest_ms=max(span.length_ms for span in coverage.breaks),
+        )
 
 
 def _seizes(visit: Visit) -> bool:
     return any(
         "seizure" in paper.template_id
-        or bool(
-            paper.template_id == SITE_RECORD
-            and _SEIZURE.search(_DENIED.sub("", str(paper.values.get("measures", ""))))
-        )
+        or (paper.template_id == SITE_RECORD and tells_of_seizure(paper.text("measures")))
         for paper in visit.papers
     )
 
 
 def _expected(visit: Visit) -> Iterator[Doubt]:
-    waiting = [shot for shot in visit.shots if shot.item.state == "captured"]
+    waiting = [shot for shot in visit.shots if not shot.received]
     if waiting:
         oldest = min(waiting, key=lambda shot: shot.at_ms)
         yield whole_doubt(

@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import delete
 
 from server.db import reading, transaction
+from server.models.base import position_of
 from server.models.devices import ClockOffset
 from server.models.inspections import (
+    Derivative,
     EvidenceItem,
     Inspection,
     MediaFacts,
@@ -17,8 +19,12 @@ from server.models.inspections import (
 )
 from server.models.journal import LineOutcome
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
-from server.operations import forms
+from server.models.uploads import MediaObject
+from server.operations import forms, ledger
+from server.operations.doubts import VISIT_RULES_VERSION
 from server.operations.inspection_doubts import inspection_doubts
+from server.operations.media_checks import item_bytes_arrived
+from server.operations.peers import Upto
 from server.operations.recorder_clocks import recorder_offset
 from tests.support.simdevice import MORNING_MS, new_id
 
@@ -40,24 +46,51 @@ class Team:
         return self.device.write(kind, inspection=self.inspection, **fields)
 
     def at(self, minute):
-        self.device.now_ms = MORNING_MS + minute * MINUTE
+        self.device.now_ms = MORNING_MS + int(minute * MINUTE)
 
     def mark(self, *steps):
         for step in steps:
             self.say("step.marked", step=step)
 
-    def photo(self, **more):
+    def photo(self, media_type="image/jpeg", **more):
         item = new_id()
         self.say(
             "media.captured",
             item=item,
             sha256=hashlib.sha256(item.encode()).hexdigest(),
             size=5,
-            media_type="image/jpeg",
+            media_type=media_type,
             **{"class": "B"},
             **more,
         )
         return item
+
+    def arrive(self, *items):
+        """The bytes of pushed items come in."""
+        with self.world.app.app_context(), transaction() as session:
+            for item in items:
+                sha256 = session.get_one(EvidenceItem, item).sha256
+                index = ledger.append(
+                    session,
+                    "verify",
+                    actor={"server": "uploads"},
+                    subject={"sha256": sha256, "size": 5},
+                    snapshot={},
+                    about=(f"media:{sha256}",),
+                    now_ms=self.world.now_ms,
+                )
+                session.add(
+                    MediaObject(
+                        sha256=sha256,
+                        size=5,
+                        crc32=0,
+                        key=f"media/{sha256}",
+                        status="stored",
+                        stored_at_ms=self.world.now_ms,
+                    )
+                )
+                session.flush()
+                item_bytes_arrived(session, sha256, position_of(1, index), self.world.now_ms)
 
     def record(self, template, fields, record=None):
         return self.device.write_parts(
@@ -80,13 +113,26 @@ class Team:
         self.say("recording.stopped", recording=recording, **more)
         return recording
 
+    def film(self, start, stop):
+        """A recording that an app makes; its file is announced and yet to come."""
+        self.at(stop)
+        item = self.photo("video/mp4")
+        self.run(start, stop, item=item)
+        return item
+
     def push(self):
         answer = self.world.push(self.device)
         assert answer.status_code == 200, answer.text
 
-    def whole(self):
+    def whole(self, upto=None):
         with self.world.app.app_context(), reading() as session:
-            return inspection_doubts(session, session.get_one(Inspection, self.inspection))
+            return inspection_doubts(session, session.get_one(Inspection, self.inspection), upto)
+
+    def minutes(self, what="recorded"):
+        """How long the visit was, or was recorded; each line takes a second to write."""
+        coverage = self.whole().visit.coverage
+        length_ms = coverage.recorded_ms if what == "recorded" else coverage.visit.length_ms
+        return round(length_ms / MINUTE)
 
     def doubts(self, code=None):
         return [
@@ -177,11 +223,10 @@ def test_an_imported_item_names_its_recorder(world, team):
 
 
 def test_a_visit_with_every_step_on_record_and_filmed_throughout_raises_no_doubt(team):
-    recording = new_id()
-    team.say("recording.started", recording=recording)
     team.mark(*STEPS)
-    team.say("recording.stopped", recording=recording)
+    film = team.film(0, 1)
     team.push()
+    team.arrive(film)
 
     whole = team.whole()
 
@@ -201,12 +246,137 @@ def test_a_step_that_nothing_shows_is_named_once_the_visit_has_ended(team):
     assert team.doubts("COVERAGE_MISSING") == [("COVERAGE_MISSING", "signed")]
 
 
-def test_a_gap_is_told_until_its_reason_is_stated(team):
-    team.mark("arrival")
-    team.run(0, 10)
-    team.run(30, 40)
+def test_a_step_that_is_only_marked_is_told_apart_from_one_that_something_shows(team):
+    team.mark("arrival", "certificates_shown")
+    photo, lost = team.photo(step="inspected"), team.photo(step="signed")
+    team.at(5)
     team.mark("left")
     team.push()
+    team.arrive(photo)
+
+    marked = {reason for _, reason in team.doubts("COVERAGE_MARKED")}
+    missing = {reason for _, reason in team.doubts("COVERAGE_MISSING")}
+    assert marked == {"arrival", "certificates_shown", "signed", "left"}
+    assert missing == {"rights_told"}
+
+    team.arrive(lost)
+
+    assert "signed" not in {reason for _, reason in team.doubts("COVERAGE_MARKED")}
+
+
+def test_a_recording_counts_only_with_its_file(team):
+    """Whatever the journal says: announced without a file, not arrived, discarded, no film."""
+    team.mark("arrival")
+    team.run(0, 10)
+    expected, gone, text = team.film(10, 20), team.film(20, 30), team.film(30, 40)
+    team.run(40, 50, item=new_id())
+    team.say("recording.started", recording=new_id())
+    team.say("media.discarded", item=gone, reason="误操作")
+    team.at(60)
+    team.mark("left")
+    team.record("site_inspection_record", {"measures": "对设备予以查封"})
+    team.push()
+    team.arrive(text)
+    _facts(team, text, type=None, mime=None)
+
+    coverage = team.whole().visit.coverage
+    assert coverage.recorded_ms == 0
+    assert sorted(reason for _, reason in team.doubts("RECORDING_GAP")) == [
+        "discarded",
+        "expected",
+        "no_file",
+        "no_file",
+        "unreadable",
+        "unstopped",
+    ]
+    assert team.doubts("COVERAGE_INTERRUPTED") == [("COVERAGE_INTERRUPTED", "none")]
+    assert team.doubts("MEDIA_EXPECTED") == [("MEDIA_EXPECTED", "waiting")]
+
+    team.arrive(expected)
+
+    assert team.minutes() == 10
+
+
+def test_one_file_shows_one_recording(team):
+    team.mark("arrival")
+    film = team.film(0, 10)
+    team.run(10, 20, item=film)
+    team.mark("left")
+    team.push()
+    team.arrive(film)
+
+    assert team.minutes() == 10
+    assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "no_file")]
+
+
+def test_a_package_holds_what_was_here_at_its_size_of_the_ledger(team):
+    """Files that arrive and are discarded while it is built change nothing in it."""
+    team.mark("arrival")
+    kept, late = team.film(0, 10), team.film(10, 20)
+    team.mark("left")
+    team.push()
+    team.arrive(kept)
+    with team.world.app.app_context(), reading() as session:
+        upto = Upto(1, ledger.size(session))
+    before = team.whole(upto).doubts
+
+    team.arrive(late)
+    team.say("media.discarded", item=kept, reason="误操作")
+    team.push()
+
+    assert team.whole(upto).doubts == before
+    assert ("RECORDING_GAP", "discarded") in team.doubts()
+    assert ("RECORDING_GAP", "expected") not in team.doubts()
+
+
+def test_findings_about_a_visit_name_the_rules_about_visits(team):
+    team.mark("arrival", "left")
+    team.push()
+
+    assert {doubt.rule_version for doubt in team.whole().doubts} == {VISIT_RULES_VERSION}
+
+
+@pytest.mark.parametrize("typo", ["0001-01-01T00:00", "9999-12-31T23:59-23:59", "0002-01-01T00:00"])
+def test_no_mistyped_time_of_a_record_breaks_the_visit_or_silences_it(team, typo):
+    team.mark("arrival")
+    team.at(30)
+    team.record("site_inspection_record", {"started_at": typo, "ended_at": typo})
+    team.mark("left")
+    team.photo()
+    team.push()
+
+    assert team.minutes("visit") == 30
+    assert ("MEDIA_EXPECTED", "waiting") in team.doubts()
+    far = team.doubts("RECORD_TIMES")
+    assert set(far) <= {("RECORD_TIMES", "far"), ("RECORD_TIMES", "photo")}
+    assert typo == "0001-01-01T00:00" or ("RECORD_TIMES", "far") in far
+
+
+def test_leaving_before_arriving_is_told_and_silences_nothing(team):
+    team.mark("left")
+    team.at(20)
+    team.mark("arrival")
+    team.at(50)
+    team.mark("sampled")
+    team.photo()
+    team.push()
+
+    assert {code for code, _ in team.doubts()} >= {
+        "RECORD_TIMES",
+        "COVERAGE_MISSING",
+        "RECORDING_GAP",
+        "MEDIA_EXPECTED",
+    }
+    assert team.doubts("RECORD_TIMES") == [("RECORD_TIMES", "left_first")]
+    assert team.minutes("visit") == 30
+
+
+def test_a_gap_is_told_until_its_reason_is_stated(team):
+    team.mark("arrival")
+    films = team.film(0, 10), team.film(30, 40)
+    team.mark("left")
+    team.push()
+    team.arrive(*films)
     assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "unexplained")]
 
     team.say(
@@ -222,9 +392,36 @@ def test_a_gap_is_told_until_its_reason_is_stated(team):
     assert gap.reasons == ("explosion_proof",)
 
 
+@pytest.mark.parametrize(
+    ("span", "told"), [((0, 60), {"whole"}), ((-1e8, 1e8), {"none", "overlong"})]
+)
+def test_a_reason_for_the_whole_visit_is_told_and_one_for_years_settles_nothing(team, span, told):
+    team.mark("arrival")
+    team.at(60)
+    team.mark("left")
+    first, last = (MORNING_MS + int(minute * MINUTE) for minute in span)
+    team.say("gap.explained", from_ms=max(first, 0), to_ms=last, reason="battery")
+    team.push()
+
+    assert {reason for _, reason in team.doubts("RECORDING_GAP")} == told
+
+
+def test_a_film_of_seconds_in_each_minute_is_no_film_of_a_seizure(team):
+    team.mark("arrival")
+    films = [team.film(minute, minute + 0.1) for minute in range(10)]
+    team.at(10)
+    team.mark("left")
+    team.record("site_inspection_record", {"measures": "当场扣押"})
+    team.push()
+    team.arrive(*films)
+
+    assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "pieces")]
+    assert team.doubts("COVERAGE_INTERRUPTED") == [("COVERAGE_INTERRUPTED", "pieces")]
+
+
 def test_a_seizure_must_be_filmed_whatever_the_reason_of_the_gap(team):
     team.mark("arrival")
-    team.run(0, 10)
+    film = team.film(0, 10)
     team.at(40)
     team.record("site_inspection_record", {"measures": "对设备予以查封"})
     team.say(
@@ -235,8 +432,9 @@ def test_a_seizure_must_be_filmed_whatever_the_reason_of_the_gap(team):
     )
     team.mark("left")
     team.push()
+    team.arrive(film)
 
-    assert team.doubts("RECORDING_GAP") == []
+    assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "whole")]
     assert team.doubts("COVERAGE_INTERRUPTED") == [("COVERAGE_INTERRUPTED", "gap")]
 
 
@@ -307,7 +505,7 @@ def test_one_officer_at_two_distant_parties_within_a_minute(world, team, slow_mi
     assert team.doubts("OFFICER_TWO_PLACES") == ([("OFFICER_TWO_PLACES", "items")] if told else [])
 
 
-def _interview(team, name, start, end, answer, certificate="示例001", record=None):
+def _interview(team, name, start, end, answer, certificate="示例001", record=None, pages=()):
     team.record(
         "interview_record",
         {
@@ -316,6 +514,10 @@ def _interview(team, name, start, end, answer, certificate="示例001", record=N
             "interviewee": {"name": name},
             "officers": [{"officer": {"name": "甲", "certificate_no": certificate}}],
             "dialogue": [{"question": "请说明情况。", "answer": answer}],
+            "pages": [
+                {"page": number, "signature": {"how": "paper", "name": signer}}
+                for number, signer in enumerate(pages, 1)
+            ],
         },
         record,
     )
@@ -364,6 +566,132 @@ def test_one_interview_that_was_given_two_names(team):
 
 
 @pytest.mark.usefixtures("forms_known")
+def test_an_interview_that_was_saved_often_leaves_room_for_the_others(world, team):
+    """The newest 200 interviews are compared, however many revisions each of them has."""
+    story = "废水经暗管排入雨水沟，时间为每天夜里十点以后，由我本人打开阀门，" * 3
+    before = Team(world)
+    _interview(before, "张某", "07:00", "08:00", "我是厂长。" + story)
+    chatty = new_id()
+    for number in range(201):
+        _interview(before, "王某", "08:00", "08:30", f"第{number}次修改。", record=chatty)
+    before.push()
+
+    _interview(team, "李某", "09:30", "10:30", "我是工人，" + story)
+    team.push()
+
+    assert team.doubts("RECORD_COPIED") == [("RECORD_COPIED", "passage")]
+
+
+@pytest.mark.parametrize("same_party", [True, False])
+def test_what_a_site_record_found_at_another_party_is_not_found_here_too(world, team, same_party):
+    found = (
+        "厂区东侧废水收集池未做防渗处理，池内积存黑色废液约三立方米，液面漂浮油污；池壁有一根直径约"
+        "十厘米的软管通向雨水沟，管口潮湿，沟底有黑色沉积物；喷漆房活性炭箱门敞开，箱内未装填活性炭，"
+        "风机停用，漆雾自窗口外溢；危险废物贮存间未上锁，门口无警示标志，内有废油漆桶二十余只，未设台账"
+    )
+    before = Team(world)
+    other = new_id()
+    with world.app.app_context(), transaction() as session:
+        session.add(
+            RegulatedEntity(
+                id=other,
+                organization_id=world.organization,
+                name="另一示例厂",
+                uscc="",
+                address="",
+                lat_e7=None,
+                lon_e7=None,
+                radius_cm=None,
+            )
+        )
+    before.device.write(
+        "inspection.opened",
+        officer=before.officer,
+        inspection=other,
+        officers=world.officers,
+        entity=world.entity if same_party else other,
+        title="上月检查",
+    )
+    before.inspection = other
+    before.record("site_inspection_record", {"findings": "生产正常。" + found})
+    before.push()
+
+    team.record("site_inspection_record", {"findings": "已停产。" + found + "无人值守。"})
+    team.push()
+
+    told = [] if same_party else [("RECORD_COPIED", "findings")]
+    assert team.doubts("RECORD_COPIED") == told
+
+
+def test_what_a_form_says_itself_is_no_copied_passage(world, team):
+    printed = (
+        "现场检查时，执法人员依次查看了生产车间、污染防治设施、危险废物贮存场所及各排放口，" * 4
+    )
+    form = next(one for one in forms.shipped_forms() if one["id"] == "site_inspection_record")
+    with world.app.app_context(), transaction() as session:
+        session.add(
+            TemplateVersion(
+                organization_id=world.organization,
+                id="site_inspection_record",
+                version=9,
+                in_force_from="2021-07-15",
+                body=json.dumps({**form, "hint": {"zh": printed, "en": ""}}),
+                published_at_ms=world.now_ms,
+                generation=1,
+                ledger_index=0,
+            )
+        )
+    before = Team(world)
+    before.device.write(
+        "inspection.opened",
+        officer=before.officer,
+        inspection=(other := new_id()),
+        officers=world.officers,
+        title="没有登记对象的检查",
+    )
+    before.inspection = other
+    before.record("site_inspection_record", {"findings": printed + "一切正常。"})
+    before.push()
+
+    team.record("site_inspection_record", {"findings": "未见异常。" + printed})
+    team.push()
+
+    assert team.doubts("RECORD_COPIED") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("李某", True),
+        ("李某（签字）", True),
+        ("张 某", False),
+        ("张某（签名），2026年5月4日", False),
+        ("当事人拒绝签名", False),
+        ("已签", False),
+        ("无", False),
+    ],
+)
+@pytest.mark.usefixtures("forms_known")
+def test_a_signature_in_words_is_compared_as_far_as_it_is_a_name(team, written, told):
+    team.record("site_inspection_record", {"party_signature": written})
+    team.record("sampling_record", {"party_signature": {"how": "paper", "name": "张某"}})
+    team.push()
+
+    assert team.doubts("SIGNERS_DIFFER") == ([("SIGNERS_DIFFER", "party")] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"), [(("张某", "张 某"), False), (("张某", "李某"), True), ((), False)]
+)
+@pytest.mark.usefixtures("forms_known")
+def test_each_page_of_an_interview_is_signed_by_the_person(team, pages, told):
+    _interview(team, "张某", "09:00", "10:00", "是", pages=pages)
+    team.push()
+
+    assert team.doubts("SIGNERS_DIFFER") == ([("SIGNERS_DIFFER", "page")] if told else [])
+
+
+@pytest.mark.usefixtures("forms_known")
 def test_times_and_signers_of_the_papers_are_compared(team):
     team.record(
         "site_inspection_record",
@@ -385,6 +713,7 @@ def test_times_and_signers_of_the_papers_are_compared(team):
     team.push()
 
     assert sorted(team.doubts("RECORD_TIMES")) == [
+        ("RECORD_TIMES", "far"),
         ("RECORD_TIMES", "photo"),
         ("RECORD_TIMES", "sample"),
     ]
@@ -405,11 +734,9 @@ def test_files_that_never_came_are_told_when_the_visit_has_ended(team):
     assert team.doubts("MEDIA_EXPECTED") == [("MEDIA_EXPECTED", "waiting")]
 
 
-def _film(team, name, minute, length_min, **more):
-    """A recorder's file whose container says, by a clock in local time, when it began."""
-    item, sha256 = new_id(), hashlib.sha256(name.encode()).hexdigest()
-    local_s = (MORNING_MS + minute * MINUTE) // 1000 + 8 * 3600 + 2_082_844_800
-    facts = {
+def _facts(team, item, values=(), **more):
+    """What our reader is to have read of an item's file."""
+    plain = {
         "bytes_read": 0,
         "faults": [],
         "limits_hit": [],
@@ -417,37 +744,55 @@ def _film(team, name, minute, length_min, **more):
         "reader_version": "1",
         "size": 5,
         "type": "MP4",
-        "values": [
-            {"tag": tag, "raw": raw, "offset": 0, "size": 4}
-            for tag, raw in (
-                ("QuickTime:CreateDate", str(local_s)),
-                ("QuickTime:Duration", f"{length_min * 60_000}/1000"),
-            )
-        ],
+        "values": [{"tag": tag, "raw": raw, "offset": 0, "size": 4} for tag, raw in values],
     }
     with team.world.app.app_context(), transaction() as session:
         session.add(
             MediaFacts(
-                sha256=sha256,
+                sha256=session.get_one(EvidenceItem, item).sha256,
                 reader_version="1",
-                facts=json.dumps(facts),
+                facts=json.dumps({**plain, **more}),
                 second="",
                 read_at_ms=1,
                 generation=1,
                 ledger_index=0,
             )
         )
+
+
+def _import(team, name, minute, length_min):
+    """A recorder's file whose container says, by a clock in local time, when it began."""
+    item = new_id()
     team.say(
         "media.imported",
         item=item,
-        sha256=sha256,
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
         size=5,
-        media_type="video/mp4",
+        media_type="Video/MP4",
         source={"path": name, "recorder": "DSJ00012"},
         **{"class": "C"},
-        **more,
     )
-    return item
+    local_s = (MORNING_MS + minute * MINUTE) // 1000 + 8 * 3600 + 2_082_844_800
+    return item, (
+        ("QuickTime:CreateDate", str(local_s)),
+        ("QuickTime:Duration", f"{length_min * 60_000}/1000"),
+    )
+
+
+def _played(team, item, played_ms):
+    """Somebody has played the file, and it was so long."""
+    with team.world.app.app_context(), transaction() as session:
+        session.add(
+            Derivative(
+                source_sha256=session.get_one(EvidenceItem, item).sha256,
+                purpose="poster",
+                sha256="0" * 64,
+                size=1,
+                key="derived/0",
+                made_with="ffmpeg",
+                recipe=json.dumps({"played_ms": played_ms}),
+            )
+        )
 
 
 def test_a_recorders_film_counts_by_its_corrected_clock(team):
@@ -456,8 +801,10 @@ def test_a_recorders_film_counts_by_its_corrected_clock(team):
     team.mark("left")
     team.at(600)
     # Its clock is seven minutes fast: what it calls minute 7 to 67 was 0 to 60.
-    item = _film(team, "a.mp4", 7, 60)
+    item, values = _import(team, "a.mp4", 7, 60)
     team.push()
+    team.arrive(item)
+    _facts(team, item, values)
     [gap] = team.whole().visit.coverage.gaps
     assert gap.span.length_ms // MINUTE == 6
 
@@ -465,8 +812,7 @@ def test_a_recorders_film_counts_by_its_corrected_clock(team):
         "recorder.compared",
         officer=team.officer,
         recorder="DSJ00012",
-        method="frame",
-        item=item,
+        method="docking",
         recorder_ms=MORNING_MS + 7 * MINUTE,
         offset_ms=-7 * MINUTE,
         error_ms=2000,
@@ -478,11 +824,36 @@ def test_a_recorders_film_counts_by_its_corrected_clock(team):
     assert coverage.steps[0].recorded
 
 
-def test_a_recording_whose_file_plays_shorter_than_the_journal_says_is_told(team):
+@pytest.mark.parametrize(("played_ms", "minutes"), [(None, 60), (20 * MINUTE, 20)])
+def test_a_film_that_breaks_off_counts_for_as_long_as_it_plays(team, played_ms, minutes):
+    """Whatever length its head states; where nobody has played it, that is all there is."""
     team.mark("arrival")
-    item = _film(team, "b.mp4", 0, 50)
+    team.at(60)
+    team.mark("left")
+    item, values = _import(team, "c.mp4", 0, 60)
+    team.push()
+    team.arrive(item)
+    _facts(team, item, values)
+    if played_ms:
+        _played(team, item, played_ms)
+
+    assert team.minutes() == minutes
+
+
+@pytest.mark.parametrize("stated_min", [50, 60])
+def test_a_recording_whose_file_plays_shorter_than_the_journal_says_is_told(team, stated_min):
+    team.mark("arrival")
+    item, values = _import(team, "b.mp4", 0, stated_min)
     team.run(0, 60, item=item)
     team.mark("left")
     team.push()
+    team.arrive(item)
+    _facts(team, item, values)
+    if stated_min == 60:
+        _played(team, item, 50 * MINUTE)
 
-    assert team.doubts("RECORDING_GAP") == [("RECORDING_GAP", "shorter")]
+    assert sorted(team.doubts("RECORDING_GAP")) == [
+        ("RECORDING_GAP", "shorter"),
+        ("RECORDING_GAP", "unexplained"),
+    ]
+    assert team.minutes() == 50

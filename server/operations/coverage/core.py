@@ -6,8 +6,14 @@ Nothing here reads a database. All times are milliseconds UTC by the bureau's cl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Between two files of one recorder a few seconds are lost; a shorter hole is no gap.
+#: A hole shorter than this is told only with others of its kind.
 TOLERANCE_MS = 60_000
+#: Between two files of one recorder a few seconds are lost.
+ROLLOVER_MS = 5_000
+#: Whoever states a reason for more than a day speaks of no gap.
+LONGEST_REASON_MS = 86_400_000
+#: Of the time that counts as recorded so much may be lost in short holes: one part in this many.
+_LOST_PART = 10
 
 
 @dataclass(frozen=True, order=True)
@@ -21,28 +27,48 @@ class Span:
     def length_ms(self) -> int:
         return self.to_ms - self.from_ms
 
+    def within(self, other: "Span") -> "Span":
+        """The part of it inside ``other``; of negative length if there is none."""
+        return Span(max(self.from_ms, other.from_ms), min(self.to_ms, other.to_ms))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A recording and when it ran; ``item_id`` is its file, as far as there is one.
+    """A recording that is here, and when it ran by its own length; ``item_id`` is its file.
 
-    ``playing_ms`` is how long the file plays, if the span was not taken from the file
-    itself and the length is known.
+    ``said`` is when it ran by the journal, where the file plays shorter than that.
     """
 
     span: Span
-    item_id: str | None = None
-    playing_ms: int | None = None
+    item_id: str
+    said: Span | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announced:
+    """A recording that the journal tells of and no file shows; ``why`` says what is the matter.
+
+    ``no_file``: it names none of its own; ``expected``: that has not arrived; ``discarded``;
+    ``unreadable``: it is no sound or film; ``unstopped``: nobody said when it ended.
+    """
+
+    span: Span
+    why: str
+    item_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Marked:
-    """A step that an officer marked; ``photo`` says that the named item is a picture."""
+    """A step that an officer marked; ``photo`` says that the named item is a picture, and here.
+
+    ``record_id`` is the record that states it, where it is no mark.
+    """
 
     step: str
     at_ms: int
     item_id: str | None = None
     photo: bool = False
+    record_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +90,18 @@ class StepCover:
     stated: bool
 
     @property
+    def shown(self) -> bool:
+        """Whether a recording, a photo or a record bears it out."""
+        return self.recorded or self.photographed or self.stated
+
+    @property
+    def only_marked(self) -> bool:
+        """Whether there is nothing but somebody's mark."""
+        return not self.shown and self.at_ms is not None
+
+    @property
     def missing(self) -> bool:
-        return not (self.recorded or self.photographed or self.stated or self.at_ms is not None)
+        return not self.shown and self.at_ms is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +110,9 @@ class Gap:
 
     span: Span
     reasons: tuple[str, ...]
-    #: How much of it no stated reason covers.
+    #: For how much of it the journal tells of a recording that no file shows.
+    announced_ms: int
+    #: How much of it neither that nor a stated reason covers.
     unexplained_ms: int
 
     @property
@@ -90,7 +128,29 @@ class Coverage:
     #: None while the visit goes on.
     visit: Span | None
     recorded_ms: int
+    #: Holes of a minute and more.
     gaps: tuple[Gap, ...]
+    #: Shorter holes, each between two recordings.
+    breaks: tuple[Span, ...]
+    #: What all shorter holes make up without a stated reason.
+    short_ms: int
+    #: Reasons stated for longer than a day, which count for nothing.
+    overlong: tuple[Explained, ...]
+    #: Whether the stated reasons speak of the whole visit, not of a gap in it.
+    explained_whole: bool
+
+    @property
+    def broken_up(self) -> bool:
+        """Whether so much is lost in short holes that the visit is not really recorded."""
+        lost = self.short_ms
+        return lost >= TOLERANCE_MS and lost * _LOST_PART > self.recorded_ms + lost
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the short holes are more than what is lost as files change."""
+        total = sum(span.length_ms for span in self.breaks)
+        longest = max((span.length_ms for span in self.breaks), default=0)
+        return longest > ROLLOVER_MS or total >= TOLERANCE_MS
 
 
 def cover(
@@ -99,19 +159,47 @@ def cover(
     stated: Iterable[str],
     marks: Sequence[Marked],
     recordings: Sequence[Recorded],
+    announced: Sequence[Announced] = (),
     explained: Sequence[Explained],
     visit: Span | None,
 ) -> Coverage:
     """Compare what had to be on record with what is."""
     merged = union(one.span for one in recordings)
-    files = {one.item_id for one in recordings if one.item_id}
+    files = {one.item_id for one in recordings}
     said = set(stated)
-    holes = () if visit is None else without(visit, merged)
+    steps = tuple(_step(name, name in said, marks, merged, files) for name in required)
+    overlong = tuple(one for one in explained if one.span.length_ms > LONGEST_REASON_MS)
+    if visit is None:
+        return Coverage(
+            steps=steps,
+            visit=None,
+            recorded_ms=0,
+            gaps=(),
+            breaks=(),
+            short_ms=0,
+            overlong=overlong,
+            explained_whole=False,
+        )
+    reasons = [
+        Explained(span=one.span.within(visit), reason=one.reason)
+        for one in explained
+        if one not in overlong
+    ]
+    claimed = union(one.span for one in announced)
+    told = union(one.span for one in reasons)
+    holes = without(visit, merged)
+    short = [hole for hole in holes if hole.length_ms < TOLERANCE_MS]
     return Coverage(
-        steps=tuple(_step(name, name in said, marks, merged, files) for name in required),
+        steps=steps,
         visit=visit,
-        recorded_ms=0 if visit is None else visit.length_ms - sum(h.length_ms for h in holes),
-        gaps=tuple(_gap(hole, explained) for hole in holes if hole.length_ms >= TOLERANCE_MS),
+        recorded_ms=visit.length_ms - _total(holes),
+        gaps=tuple(_gap(hole, reasons, claimed) for hole in holes if hole not in short),
+        breaks=tuple(
+            hole for hole in short if visit.from_ms < hole.from_ms and hole.to_ms < visit.to_ms
+        ),
+        short_ms=sum(_total(without(hole, told)) for hole in short),
+        overlong=overlong,
+        explained_whole=bool(reasons) and _total(without(visit, told)) < TOLERANCE_MS,
     )
 
 
@@ -132,16 +220,19 @@ def _step(
     )
 
 
-def _gap(hole: Span, explained: Sequence[Explained]) -> Gap:
-    touching = [
-        one for one in explained if one.span.from_ms < hole.to_ms and one.span.to_ms > hole.from_ms
-    ]
-    bare = without(hole, union(one.span for one in touching))
+def _gap(hole: Span, explained: Sequence[Explained], claimed: Sequence[Span]) -> Gap:
+    touching = [one for one in explained if one.span.within(hole).length_ms > 0]
+    told = union(one.span for one in touching)
     return Gap(
         span=hole,
         reasons=tuple(dict.fromkeys(one.reason for one in touching)),
-        unexplained_ms=sum(part.length_ms for part in bare),
+        announced_ms=hole.length_ms - _total(without(hole, claimed)),
+        unexplained_ms=_total(without(hole, union((*told, *claimed)))),
     )
+
+
+def _total(spans: Iterable[Span]) -> int:
+    return sum(span.length_ms for span in spans)
 
 
 def union(spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -1,35 +1,55 @@
 """When the recordings of a visit ran, by their files' own times and lengths."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.findings.reading import DURATION_TAGS, Reading, fraction
-from server.models.inspections import EvidenceItem, MediaFacts
+from server.models.inspections import Derivative, EvidenceItem, MediaFacts
 from server.operations.coverage.core import Span
+from server.operations.coverage.ledger_at import had_event
 from server.operations.media_hints import SITE_ZONE_MIN
+from server.operations.peers import Upto
 from server.operations.recorder_clocks import recorder_offset
+from server.operations.recordings import PLAYBACK, POSTER
 
 _MAX_SECONDS = 1e6
+_SOUND_OR_FILM = ("video/", "audio/")
 
 
 def is_recording(item: EvidenceItem) -> bool:
-    return item.media_type.startswith(("video/", "audio/"))
+    """Whether the device calls the file sound or film."""
+    return item.media_type.lower().startswith(_SOUND_OR_FILM)
 
 
-def playing_ms(facts: MediaFacts) -> int | None:
-    """How long the file plays as decoded, else as its container says; None if unknown."""
-    return _length(facts, Reading(json.loads(facts.facts))) or None
+def plays(facts: MediaFacts) -> bool:
+    """Whether our reader recognised sound or film in the file."""
+    return (Reading(json.loads(facts.facts)).mime or "").startswith(_SOUND_OR_FILM)
 
 
-def _length(facts: MediaFacts, reading: Reading) -> int:
-    decoded = json.loads(facts.pixels).get("duration_ms") if facts.pixels else None
-    if isinstance(decoded, int) and decoded > 0:
-        return decoded
-    stored = reading.stored(*DURATION_TAGS)
+def measured_ms(session: Session, digests: Sequence[str], upto: Upto | None) -> dict[str, int]:
+    """How long files really play, of those that somebody has played (docs/evidence.md §7)."""
+    rows = session.execute(
+        select(Derivative.source_sha256, Derivative.recipe).where(
+            Derivative.source_sha256.in_(digests), Derivative.purpose.in_((POSTER, PLAYBACK))
+        )
+    ).all()
+    known = had_event(session, "derive", [row.source_sha256 for row in rows], upto)
+    lengths: dict[str, int] = {}
+    for sha256, recipe in rows:
+        played = json.loads(recipe).get("played_ms") if recipe and sha256 in known else None
+        if isinstance(played, int) and played > 0:
+            lengths[sha256] = played
+    return lengths
+
+
+def stated_ms(facts: MediaFacts) -> int | None:
+    """How long the file plays as its container says; None if it does not."""
+    stored = Reading(json.loads(facts.facts)).stored(*DURATION_TAGS)
     seconds = fraction(stored.raw) if stored else None
-    return int(seconds * 1000) if seconds is not None and 0 < seconds < _MAX_SECONDS else 0
+    return int(seconds * 1000) if seconds is not None and 0 < seconds < _MAX_SECONDS else None
 
 
 def span_of(
@@ -37,6 +57,7 @@ def span_of(
     item: EvidenceItem,
     facts: MediaFacts,
     *,
+    played_ms: int | None,
     captured_at_ms: int,
     visit: Span,
     before_position: int | None,
@@ -45,13 +66,17 @@ def span_of(
 
     A container's time may be local or UTC, of its start or of its end: of these
     readings the one that lies furthest within ``visit`` counts. A file of our own
-    camera without a time ended when it was taken in.
+    camera without a time ended when it was taken in. ``played_ms`` is how long it really
+    plays; what its head states beyond that was not recorded.
     """
-    reading = Reading(json.loads(facts.facts))
-    length = _length(facts, reading)
-    if not length:
+    stated = stated_ms(facts)
+    length = played_ms or stated
+    if length is None:
         return None
-    found = [Span(start, start + length) for start in _starts(reading, length)]
+    found = [
+        Span(start, start + length)
+        for start in _starts(Reading(json.loads(facts.facts)), stated or length)
+    ]
     if item.capture_class == "C" and found:
         clock = recorder_offset(
             session,
@@ -64,7 +89,7 @@ def span_of(
         found = [Span(span.from_ms + shift, span.to_ms + shift) for span in found]
     elif not found and item.capture_class != "C":
         found = [Span(captured_at_ms - length, captured_at_ms)]
-    return max(found, key=lambda span: _overlap(span, visit), default=None)
+    return max(found, key=lambda span: span.within(visit).length_ms, default=None)
 
 
 def _starts(reading: Reading, length: int) -> Iterator[int]:
@@ -84,8 +109,3 @@ def _starts(reading: Reading, length: int) -> Iterator[int]:
     ):
         if clock is not None:
             yield from (clock.wall_ms - zone for zone in zones)
-
-
-def _overlap(span: Span, visit: Span) -> int:
-    """How long ``span`` lies within ``visit``; negative by how far it is off."""
-    return min(span.to_ms, visit.to_ms) - max(span.from_ms, visit.from_ms)

@@ -1,62 +1,35 @@
 """Gathering what is on record of one visit, by the bureau's clock as far as it is known."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session
 
-from server.models.inspections import (
-    Addendum,
-    EvidenceItem,
-    Inspection,
-    MediaFacts,
-    RecordRevision,
-)
+from server.models.inspections import EvidenceItem, Inspection, RecordRevision
 from server.models.journal import JournalLine
-from server.models.process import ExplainedGap, ProcessStep, Recording
+from server.models.process import ExplainedGap, ProcessStep
+from server.operations.coverage.bounds import Odd, bound
 from server.operations.coverage.clocks import DeviceClocks
-from server.operations.coverage.core import Coverage, Explained, Marked, Recorded, Span, cover
-from server.operations.coverage.footage import is_recording, playing_ms, span_of
+from server.operations.coverage.core import (
+    Announced,
+    Coverage,
+    Explained,
+    Marked,
+    Recorded,
+    Span,
+    cover,
+)
+from server.operations.coverage.filmed import Shot, read_recordings
+from server.operations.coverage.ledger_at import discarded_later, had_event
+from server.operations.coverage.papers import Paper, read_papers
 from server.operations.coverage.required import SITE_RECORD, required_on, stated
 from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.peers import Upto, before
-from server.operations.record_view import merged_record
 
 #: Items of one visit that are looked at; beyond them a page would take seconds.
 ITEM_LIMIT = 5000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paper:
-    """A record as it stands: ``names`` are all values that its revisions gave ``interviewee``."""
-
-    record_id: str
-    template_id: str
-    inspection_id: str
-    values: Mapping[str, Any]
-    names: frozenset[str] = frozenset()
-
-    def at_ms(self, field: str) -> int | None:
-        """A ``datetime`` field as milliseconds; None if it is empty or no time."""
-        try:
-            moment = datetime.fromisoformat(str(self.values.get(field, "")))
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC) - timedelta(minutes=SITE_ZONE_MIN)
-        return int(moment.timestamp() * 1000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shot:
-    """An item and when its line says it was taken, by the bureau's clock."""
-
-    item: EvidenceItem
-    at_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +38,15 @@ class Visit:
 
     inspection: Inspection
     opened_ms: int
-    #: None while it goes on: neither sealed nor has anybody marked that they left.
-    ended_ms: int | None
     papers: tuple[Paper, ...]
+    #: Every item but the discarded ones.
     shots: tuple[Shot, ...]
     marks: tuple[Marked, ...]
     recordings: tuple[Recorded, ...]
+    announced: tuple[Announced, ...]
+    #: Times of arriving and leaving that cannot be.
+    odd: tuple[Odd, ...]
+    #: Its ``visit`` is None while the visit goes on.
     coverage: Coverage
 
 
@@ -79,31 +55,43 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
     clocks = DeviceClocks(session, inspection.opened_at_ms)
     papers = read_papers(session, RecordRevision.inspection_id == inspection.id, upto)
     site = next((one for one in papers if one.template_id == SITE_RECORD), None)
-    shots = _shots(session, inspection, clocks, upto)
-    photos = {one.item.id for one in shots if one.item.media_type.startswith("image/")}
+    shots, discarded = _shots(session, inspection, clocks, upto)
+    photos = {
+        shot.item.id
+        for shot in shots
+        if shot.received and shot.item.media_type.lower().startswith("image/")
+    }
     marks = (*_marks(session, inspection, clocks, photos, upto), *_stated_times(site))
     opened_ms = clocks.corrected(
         _device_of(session, inspection.opened_line), inspection.opened_at_ms
     )
-    ended_ms = _ended(session, inspection, clocks, marks, upto)
-    visit = _span(marks, opened_ms, ended_ms)
-    recordings = _recordings(session, inspection, clocks, shots, visit, upto)
+    bounds = bound(
+        marks,
+        opened_ms=opened_ms,
+        sealed_ms=_sealed(session, inspection, clocks, upto),
+        acts=[shot.at_ms for shot in shots if shot.item.capture_class in ("A", "B")],
+    )
+    recordings, announced = read_recordings(
+        session, inspection, clocks, shots, discarded=discarded, visit=bounds.span, upto=upto
+    )
     required = required_on(_day_at_site(opened_ms))
     return Visit(
         inspection=inspection,
         opened_ms=opened_ms,
-        ended_ms=ended_ms,
         papers=papers,
         shots=shots,
         marks=marks,
         recordings=recordings,
+        announced=announced,
+        odd=bounds.odd,
         coverage=cover(
             required=[one.step for one in required],
             stated=[one.step for one in required if site and stated(one, site.values)],
             marks=marks,
             recordings=recordings,
+            announced=announced,
             explained=_explained(session, inspection, clocks, upto),
-            visit=visit,
+            visit=bounds.span,
         ),
     )
 
@@ -117,63 +105,32 @@ def _day_at_site(at_ms: int) -> str:
     return moment.date().isoformat()
 
 
-def read_papers(
-    session: Session, which: ColumnElement[bool], upto: Upto | None
-) -> tuple[Paper, ...]:
-    """The records whose revisions satisfy ``which``, each as it stands."""
-    limit = RecordRevision.position < upto.position if upto else true()
-    rows = session.scalars(
-        select(RecordRevision)
-        .where(which, limit)
-        .order_by(RecordRevision.position, RecordRevision.line_digest)
-    ).all()
-    by_record: dict[str, list[RecordRevision]] = {}
-    for row in rows:
-        by_record.setdefault(row.record_id, []).append(row)
-    chosen: dict[str, list[Addendum]] = {}
-    for addendum in session.scalars(
-        select(Addendum).where(
-            Addendum.record_id.in_(by_record),
-            Addendum.position < upto.position if upto else true(),
-        )
-    ):
-        chosen.setdefault(addendum.record_id or "", []).append(addendum)
-    return tuple(_paper(own, chosen.get(record, ())) for record, own in by_record.items())
-
-
-def _paper(rows: Sequence[RecordRevision], addenda: Sequence[Addendum]) -> Paper:
-    return Paper(
-        record_id=rows[0].record_id,
-        template_id=rows[0].template_id,
-        inspection_id=rows[0].inspection_id,
-        values=merged_record(rows, addenda).values,
-        names=frozenset(name for row in rows if (name := _interviewee(row))),
-    )
-
-
-def _interviewee(row: RecordRevision) -> str:
-    person = json.loads(row.fields).get("interviewee")
-    return str(person.get("name", "")) if isinstance(person, dict) else ""
-
-
 def _shots(
     session: Session, inspection: Inspection, clocks: DeviceClocks, upto: Upto | None
-) -> tuple[Shot, ...]:
-    rows = session.scalars(
+) -> tuple[tuple[Shot, ...], frozenset[str]]:
+    """The visit's items, and the ids of those that were discarded."""
+    items = session.scalars(
         select(EvidenceItem)
         .join(JournalLine, JournalLine.digest == EvidenceItem.line_digest)
-        .where(
-            EvidenceItem.inspection_id == inspection.id,
-            EvidenceItem.state != "discarded",
-            before(upto),
-        )
+        .where(EvidenceItem.inspection_id == inspection.id, before(upto))
         .order_by(EvidenceItem.captured_at_ms, EvidenceItem.id)
         .limit(ITEM_LIMIT)
+    ).all()
+    gone = [item.id for item in items if item.state == "discarded"]
+    discarded = frozenset(gone) - discarded_later(session, inspection, gone, upto)
+    kept = [item for item in items if item.id not in discarded]
+    here = had_event(
+        session, "verify", [item.sha256 for item in kept if item.state != "captured"], upto
     )
-    return tuple(
-        Shot(item=item, at_ms=clocks.corrected(item.device_id, item.captured_at_ms))
-        for item in rows
+    shots = tuple(
+        Shot(
+            item=item,
+            at_ms=clocks.corrected(item.device_id, item.captured_at_ms),
+            received=item.sha256 in here,
+        )
+        for item in kept
     )
+    return shots, discarded
 
 
 def _marks(
@@ -207,19 +164,16 @@ def _stated_times(site: Paper | None) -> tuple[Marked, ...]:
     if site is None:
         return ()
     times = (("arrival", site.at_ms("started_at")), ("left", site.at_ms("ended_at")))
-    return tuple(Marked(step=step, at_ms=at) for step, at in times if at is not None)
+    return tuple(
+        Marked(step=step, at_ms=at, record_id=site.record_id)
+        for step, at in times
+        if at is not None
+    )
 
 
-def _ended(
-    session: Session,
-    inspection: Inspection,
-    clocks: DeviceClocks,
-    marks: Sequence[Marked],
-    upto: Upto | None,
+def _sealed(
+    session: Session, inspection: Inspection, clocks: DeviceClocks, upto: Upto | None
 ) -> int | None:
-    left = [mark.at_ms for mark in marks if mark.step == "left"]
-    if left:
-        return max(left)
     line = session.scalars(
         select(JournalLine).where(JournalLine.digest == inspection.sealed_line, before(upto))
     ).first()
@@ -228,81 +182,13 @@ def _ended(
     return clocks.corrected(line.device_id, inspection.sealed_at_ms)
 
 
-def _span(marks: Sequence[Marked], opened_ms: int, ended_ms: int | None) -> Span | None:
-    """From arriving to leaving; where neither was marked, from opening to sealing."""
-    arrived = min((mark.at_ms for mark in marks if mark.step == "arrival"), default=opened_ms)
-    return None if ended_ms is None or ended_ms < arrived else Span(arrived, ended_ms)
-
-
 def _device_of(session: Session, line_digest: str) -> str | None:
     return session.scalar(select(JournalLine.device_id).where(JournalLine.digest == line_digest))
 
 
-def _recordings(
-    session: Session,
-    inspection: Inspection,
-    clocks: DeviceClocks,
-    shots: Sequence[Shot],
-    visit: Span | None,
-    upto: Upto | None,
-) -> tuple[Recorded, ...]:
-    rows = session.scalars(
-        select(Recording)
-        .join(JournalLine, JournalLine.digest == Recording.stopped_line)
-        .where(Recording.inspection_id == inspection.id, before(upto))
-        .order_by(Recording.started_at_ms, Recording.id)
-    )
-    files = {shot.item.id: shot for shot in shots if is_recording(shot.item)}
-    read = _newest_facts(session, [shot.item.sha256 for shot in files.values()], upto)
-    found = []
-    for row in rows:
-        file = files.pop(row.item_id, None) if row.item_id else None
-        facts = read.get(file.item.sha256) if file else None
-        found.append(
-            Recorded(
-                span=Span(
-                    clocks.corrected(row.device_id, row.started_at_ms),
-                    clocks.corrected(row.device_id, row.stopped_at_ms or row.started_at_ms),
-                ),
-                item_id=row.item_id,
-                playing_ms=playing_ms(facts) if facts else None,
-            )
-        )
-    for shot in files.values():
-        facts = read.get(shot.item.sha256)
-        span = facts and span_of(
-            session,
-            shot.item,
-            facts,
-            captured_at_ms=shot.at_ms,
-            visit=visit or Span(shot.at_ms, shot.at_ms),
-            before_position=upto.position if upto else None,
-        )
-        if span:
-            found.append(Recorded(span=span, item_id=shot.item.id))
-    return tuple(found)
-
-
-def _newest_facts(
-    session: Session, digests: Sequence[str], upto: Upto | None
-) -> dict[str, MediaFacts]:
-    """The newest reading of each file, as the ledger of ``upto`` knew it."""
-    known: ColumnElement[bool] = true()
-    if upto:
-        known = (MediaFacts.generation < upto.generation) | (
-            (MediaFacts.generation == upto.generation) & (MediaFacts.ledger_index < upto.size)
-        )
-    rows = session.scalars(
-        select(MediaFacts)
-        .where(MediaFacts.sha256.in_(digests), known)
-        .order_by(MediaFacts.generation, MediaFacts.ledger_index)
-    )
-    return {row.sha256: row for row in rows}
-
-
 def _explained(
     session: Session, inspection: Inspection, clocks: DeviceClocks, upto: Upto | None
-) -> tuple[Explained, ...]:
+) -> Sequence[Explained]:
     rows = session.scalars(
         select(ExplainedGap)
         .where(
@@ -311,7 +197,7 @@ def _explained(
         )
         .order_by(ExplainedGap.position)
     )
-    return tuple(
+    return [
         Explained(
             span=Span(
                 clocks.corrected(row.device_id, row.from_ms),
@@ -320,4 +206,4 @@ def _explained(
             reason=row.reason,
         )
         for row in rows
-    )
+    ]

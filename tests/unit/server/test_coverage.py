@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from server.operations.copied import Passages
 from server.operations.coverage.core import (
+    LONGEST_REASON_MS,
     TOLERANCE_MS,
+    Announced,
     Explained,
     Marked,
     Recorded,
@@ -24,12 +26,17 @@ spans = st.lists(
 )
 
 
-def covered(recordings=(), explained=(), marks=(), said=(), required=("arrival",)):
+def covered(recordings=(), explained=(), marks=(), said=(), required=("arrival",), announced=()):
     return cover(
         required=required,
         stated=said,
         marks=marks,
-        recordings=[Recorded(span=Span(a * MINUTE, b * MINUTE)) for a, b in recordings],
+        recordings=[
+            Recorded(span=Span(a * MINUTE, b * MINUTE), item_id="film") for a, b in recordings
+        ],
+        announced=[
+            Announced(span=Span(a * MINUTE, b * MINUTE), why="no_file") for a, b in announced
+        ],
         explained=[
             Explained(span=Span(a * MINUTE, b * MINUTE), reason=why) for a, b, why in explained
         ],
@@ -50,8 +57,8 @@ def test_seconds_between_two_files_are_no_gap():
         stated=(),
         marks=(),
         recordings=[
-            Recorded(span=Span(0, 30 * MINUTE)),
-            Recorded(span=Span(30 * MINUTE + TOLERANCE_MS - 1, 60 * MINUTE)),
+            Recorded(span=Span(0, 30 * MINUTE), item_id="1"),
+            Recorded(span=Span(30 * MINUTE + TOLERANCE_MS - 1, 60 * MINUTE), item_id="2"),
         ],
         explained=(),
         visit=Span(0, 60 * MINUTE),
@@ -75,6 +82,68 @@ def test_reasons_that_cover_a_gap_together_explain_it():
     assert gap.reasons == ("battery", "fault")
 
 
+def test_a_recording_that_no_file_shows_is_no_recording_and_no_unexplained_gap_either():
+    [gap] = covered([(0, 20), (50, 60)], announced=[(20, 45)]).gaps
+
+    assert gap.span == Span(20 * MINUTE, 50 * MINUTE)
+    assert (gap.announced_ms, gap.unexplained_ms) == (25 * MINUTE, 5 * MINUTE)
+
+
+def test_seconds_filmed_of_every_minute_do_not_make_a_filmed_hour():
+    found = covered([(n, n + 1 / 60) for n in range(60)])
+
+    assert found.gaps == ()
+    assert found.recorded_ms == 60_000
+    assert found.broken_up
+    assert found.interrupted
+
+
+def test_what_is_lost_as_files_change_neither_breaks_up_nor_interrupts():
+    found = covered([(n * 5 + 4 / 60, n * 5 + 5) for n in range(12)])
+
+    assert found.short_ms == 48_000
+    assert not found.broken_up
+    assert not found.interrupted
+
+
+def test_a_hole_of_some_seconds_interrupts_what_must_not_be_interrupted():
+    found = covered([(0, 30), (30.2, 60)])
+
+    assert not found.broken_up
+    assert found.interrupted
+
+
+def test_arriving_some_seconds_before_the_film_begins_interrupts_nothing():
+    found = covered([(0.5, 59.5)])
+
+    assert found.breaks == ()
+    assert not found.interrupted
+
+
+def test_reasons_for_the_whole_visit_explain_its_gaps_and_are_told_as_that():
+    found = covered([(0, 20)], [(0, 60 + 12, "battery")])
+
+    assert found.gaps[0].explained
+    assert found.explained_whole
+    assert not covered([(0, 20)], [(20, 60, "battery")]).explained_whole
+
+
+def test_a_reason_for_more_than_a_day_explains_nothing():
+    span = Span(0, LONGEST_REASON_MS + 1)
+    found = cover(
+        required=(),
+        stated=(),
+        marks=(),
+        recordings=(),
+        explained=[Explained(span=span, reason="battery"), Explained(span=Span(0, 1), reason="x")],
+        visit=Span(0, 60 * MINUTE),
+    )
+
+    assert [one.span for one in found.overlong] == [span]
+    assert not found.gaps[0].explained
+    assert found.gaps[0].reasons == ("x",)
+
+
 def test_a_step_is_shown_by_what_ran_when_it_was_marked_or_by_the_file_it_names():
     marks = [
         Marked(step="arrival", at_ms=5 * MINUTE),
@@ -87,6 +156,13 @@ def test_a_step_is_shown_by_what_ran_when_it_was_marked_or_by_the_file_it_names(
     assert (arrival.recorded, arrival.photographed) == (True, False)
     assert (left.recorded, left.photographed) == (False, True)
     assert (signed.stated, signed.missing, told.missing) == (True, False, True)
+
+
+def test_a_mark_alone_is_neither_covered_nor_missing():
+    marks = [Marked(step="arrival", at_ms=30 * MINUTE)]
+    [arrival] = covered([(0, 10)], marks=marks).steps
+
+    assert (arrival.shown, arrival.only_marked, arrival.missing) == (False, True, False)
 
 
 def test_while_a_visit_goes_on_no_gap_is_told():
