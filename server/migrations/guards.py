@@ -53,6 +53,14 @@ ERASABLE: dict[str, Sequence[str]] = {
 
 #: Stored objects stay as they are; one that is being committed may still change.
 _STORED = "OLD.status = 'stored'"
+#: Only where a lost one is kept may change, for bytes of the same digest that came again.
+_BROUGHT_BACK = " AND ".join(
+    [
+        *(f"NEW.{name} = OLD.{name}" for name in ("sha256", "size", "crc32", "status")),
+        "COALESCE(NEW.stored_at_ms, 0) = COALESCE(OLD.stored_at_ms, 0)",
+        "EXISTS (SELECT 1 FROM object_fixity WHERE sha256 = OLD.sha256 AND outcome <> 'whole')",
+    ]
+)
 
 
 def first_statements(dialect: str) -> Iterator[str]:
@@ -66,6 +74,27 @@ def first_statements(dialect: str) -> Iterator[str]:
     for table, key in ERASABLE.items():
         yield from _erasable(dialect, table, key)
     yield from _stored(dialect)
+
+
+def replaceable_when_lost(dialect: str) -> Iterator[str]:
+    """A stored object that a reading found lost may be named anew; every other stays as it is."""
+    if dialect == "sqlite":
+        yield "DROP TRIGGER media_object_no_update"
+        yield _sqlite("media_object", "no_update", "UPDATE", f"{_STORED} AND NOT ({_BROUGHT_BACK})")
+        return
+    yield "DROP TRIGGER media_object_no_update ON media_object"
+    yield (
+        "CREATE FUNCTION media_object_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT ({_BROUGHT_BACK}) "
+        "THEN RAISE EXCEPTION 'media_object is append-only'; END IF; RETURN NEW; END $$"
+    )
+    yield _postgresql(
+        "media_object",
+        "no_update",
+        "UPDATE",
+        when=f"WHEN ({_STORED}) ",
+        function="media_object_guard",
+    )
 
 
 def append_only(dialect: str, tables: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -70,7 +70,10 @@ class ProcessHeartbeat(Base):
 
 
 class MediaObject(Base):
-    """An object whose bytes have the digest ``sha256``; once ``stored`` it never changes."""
+    """An object whose bytes have the digest ``sha256``; once ``stored`` it never changes.
+
+    Only if a reading found it lost, and its bytes came again, may ``key`` become another.
+    """
 
     __tablename__ = "media_object"
     __table_args__ = (
@@ -87,7 +90,10 @@ class MediaObject(Base):
 
 
 class ObjectFixity(Base):
-    """When a stored object was last read whole, and whether it was still what it had been."""
+    """When a stored object was last read whole, and whether it was still what it had been.
+
+    Bytes that came again after a loss count as ``whole`` from then on.
+    """
 
     __tablename__ = "object_fixity"
     __table_args__ = (

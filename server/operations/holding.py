@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, literal, or_, select
 
-from server.models.uploads import Upload
+from server.models.uploads import ObjectFixity, Upload
 
 #: The ends of an upload whose bytes were whole: giving up a finished one takes nothing back.
 SENT = ("stored", "terminated")
@@ -25,3 +25,15 @@ def held(sha256: Any, organization_id: Any) -> ColumnElement[bool]:
         Upload.status.in_(SENT),
     )
     return or_(sent.where(Upload.organization_id == organization_id).exists(), ~sent.exists())
+
+
+def lost(sha256: Any) -> ColumnElement[bool]:
+    """Whether the original of that digest was gone or changed when it was last read whole.
+
+    Its bytes are wanted from whoever still has them.
+    """
+    return (
+        select(literal(1))
+        .where(ObjectFixity.sha256 == sha256, ObjectFixity.outcome != "whole")
+        .exists()
+    )

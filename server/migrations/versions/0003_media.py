@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server.migrations.guards import THIRD, append_only
+from server.migrations.guards import THIRD, append_only, replaceable_when_lost
 
 revision = "0003"
 down_revision = "0002"
@@ -213,7 +213,7 @@ def upgrade() -> None:
         op.create_check_constraint(
             op.f("ck_upload_concat_known"), "upload", "concat IN ('', 'partial', 'final')"
         )
-    for statement in append_only(dialect, THIRD):
+    for statement in (*append_only(dialect, THIRD), *replaceable_when_lost(dialect)):
         op.execute(statement)
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -29,7 +29,7 @@ from media.store import (
 )
 from media.upload import DEAD_AFTER_MS, UploadGone, parts_end
 from server.models.base import position_of
-from server.models.uploads import MediaObject, QuarantinedMedia, Upload
+from server.models.uploads import MediaObject, ObjectFixity, QuarantinedMedia, Upload
 from server.operations import ledger
 from server.operations.holding import SENT
 from server.operations.uploads.desk import (
@@ -45,8 +45,19 @@ from server.operations.uploads.desk import (
 
 # Built once, as in ``desk``.
 _OBJECT = cast(Table, MediaObject.__table__)
-_KNOWN_OBJECT = select(_OBJECT.c.status, _OBJECT.c.store_key).where(
-    _OBJECT.c.sha256 == bindparam("digest")
+_FIXITY = cast(Table, ObjectFixity.__table__)
+_KNOWN_OBJECT = (
+    select(
+        _OBJECT.c.status,
+        _OBJECT.c.store_key,
+        _OBJECT.c.crc32,
+        # How it was lost; empty for one that is here.
+        case((_FIXITY.c.outcome == "whole", ""), else_=func.coalesce(_FIXITY.c.outcome, "")).label(
+            "lost"
+        ),
+    )
+    .select_from(_OBJECT.outerjoin(_FIXITY, _FIXITY.c.sha256 == _OBJECT.c.sha256))
+    .where(_OBJECT.c.sha256 == bindparam("digest"))
 )
 _ADD_OBJECT = insert(_OBJECT)
 _SETTLE_OBJECT = (
@@ -84,9 +95,14 @@ on_mismatch: list[Callable[[Session, str, str], None]] = []
 
 @dataclass(frozen=True)
 class Intended:
-    """The row says what is to be made; the store comes next."""
+    """The row says what is to be made; the store comes next.
+
+    ``lost`` says how an original with these bytes was lost (``missing``, ``changed``), if
+    one was: this one takes its place.
+    """
 
     state: UploadState
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,14 +150,15 @@ def commit(
         UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
-        match _begin(desk, state, found=found, crc32=crc32):
+        begun = _begin(desk, state, found=found, crc32=crc32)
+        match begun:
             case AlreadyStored(done):
                 _discard(desk, state)
                 return done
             case Contended(other):
                 finish_commit(desk, other)
-            case Intended(intended):
-                return _carry_out(desk, intended, crc32=crc32, content=content)
+            case Intended():
+                return _carry_out(desk, begun, crc32=crc32, content=content)
 
 
 def finish_commit(desk: Desk, upload_id: str) -> UploadState:
@@ -153,11 +170,12 @@ def finish_commit(desk: Desk, upload_id: str) -> UploadState:
     """
     with desk.read() as session:
         state = load(session, upload_id)
-        intended = session.get(MediaObject, state.sha256 or "")
+        known = session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).one_or_none()
     if state.status != "committing":
         return state
-    crc32 = intended.crc32 if intended is not None else state.digest.crc32
-    return _carry_out(desk, state, crc32=crc32, content=None)
+    crc32 = known.crc32 if known is not None else state.digest.crc32
+    lost = known.lost if known is not None and state.genuine else ""
+    return _carry_out(desk, Intended(state, lost), crc32=crc32, content=None)
 
 
 def finish_interrupted_commits(desk: Desk) -> list[str]:
@@ -197,6 +215,8 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         if existing is None:
             key = intended.target_key
             _add_object(session, intended, key=key, crc32=crc32, stored_at_ms=None)
+        elif existing.status == "stored" and existing.lost:
+            return Intended(intended, existing.lost)
         elif existing.status == "stored":
             return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
         elif existing.store_key != intended.target_key:
@@ -207,8 +227,9 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
 
 
 def _carry_out(
-    desk: Desk, state: UploadState, *, crc32: int, content: bytes | memoryview | None
+    desk: Desk, intended: Intended, *, crc32: int, content: bytes | memoryview | None
 ) -> UploadState:
+    state = intended.state
     try:
         made = _make(desk, state, content)
     except ObjectDiffers as error:
@@ -230,7 +251,7 @@ def _carry_out(
             _end_upload(desk, session, state, status="stored")
             done = load(session, state.id)
         else:
-            done = _settle(desk, session, state, crc32=crc32, made=made)
+            done = _settle(desk, session, state, crc32=crc32, made=made, lost=intended.lost)
     _delete_tails(desk, state)
     return done
 
@@ -307,11 +328,17 @@ def is_whole(store: Store, key: str, *, size: int | None, sha256: str) -> bool:
 
 
 def _settle(
-    desk: Desk, session: Session, state: UploadState, *, crc32: int, made: _Made | None = None
+    desk: Desk,
+    session: Session,
+    state: UploadState,
+    *,
+    crc32: int,
+    made: _Made | None = None,
+    lost: str = "",
 ) -> UploadState:
     """Write down that the object is there, once, its ledger event first.
 
-    ``made`` is None if it has been there since earlier.
+    ``made`` is None if it has been there since earlier; ``lost`` is as for :class:`Intended`.
     """
     key = made.key if made else state.target_key
     now_ms = desk.now_ms()
@@ -320,6 +347,8 @@ def _settle(
     head = ledger.lock_head(session)
     if not _end_upload(desk, session, state, status="stored" if genuine else "quarantined"):
         return load(session, state.id)
+    known = session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).one() if lost else None
+    lost = known.lost if known else ""
     about = [f"device:{state.device_id}"]
     if genuine:
         about.append(f"media:{state.sha256}")
@@ -332,13 +361,20 @@ def _settle(
             "upload": state.id,
             "device": state.device_id,
             **({} if genuine else {"code": "media.digest_mismatch", "announced": state.sha256}),
+            **({"act": "brought_back", "was": lost, "key": key} if lost else {}),
         },
         about=about,
         now_ms=now_ms,
     )
     if genuine:
         position = position_of(head.generation, index)
-        _settle_object(session, state, key=key, crc32=crc32, position=position, now_ms=now_ms)
+        if known and lost:
+            if known.store_key != key:
+                _move_object(session, state, key=key)
+            _bring_back(session, state, place=(head.generation, index), now_ms=now_ms)
+        _settle_object(
+            session, state, key=key, crc32=crc32, position=position, news=bool(lost), now_ms=now_ms
+        )
     else:
         _set_aside(session, state, key=key, now_ms=now_ms)
     if made and made.wrong:
@@ -383,16 +419,45 @@ def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str
     return changed_rows(result) == 1
 
 
+def _move_object(session: Session, state: UploadState, *, key: str) -> None:
+    """Name another place for an original; the database allows it only while it is lost."""
+    session.execute(update(_OBJECT).where(_OBJECT.c.sha256 == state.sha256), {"store_key": key})
+
+
+def _bring_back(
+    session: Session, state: UploadState, *, place: tuple[int, int], now_ms: int
+) -> None:
+    """A lost original is whole again, since the event at that place in the ledger."""
+    session.execute(
+        update(_FIXITY).where(_FIXITY.c.sha256 == state.sha256),
+        {
+            "outcome": "whole",
+            "found_sha256": state.sha256,
+            "checked_at_ms": now_ms,
+            "generation": place[0],
+            "ledger_index": place[1],
+        },
+    )
+
+
 def _settle_object(
-    session: Session, state: UploadState, *, key: str, crc32: int, position: int, now_ms: int
+    session: Session,
+    state: UploadState,
+    *,
+    key: str,
+    crc32: int,
+    position: int,
+    news: bool,
+    now_ms: int,
 ) -> None:
     result = session.execute(_SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": key})
     first = changed_rows(result) == 1
     if not first and session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).first() is None:
         _add_object(session, state, key=key, crc32=crc32, stored_at_ms=now_ms)
         first = True
-    # Bytes that are here since earlier are news to an organisation that sends its first copy.
-    if first or not _sent_before(session, state):
+    # Bytes that are here since earlier are news to an organisation that sends its first copy,
+    # and those that were lost to everybody.
+    if first or news or not _sent_before(session, state):
         for hook in after_stored:
             hook(session, state.sha256 or "", position, now_ms)
 

@@ -29,7 +29,7 @@ from media.upload import (
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject
-from server.operations.holding import held
+from server.operations.holding import held, lost
 from server.operations.uploads import quota
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import (
@@ -218,10 +218,11 @@ def announced(session: Session, organization_id: str, digests: Iterable[str]) ->
 def _stored(
     session: Session, organization_id: str, digests: Iterable[str], *, size: int | None = None
 ) -> set[str]:
-    """Those of ``digests`` whose bytes are here because this organisation sent them."""
+    """Those of ``digests`` whose bytes are here, and whole, because this organisation sent them."""
     query = select(MediaObject.sha256).where(
         _among(session, MediaObject.sha256, digests),
         MediaObject.status == "stored",
+        ~lost(MediaObject.sha256),
         held(MediaObject.sha256, organization_id),
     )
     if size is not None:
