@@ -271,9 +271,7 @@ def _printed(session: Session, inspection: Inspection) -> tuple[str, ...]:
             TemplateVersion.id == SITE_RECORD,
         )
     )
-    found = {
-        "".join(text.split()) for body in bodies for text in _texts(json.loads(body)) if text
-    }
+    found = {"".join(text.split()) for body in bodies for text in _texts(json.loads(body)) if text}
     return tuple(sorted((t for t in found if len(t) >= _PRINTED_CHARS), key=len, reverse=True))
 
 

@@ -28,9 +28,7 @@ _NONE_AFTER = (
     r"(?:措施|情况|情形|物品|财物|设施|清单)*\s?[:：]\s?(?:无|没有|否|未|不涉及|不适用|/|—)"
     r"(?=\s|$|[，。；、,;.)）])"
 )
-_DENIED = re.compile(
-    rf"{_NOT}{_DOING}*(?:{_OBJECT})?{_LIST}|{_LIFTED}{_LIST}|{_LIST}{_NONE_AFTER}"
-)
+_DENIED = re.compile(rf"{_NOT}{_DOING}*(?:{_OBJECT})?{_LIST}|{_LIFTED}{_LIST}|{_LIST}{_NONE_AFTER}")
 _MEASURE = re.compile(_WORD)
 
 

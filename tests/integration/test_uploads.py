@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from media.store import StoreUnavailable, long_key, media_key, piece_key, quarantine_key
-from media.upload import PART_BYTES, SINGLE_LIMIT_BYTES, BodyCut, BodyStalled
+from media.upload import PART_BYTES, SINGLE_LIMIT_BYTES, BodyCut, BodyStalled, PatchEnded
 from server.db import reading, transaction
 from server.models.uploads import MediaObject, ProcessHeartbeat, QuarantinedMedia, Upload
 from server.operations import uploads
@@ -780,6 +780,22 @@ def test_tails_that_the_store_lost_are_asked_for_again(bureau, store):
     assert store.objects == {media_key(digest(data)): data}
 
 
+def test_tails_lost_together_with_the_hash_state_are_asked_for_again(bureau, store):
+    data = os.urandom(100_000)
+    path = bureau.create(data)
+    bureau.patch(path, data[:50_000], 0)
+    store.objects.clear()
+    with bureau.app.app_context(), transaction() as session:
+        session.get(Upload, upload_id(path)).hash_state = b"of another machine"
+
+    answer = bureau.patch(path, data[50_000:], 50_000)
+
+    assert refused(answer) == (409, "media.wrong_offset")
+    assert answer.headers["Upload-Offset"] == "0"
+    send(bureau, path, data, pieces=len(data))
+    assert store.objects == {media_key(digest(data)): data}
+
+
 def test_parts_that_the_store_lost_are_asked_for_again(bureau, store):
     data = os.urandom(LARGE)
     path = bureau.create(data)
@@ -823,12 +839,11 @@ def test_a_thousand_digests_are_answered_quickly(bureau):
 
 
 class Silent:
-    """A body whose sender has gone without a word."""
+    """A body whose sender has gone without a word; without ``expected`` it came in chunks."""
 
-    expected: int | None = 10
-
-    def __init__(self, first):
-        self.first = first
+    def __init__(self, first, expected=10):
+        self.first, self.expected = first, expected
+        self.cut = False
         self.woken = threading.Event()
 
     def ready(self, _wait_s):
@@ -836,10 +851,11 @@ class Silent:
 
     def read_into(self, view):
         if self.first:
-            n = len(self.first)
-            view[:n], self.first = self.first, b""
+            n = min(len(view), len(self.first))
+            view[:n], self.first = self.first[:n], self.first[n:]
             return n
         assert self.woken.wait(20)
+        self.cut = self.expected is None
         return 0
 
     def interrupt(self):
@@ -864,6 +880,103 @@ def test_a_sender_that_falls_silent_does_not_hold_a_thread_for_ever(bureau):
 
     assert caught.value.offset == 4
     assert bureau.offset(path) == 4
+
+
+def test_chunks_whose_end_never_comes_hold_no_thread_and_a_whole_file_is_stored(bureau, store):
+    path = bureau.create(b"0123456789")
+    heart = desk(bureau).heart
+    impatient = Heart(write=heart._write, read=heart._read, beat_s=0.02, idle_limit_s=0.2)
+    with bureau.app.app_context():
+        done = uploads.receive(
+            replace(desk(bureau), heart=impatient),
+            upload_id(path),
+            Silent(b"0123456789", expected=None),
+            given=0,
+            checksum=None,
+        )
+
+    assert done.status == "stored"
+    assert store.objects == {media_key(digest(b"0123456789")): b"0123456789"}
+
+
+def test_an_upload_does_not_expire_while_it_is_being_sent(bureau, store, clock):
+    there = replace(desk(bureau), ttl_ms=3_600_000)
+    data = os.urandom(LARGE)
+    path, body, ended = bureau.create(data), Silent(data[: PART_BYTES + 5], LARGE), []
+
+    def write():
+        with bureau.app.app_context():
+            try:
+                uploads.receive(there, upload_id(path), body, given=0, checksum=None)
+            except PatchEnded as error:
+                ended.append(error.offset)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_until(lambda: body.first == b"" and bureau.row(Upload, upload_id(path))["offset"])
+    clock["ms"] += 3_600_001
+
+    with bureau.app.app_context():
+        assert uploads.expire_uploads(there) == []
+    writer.join(20)
+
+    assert ended == [PART_BYTES + 5]
+    send(bureau, path, data, pieces=LARGE)
+    assert list(store.objects.values()) == [data]
+
+
+class Slow:
+    """A body of which a byte comes every ten minutes."""
+
+    cut = False
+
+    def __init__(self, data, clock):
+        self.left, self.expected, self.clock = data, len(data), clock
+
+    def ready(self, _wait_s):
+        return True
+
+    def read_into(self, view):
+        self.clock["ms"] += 600_000
+        view[:1], self.left = self.left[:1], self.left[1:]
+        return 1
+
+    def interrupt(self):
+        raise AssertionError("nobody else wants it")
+
+    def finish(self):
+        return
+
+
+def test_bytes_that_trickle_in_keep_an_upload_alive_at_few_writes(bureau, clock, monkeypatch):
+    there = replace(desk(bureau), ttl_ms=36_000_000)
+    data, lives, written = os.urandom(200), [], []
+    path = bureau.create(data)
+    change = uploads.writing.change
+
+    def counted(session, state, **values):
+        written.append(values)
+        return change(session, state, **values)
+
+    monkeypatch.setattr(uploads.writing, "change", counted)
+    body = Slow(data, clock)
+    monkeypatch.setattr(
+        body, "finish", lambda: lives.append(bureau.row(Upload, upload_id(path))["expires_at_ms"])
+    )
+    with bureau.app.app_context():
+        uploads.receive(there, upload_id(path), body, given=0, checksum=None)
+
+    assert lives[0] > clock["ms"]
+    assert bureau.offset(path) == 200
+    # Thirty-three hours at a life of ten: one write in an hour at most.
+    assert 10 < len(written) <= 34
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_upload_that_a_failed_request_forgot_is_freed_while_others_go_on(bureau):

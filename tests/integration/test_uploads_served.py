@@ -295,15 +295,15 @@ def test_a_body_in_chunks_that_is_too_long_is_refused_whole(server):
     assert offset(server, path) == 0
 
 
-def half_chunked(server, path, data, **headers):
-    """Send a PATCH in chunks of which the last one has only begun; the open socket."""
+def half_chunked(server, path, data, *, last_size=70_001, **headers):
+    """Send a PATCH in chunks, the last one said to be of ``last_size``; the open socket."""
     connection = socket.create_connection(("127.0.0.1", server.port))
     lines = {**PATCH, "Host": "x", "Upload-Offset": "0", "Transfer-Encoding": "chunked", **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     whole = [data[n : n + 70_001] for n in range(0, len(data), 70_001)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in whole[:-1])
     connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n".encode() + chunks)
-    connection.sendall(b"%x\r\n%b" % (70_001, whole[-1]))
+    connection.sendall(b"%x\r\n%b" % (last_size, whole[-1]))
     return connection
 
 
@@ -324,6 +324,19 @@ def test_a_body_in_chunks_that_breaks_off_keeps_every_byte_that_arrived(
     finish(server, path, data)
     connection.close()
     assert stored(s3, data, path) == data
+
+
+def test_a_whole_body_in_chunks_whose_end_never_comes_is_stored(server, s3, taken_up):
+    data = os.urandom(MIB)
+    path = create(server, data)
+
+    connection = half_chunked(server, path, data, last_size=len(data) % 70_001)
+    connection.sendall(b"\r\n")
+    taken_up(path)
+
+    assert offset(server, path) == MIB
+    assert stored(s3, data, path) == data
+    connection.close()
 
 
 def test_a_checksummed_body_in_chunks_that_is_cut_keeps_its_beginning(server, taken_up):

@@ -8,6 +8,7 @@ after the store has the bytes (docs/protocol.md §7).
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -49,6 +50,8 @@ from server.operations.uploads.spool import Spool
 
 #: A sender that pauses for so long waits on disk from then on.
 _PAUSE_S = 0.25
+#: Of the life of an upload: when so much has passed, bytes that arrive begin it anew.
+_LIFE_SPENT = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -183,12 +186,13 @@ class _Writer:
         self._checksum = checksum
         self._tenure = tenure
         self._reserved = reserved
-        self._digest = self._resume_digest()
+        self._digest: RunningDigest | None = None
         self._spool = Spool()
 
     def run(self) -> UploadState:
         with self._spool:
             try:
+                self._digest = self._resume_digest()
                 ended = self._gather()
                 return self._conclude(ended)
             except Fenced:
@@ -209,9 +213,16 @@ class _Writer:
         if state.parts:
             return None
         digest = RunningDigest()
-        for tail in state.tails:
-            digest.update(self._desk.store.read(tail.key, 0, tail.size))
+        for piece in self._tails():
+            digest.update(piece)
         return digest
+
+    def _tails(self) -> Iterator[bytes]:
+        for tail in self._state.tails:
+            piece = self._desk.store.read(tail.key, 0, tail.size)
+            if len(piece) != tail.size:
+                raise ObjectMissing(tail.key)
+            yield piece
 
     def _gather(self) -> _Complete | _Short:
         state = self._state
@@ -223,22 +234,22 @@ class _Writer:
             hashed = hashlib.new(self._checksum.algorithm, usedforsecurity=False)
         while got < wanted:
             room = self._room()
-            self._tenure.reading_since = time.monotonic()
-            view = self._await(min(wanted - got, room))
-            n = self._body.read_into(view)
-            self._tenure.reading_since = None
+            came = self._receive(self._await, min(wanted - got, room))
+            n = len(came)
             if n == 0:
                 break
             self._spool.took(n)
             if self._digest is not None:
-                self._digest.update(view[:n])
+                self._digest.update(came)
             if hashed is not None:
-                hashed.update(view[:n])
+                hashed.update(came)
             got += n
+            self._live_on()
             if n == room and not self._state.single:
                 self._put_part(more=got < wanted)
         if self._body.expected is None:
-            if got == left and self._body.read_into(memoryview(bytearray(1))):
+            # Every byte may be here and the end of the body never come.
+            if got == left and self._receive(_room_for, 1):
                 raise TooLarge(limit=left, got=left + 1)
             if self._body.cut:
                 return _Short()
@@ -247,6 +258,23 @@ class _Writer:
         if self._checksum and hashed and not self._checksum.agrees_with(hashed.digest()):
             raise ChunkDamaged(self._row.offset)
         return _Complete()
+
+    def _receive(self, room: Callable[[int], memoryview], size: int) -> memoryview:
+        """At most ``size`` bytes that come next, in ``room`` for them; none at the end.
+
+        For as long as they are waited for the heart may interrupt.
+        """
+        self._tenure.reading_since = time.monotonic()
+        view = room(size)
+        n = self._body.read_into(view)
+        self._tenure.reading_since = None
+        return view[:n]
+
+    def _live_on(self) -> None:
+        """An upload that moves does not expire, however long one request takes."""
+        now_ms, ttl_ms = self._desk.now_ms(), self._desk.ttl_ms
+        if now_ms + ttl_ms - self._row.expires_at_ms > ttl_ms * _LIFE_SPENT:
+            self._update(expires_at_ms=now_ms + ttl_ms)
 
     def _await(self, size: int) -> memoryview:
         """Memory for the next bytes; the file's, once their sender pauses or is slow."""
@@ -294,12 +322,7 @@ class _Writer:
 
     def _waiting_bytes(self) -> bytes | memoryview:
         """What lies in tails, then what came since: everything that is in no part yet."""
-        pieces: list[bytes | memoryview] = []
-        for tail in self._state.tails:
-            piece = self._desk.store.read(tail.key, 0, tail.size)
-            if len(piece) != tail.size:
-                raise ObjectMissing(tail.key)
-            pieces.append(piece)
+        pieces: list[bytes | memoryview] = [*self._tails()]
         came = self._spool.content()
         return b"".join([*pieces, came]) if pieces else came
 
@@ -367,6 +390,8 @@ class _Writer:
             "hash_state": digest.sha256 if digest else None,
             "crc32": digest.crc32 if digest else 0,
         }
+        if self._state.offset > before.offset:
+            values["expires_at_ms"] = self._desk.now_ms() + self._desk.ttl_ms
         if reserve:
             values["next_part"] = self._row.next_part + 1
         if release:
@@ -419,3 +444,7 @@ class _Writer:
             release_wanted=False,
         )
         raise WrongOffset(parts_end(parts)) from error
+
+
+def _room_for(size: int) -> memoryview:
+    return memoryview(bytearray(size))
