@@ -117,7 +117,7 @@ def _stored(item_id: str, page: str) -> _Bytes:
         return _Bytes(
             key=media.key,
             size=media.size,
-            media_type=serving_of(db_session, item.sha256).media_type,
+            media_type=serving_of(db_session, item).media_type,
             name=item.name,
             shown=_shown(item, page),
         )

@@ -213,7 +213,7 @@ def read_evidence(
         sha256=item.sha256,
         size=item.size,
         received=_received(media),
-        serving=serving_of(session, item.sha256) if media else None,
+        serving=serving_of(session, item) if media else None,
         place=_place(item),
         officer=officer,
         certificate_valid=officer is not None and officer.valid_at(item.captured_at_ms),

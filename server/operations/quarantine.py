@@ -1,7 +1,8 @@
 """A reviewer's decision on what was quarantined (待核): released in spite of its reason, or kept.
 
 A decision is a leaf of the ledger and a row that stays; a later one stands
-beside it. What was released is shown with a mark, and cannot be taken back.
+beside it. What was released is shown with a mark. A released line cannot be taken back, since
+others may rest on it; a released file can be kept back again.
 """
 
 from dataclasses import dataclass
@@ -27,12 +28,13 @@ from server.operations.access import Actor, require
 from server.operations.outcomes import mark_changed
 from server.operations.projection import Projector, is_uuid
 from server.operations.review import REVIEW, stands_elsewhere
+from server.operations.serving import RELEASED, UNSAFE, let_through, may_be_shown, newest_facts
 from sync.evidence import acts, canonical
 from sync.wire import Projection
 
-LINE, BYTES, MEDIA, UNSAFE = "line", "bytes", "media", "unsafe"
+LINE, BYTES, MEDIA = "line", "bytes", "media"
 KINDS = (LINE, BYTES, MEDIA, UNSAFE)
-RELEASED, KEPT = "released", "kept"
+KEPT = "kept"
 
 #: Reasons in spite of which a line can be shown. For any other there is nothing to show it by.
 RELEASABLE = frozenset(
@@ -81,6 +83,7 @@ class _Subject:
     inspections: tuple[str, ...]
     officer_id: str
     outcome: LineOutcome | None = None
+    released: bool = False
 
 
 def decide(
@@ -111,7 +114,7 @@ def decide(
         raise NotIndependent
     if _count(session, kind, subject) != word.seen:
         raise Conflict("decided meanwhile")
-    if found.outcome is not None and found.outcome.released:
+    if found.released and (found.outcome is not None or word.decision == RELEASED):
         raise Conflict("released already")
     if word.decision == RELEASED and not is_releasable(session, kind, subject):
         raise Conflict(f"cannot be shown: {found.code}")
@@ -126,6 +129,7 @@ def decide(
             f"device:{found.device_id}",
             f"person:{actor.person_id}",
             *(f"inspection:{name}" for name in found.inspections),
+            *((f"item:{subject}",) if kind == UNSAFE else ()),
         ),
     )
     for inspection_id in found.inspections:
@@ -155,6 +159,10 @@ def decide(
 
 def is_releasable(session: Session, kind: str, subject: str) -> bool:
     """Whether there is a way to show it in spite of its reason."""
+    if kind == UNSAFE:
+        item = session.get(EvidenceItem, subject)
+        facts = newest_facts(session, item.sha256) if item else None
+        return facts is not None and may_be_shown(facts)
     if kind != LINE:
         return False
     line, outcome = _line(session, subject)
@@ -221,6 +229,7 @@ def _find_line(session: Session, digest: str) -> _Subject:
         # A line may claim anybody; PostgreSQL would not even look for U+0000.
         officer_id=str(officer) if is_uuid(officer) else "",
         outcome=outcome,
+        released=outcome.released,
     )
 
 
@@ -278,6 +287,7 @@ def _find_unsafe(session: Session, subject: str) -> _Subject:
         names={"item": item.id, "sha256": item.sha256},
         inspections=(item.inspection_id,) if item.inspection_id else (),
         officer_id=item.officer_id or "",
+        released=bool(session.scalar(select(let_through(item.id)))),
     )
 
 

@@ -1,5 +1,6 @@
 """One thing in quarantine (待核) with its raw content and what was decided on it."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from server.models.journal import JournalLine, JournalPart, QuarantineDecision, 
 from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations.access import Actor
 from server.operations.cards import person_names
-from server.operations.quarantine import RELEASED, is_releasable, may_decide
+from server.operations.quarantine import is_releasable, may_decide
 from server.operations.quarantine_view import Row, entries_of, rows_of
+from server.operations.serving import RELEASED, Danger, dangers, newest_facts
 from sync.evidence import canonical
 from sync.evidence.line import parse_header
 
@@ -34,8 +36,9 @@ class DecisionRow:
 class Entry:
     """One thing in quarantine with its raw content; of refused bytes the beginning.
 
-    ``device_ms`` is the device's clock in the line. ``releasable`` and
-    ``independent`` say whether this actor may release it.
+    ``device_ms`` is the device's clock in the line. ``recognised`` is what was seen in an unsafe
+    file, ``dangers`` where, ``found_type`` and ``reader`` what it is itself and to whom.
+    ``releasable`` and ``independent`` say whether this actor may release it.
     """
 
     row: Row
@@ -52,6 +55,9 @@ class Entry:
     releasable: bool
     independent: bool
     decisions: tuple[DecisionRow, ...]
+    dangers: tuple[Danger, ...] = ()
+    found_type: str = ""
+    reader: str = ""
 
 
 def read_entry(session: Session, actor: Actor, kind: str, subject: str) -> Entry:
@@ -147,8 +153,12 @@ def _medium(session: Session, subject: str, common: dict[str, Any]) -> Entry:
 def _unsafe(session: Session, subject: str, common: dict[str, Any]) -> Entry:
     item = session.get_one(EvidenceItem, subject)
     row = session.get_one(UnsafeMedia, item.sha256)
+    facts = newest_facts(session, item.sha256)
     return Entry(
         **common,
+        dangers=dangers(facts.facts, item.media_type, item.name) if facts else (),
+        found_type=json.loads(facts.facts)["type"] or "" if facts else "",
+        reader=facts.reader_version if facts else "",
         act_type="",
         texts=(),
         size=item.size,

@@ -44,9 +44,8 @@ from server.operations.quarantine import (
     KINDS,
     LINE,
     MEDIA,
-    RELEASED,
-    UNSAFE,
 )
+from server.operations.serving import RELEASED, UNSAFE
 from sync.wire import Projection
 
 PAGE = 100

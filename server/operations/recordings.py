@@ -29,6 +29,7 @@ from server.models.uploads import MediaObject, UnsafeMedia
 from server.operations import ledger
 from server.operations.derivatives import keep_derivative, store_derivative
 from server.operations.holding import held
+from server.operations.serving import let_through
 from server.services import Services
 
 _log = logging.getLogger(__name__)
@@ -95,7 +96,10 @@ def _waiting(memory: Recordings) -> list[_Work]:
                     Derivative.source_sha256 == EvidenceItem.sha256,
                     Derivative.purpose.in_((POSTER, PLAYBACK)),
                 ),
-                ~exists().where(UnsafeMedia.sha256 == EvidenceItem.sha256),
+                or_(
+                    ~exists().where(UnsafeMedia.sha256 == EvidenceItem.sha256),
+                    let_through(EvidenceItem.id),
+                ),
             )
             .order_by(EvidenceItem.captured_at_ms.desc(), EvidenceItem.id)
         )

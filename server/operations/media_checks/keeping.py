@@ -76,7 +76,7 @@ def keep_read(
             )
         )
         session.merge(_trait(item.sha256, read))
-    danger = recognised_danger(read.facts, item.media_type)
+    danger = recognised_danger(read.facts, item.media_type, item.name)
     _keep_unsafe(session, item, danger, now_ms=now_ms)
     for derivative in made:
         keep_derivative(session, derivative, item_id=item.id, now_ms=now_ms)
