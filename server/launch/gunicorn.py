@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from server.launch.web import limit_unread, renew_while_running
+from server.launch.web import limit_unread, open_as_many_files_as_allowed, renew_while_running
 from server.settings import Settings
 
 _settings = Settings.from_env(os.environ)
@@ -36,6 +36,11 @@ def ssl_context(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLC
     context = default()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def on_starting(_server: Any) -> None:
+    """Before the workers are forked, which inherit it."""
+    open_as_many_files_as_allowed()
 
 
 def when_ready(server: Any) -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import resource
 import signal
 import socket
 import sys
@@ -56,6 +57,15 @@ def limit_unread(listeners: Iterable[socket.socket]) -> None:
     """
     for listener in listeners:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
+
+
+def open_as_many_files_as_allowed() -> None:
+    """Each connection needs a descriptor, and so does the file in which a slow sender's bytes wait.
+
+    The usual soft limit of 1,024 is for programs that use ``select``; this one does not.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def renew_while_running(settings: Settings) -> None:

@@ -1,12 +1,13 @@
 """Uploads arrive whole, once, and say the truth about how far they are."""
 
 import base64
+import errno
 import hashlib
 import os
 import threading
 import time
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -880,6 +881,65 @@ def test_a_sender_that_falls_silent_does_not_hold_a_thread_for_ever(bureau):
 
     assert caught.value.offset == 4
     assert bureau.offset(path) == 4
+
+
+def test_the_heart_survives_whatever_goes_wrong_in_a_round(bureau):
+    path, failed = bureau.create(b"0123456789"), []
+    heart = desk(bureau).heart
+
+    @contextmanager
+    def short_of_files():
+        if len(failed) < 3:
+            failed.append(1)
+            raise OSError(errno.EMFILE, "Too many open files")
+        with heart._write() as session:
+            yield session
+
+    impatient = Heart(write=short_of_files, read=heart._read, beat_s=0.02, idle_limit_s=0.2)
+    with bureau.app.app_context(), pytest.raises(BodyStalled):
+        uploads.receive(
+            replace(desk(bureau), heart=impatient),
+            upload_id(path),
+            Silent(b"0123"),
+            given=0,
+            checksum=None,
+        )
+
+    assert len(failed) == 3
+    assert bureau.offset(path) == 4
+
+
+def test_a_heart_whose_thread_has_died_beats_again_at_the_next_upload(bureau, monkeypatch):
+    heart = desk(bureau).heart
+    impatient = Heart(write=heart._write, read=heart._read, beat_s=0.02, idle_limit_s=0.2)
+    monkeypatch.setattr(impatient, "_run", lambda: None)
+    with impatient.hold("an upload", 1, lambda: None):
+        impatient._thread.join()
+    monkeypatch.undo()
+
+    path = bureau.create(b"0123456789")
+    with bureau.app.app_context(), pytest.raises(BodyStalled):
+        uploads.receive(
+            replace(desk(bureau), heart=impatient),
+            upload_id(path),
+            Silent(b"0123"),
+            given=0,
+            checksum=None,
+        )
+
+
+def test_a_heart_that_cannot_begin_leaves_no_upload_behind_it(bureau, monkeypatch):
+    heart = desk(bureau).heart
+    still = Heart(write=heart._write, read=heart._read)
+
+    def none_left(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    with pytest.raises(RuntimeError), still.hold("an upload", 1, lambda: None):
+        pass
+
+    assert still._tenures == []
 
 
 def test_chunks_whose_end_never_comes_hold_no_thread_and_a_whole_file_is_stored(bureau, store):

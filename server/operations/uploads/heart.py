@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from server.models.uploads import ProcessHeartbeat, Upload
@@ -103,14 +102,19 @@ class Heart:
         tenure = Tenure(upload_id, fence, interrupt)
         with self._lock:
             self._tenures.append(tenure)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="upload-heart", daemon=True)
-                self._thread.start()
         try:
+            self._wake()
             yield tenure
         finally:
             with self._lock:
                 self._tenures.remove(tenure)
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="upload-heart", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         empty_since: float | None = None
@@ -127,8 +131,10 @@ class Heart:
                     return
             try:
                 self._round(tenures)
-            except SQLAlchemyError:
-                # Without heartbeats others take our uploads over; their fence keeps that safe.
+            except Exception:
+                # Whatever is short now, the database or file descriptors, may be there again in
+                # the next round; without this thread no stalled sender would ever be let go.
+                # Meanwhile others take our uploads over; their fence keeps that safe.
                 _log.exception("upload_heartbeat_failed process=%s", self.process_id)
             hurried = any(tenure.wanted_since and not tenure.ended for tenure in tenures)
             time.sleep(_HASTE_S if hurried else self._beat_s)

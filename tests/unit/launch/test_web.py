@@ -1,8 +1,9 @@
-"""What a connection holds that nobody has read is lost with the process, so it is little."""
+"""What the web server may hold: few unread bytes of a connection, as many files as allowed."""
 
+import resource
 import socket
 
-from server.launch.web import limit_unread
+from server.launch.web import limit_unread, open_as_many_files_as_allowed
 
 _MIB = 1 << 20
 
@@ -17,6 +18,17 @@ def test_a_sender_whom_nobody_reads_is_soon_held_up():
                 sent = _pour(sender)
 
     assert _MIB < sent < 6 * _MIB
+
+
+def test_the_web_server_opens_as_many_files_as_it_may():
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        open_as_many_files_as_allowed()
+
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
 
 
 def _pour(sender):
