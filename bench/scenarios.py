@@ -21,10 +21,10 @@ from typing import Any
 from bench.machine import machine
 from media.facts import read_facts
 from media.findings import Context, Finding, Hints, claims, compare
-from media.findings.model import FAIL, INFO, WARN, Content, Named, Pixels, SecondReading
+from media.findings.model import FAIL, WARN, Content, Named, Pixels, SecondReading
 from media.second import PixelFacts, SecondFacts, SecondFailed, SecondReader
 from media.source import FileSource
-from tests.support.scenarios import Scenario, scenarios
+from tests.support.scenarios import complaint, scenarios
 
 #: A collection of files as cameras wrote them, nothing else.
 ORIGINALS = "digicam_corpus"
@@ -61,21 +61,6 @@ def run(arguments: list[str]) -> dict[str, object]:
         "files": judge_files(options.samples) if options.samples else {},
         "machine": machine(),
     }
-
-
-def complaint(scenario: Scenario) -> str:
-    """What was found instead of what should have been; empty if all is well."""
-    context = scenario.context
-    found = {
-        (one.code, one.severity, one.evidence["expected"]["reason"])
-        for one in compare(claims(scenario.facts, context.hints), context)
-    }
-    doubts = {one for one in found if one[1] != INFO}
-    if scenario.expected is None:
-        return str(doubts) if doubts else ""
-    failed = {code for code, severity, _ in found if severity == FAIL}
-    stray = failed - {scenario.expected[0]}
-    return "" if scenario.expected in found and not stray else f"{found}"
 
 
 def judge_files(samples: Path) -> dict[str, object]:

@@ -7,6 +7,7 @@ stands beside it as an assumed reading, on which no hard fail may rest.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, List, Mapping, Optional, Tuple
 
 from .model import (
@@ -54,12 +55,28 @@ _TIME_TAGS = (
     "RIFF:DateTimeOriginal",
     "Matroska:DateTimeOriginal",
 )
+#: Where version 3 looks too. ``©day`` is not among them: music keeps a year there.
+_MORE_TIME_TAGS = (
+    "RIFF:DigitizationDate",
+    "XMP-exif:DateTimeOriginal",
+    "PNG:CreationTime",
+)
+#: ``mvhd`` of most programs that rewrite recordings: left out, not badly set.
+_NO_MOVIE_TIME = ("QuickTime:CreateDate", "0")
 
+#: Tags of claims that are not values of the file but of its reading: a bound that was hit, a
+#: part that was broken, and our reader's own failure.
+LIMIT_TAG, FAULT_TAG, FAILED_TAG = "reader:limit", "reader:fault", "reader:failed"
+#: Code of the fault in facts that were not read because the reader itself failed.
+READER_FAILED = "media.reader_failed"
+_UNKNOWN_TYPE = "media.unknown_type"
+_CREDENTIALS = ":JUMBF"
 
 #: Traces that only newer readers look for; a fact that is not there says nothing by its absence
 #: unless ``File:ImageSize`` shows that the reader looked.
 SIGN_TAGS = (
     "File:ImageSize",
+    "QuickTime:CreateDate",
     "PNG:ImageSize",
     "File:EncodingProcess",
     "JFIF:JFIFVersion",
@@ -85,9 +102,6 @@ SIGN_TAGS = (
     "IPTC:DigitalCreationDate",
     "IPTC:DigitalCreationTime",
     "AIGC:Label",
-    "JPEG:JUMBF",
-    "PNG:JUMBF",
-    "QuickTime:JUMBF",
     "File:TrailingData",
     "File:Polyglot",
     *DURATION_TAGS,
@@ -103,37 +117,62 @@ def claims(
 
     Args:
         facts: the plain form of ``media.facts`` (``Facts.to_dict``).
-        version: of the rules that will compare them; version 2 knew no traces.
+        version: of the rules that will compare them; version 2 knew no traces and fewer places
+            for a time, and corrected recordings by the clock of a recorder alone.
     """
     reading = Reading(facts)
     own = _own(reading, hints)
+    newer = version != "2"
+    writer = _writer(hints) if newer else hints.recorder
     times = [
         signed_time(hints),
         _exif(reading, hints, own),
         _gps(reading, own),
-        _keys(reading),
-        _movie(reading, hints),
-        _bext(reading, hints),
-        _matroska(reading, hints),
+        _keys(reading, hints, writer) if newer else _keys_2(reading),
+        _movie(reading, hints, writer),
+        _bext(reading, hints, writer),
+        _matroska(reading, hints, writer, local=newer),
     ]
+    if newer:
+        times.extend(_further_times(reading, hints, writer))
     found: List[Claim] = [claim for claim in times if claim is not None]
     found.extend(_places(reading, own))
-    found.append(_format(reading, found))
+    found.append(_format(reading, found, newer))
     for tag in COMPARED_TAGS:
         stored = reading.stored(tag)
         if stored is not None:
             found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
-    if version != "2":
+    if newer:
         found.extend(_signs(reading))
+        found.extend(_shortfalls(facts))
     return tuple(found)
 
 
+def _writer(hints: Hints) -> Optional[ClockOffset]:
+    """How far the clock is ahead that wrote the file's times, as far as it was compared."""
+    own_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
+    return hints.clock if own_clock else hints.recorder
+
+
 def _signs(reading: Reading) -> List[SignClaim]:
+    credentials = [tag for tag in reading.tags() if tag.endswith(_CREDENTIALS)]
     return [
         SignClaim(tag=stored.tag, raw=stored.raw, offset=stored.offset)
-        for stored in (reading.stored(tag) for tag in SIGN_TAGS)
+        for stored in (reading.stored(tag) for tag in (*SIGN_TAGS, *credentials))
         if stored is not None
     ]
+
+
+def _shortfalls(facts: Mapping[str, Any]) -> List[SignClaim]:
+    """What kept our reader from reading all of the file."""
+    found = [SignClaim(LIMIT_TAG, limit, -1) for limit in facts["limits_hit"]]
+    for fault in facts["faults"]:
+        if fault["code"] == READER_FAILED:
+            found.append(SignClaim(FAILED_TAG, fault["detail"], -1))
+        elif fault["code"] != _UNKNOWN_TYPE:
+            # A format that nobody knows is told by the absence of all that it could say.
+            found.append(SignClaim(FAULT_TAG, fault["detail"], -1))
+    return found
 
 
 def _own(reading: Reading, hints: Hints) -> bool:
@@ -169,16 +208,34 @@ def _exif(reading: Reading, hints: Hints, own: bool) -> Optional[TimeClaim]:
     stored, clock = reading.exif("DateTimeOriginal"), reading.original_time()
     if stored is None or clock is None:
         return None
-    own_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
-    written_by = hints.clock if own_clock else hints.recorder
-    return _wall_claim("exif", stored, clock, reading, hints, own=own, written_by=written_by)
+    return _wall_claim("exif", stored, clock, reading, hints, own=own, written_by=_writer(hints))
 
 
-def _bext(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
+def _bext(reading: Reading, hints: Hints, writer: Optional[ClockOffset]) -> Optional[TimeClaim]:
     stored, clock = reading.stored("RIFF:DateTimeOriginal"), reading.riff_time()
     if stored is None or clock is None:
         return None
-    return _wall_claim("bext", stored, clock, reading, hints, own=False, written_by=hints.recorder)
+    return _wall_claim("bext", stored, clock, reading, hints, own=False, written_by=writer)
+
+
+def _further_times(
+    reading: Reading, hints: Hints, writer: Optional[ClockOffset]
+) -> List[Optional[TimeClaim]]:
+    """Times of making that stand beside the usual places; some only where those are empty."""
+    found: List[Tuple[str, Optional[Stored], Optional[Clock]]] = [
+        ("idit", reading.stored("RIFF:DigitizationDate"), reading.digitized_time())
+    ]
+    if reading.key_time() is None:
+        found.append(("day", *reading.day_time()))
+    if reading.original_time() is None:
+        # Editors copy the one into the other: what they make of it is no second witness.
+        found.append(("xmp", *reading.xmp_time()))
+        found.append(("png", reading.stored("PNG:CreationTime"), reading.png_time()))
+    return [
+        _wall_claim(source, stored, clock, reading, hints, own=False, written_by=writer)
+        for source, stored, clock in found
+        if stored is not None and clock is not None
+    ]
 
 
 def _wall_claim(
@@ -253,7 +310,16 @@ def _gps(reading: Reading, own: bool) -> Optional[TimeClaim]:
     )
 
 
-def _keys(reading: Reading) -> Optional[TimeClaim]:
+def _keys(reading: Reading, hints: Hints, writer: Optional[ClockOffset]) -> Optional[TimeClaim]:
+    """Apple's date: exact with its zone, as any local time where it names none."""
+    stored, clock = reading.stored("Keys:com.apple.quicktime.creationdate"), reading.key_time()
+    if stored is None or clock is None:
+        return None
+    claim = _wall_claim("keys", stored, clock, reading, hints, own=False, written_by=writer)
+    return claim if clock.zone_min is None else replace(claim, basis="keys")
+
+
+def _keys_2(reading: Reading) -> Optional[TimeClaim]:
     stored, clock = reading.stored("Keys:com.apple.quicktime.creationdate"), reading.key_time()
     if stored is None or clock is None or clock.utc_ms is None:
         return None
@@ -269,7 +335,7 @@ def _keys(reading: Reading) -> Optional[TimeClaim]:
     )
 
 
-def _movie(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
+def _movie(reading: Reading, hints: Hints, writer: Optional[ClockOffset]) -> Optional[TimeClaim]:
     """``mvhd``: the standard says UTC, many recorders write local time.
 
     Phones write it when the recording stops, others when it starts: the capture is within
@@ -279,22 +345,30 @@ def _movie(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
     if stored is None or clock is None:
         return None
     length = reading.movie_duration_ms()
-    first, last = _corrected(clock.wall_ms, clock.wall_ms + clock.span_ms, hints.recorder)
+    first, last = _corrected(clock.wall_ms, clock.wall_ms + clock.span_ms, writer)
     first, last = first - length, last + length
-    assumed = [Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)]
-    if hints.site_zone_min is not None:
-        shift = hints.site_zone_min * 60000
-        assumed.append(Assumed(basis="site zone", lo_ms=first - shift, hi_ms=last - shift))
-    return _wide("movie", "mvhd", stored, first, last, tuple(assumed))
+    return _wide("movie", "mvhd", stored, first, last, _utc_or_site(first, last, hints))
 
 
-def _matroska(reading: Reading, hints: Hints) -> Optional[TimeClaim]:
+def _matroska(
+    reading: Reading, hints: Hints, writer: Optional[ClockOffset], local: bool
+) -> Optional[TimeClaim]:
+    """``DateUTC``: UTC by its standard; ``local`` allows for recorders that ignore that too."""
     stored, clock = reading.stored("Matroska:DateTimeOriginal"), reading.matroska_time()
     if stored is None or clock is None:
         return None
-    first, last = _corrected(clock.wall_ms, clock.wall_ms, hints.recorder)
-    only = Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)
-    return _wide("matroska", "DateUTC", stored, first, last, (only,))
+    first, last = _corrected(clock.wall_ms, clock.wall_ms, writer)
+    assumed = _utc_or_site(first, last, hints if local else None)
+    return _wide("matroska", "DateUTC", stored, first, last, assumed)
+
+
+def _utc_or_site(first: int, last: int, hints: Optional[Hints]) -> Tuple[Assumed, ...]:
+    """What a time that should be UTC means if it is, and if its writer ignored the standard."""
+    assumed = [Assumed(basis="UTC by standard", lo_ms=first, hi_ms=last)]
+    if hints is not None and hints.site_zone_min is not None:
+        shift = hints.site_zone_min * 60000
+        assumed.append(Assumed(basis="site zone", lo_ms=first - shift, hi_ms=last - shift))
+    return tuple(assumed)
 
 
 def _wide(
@@ -356,13 +430,13 @@ def _add_place(
         )
 
 
-def _format(reading: Reading, found: List[Claim]) -> FormatClaim:
+def _format(reading: Reading, found: List[Claim], newer: bool) -> FormatClaim:
     kind, mime = reading.type or "", reading.mime or ""
     readable = any(
         isinstance(claim, TimeClaim) and claim.offset >= 0 and claim.role == "capture"
         for claim in found
     )
-    unread = None if readable else reading.stored(*_TIME_TAGS)
+    unread = None if readable else _unread(reading, newer)
     if unread is None:
         return FormatClaim(type=kind, mime=mime, timeless=kind in TIMELESS)
     return FormatClaim(
@@ -373,3 +447,14 @@ def _format(reading: Reading, found: List[Claim]) -> FormatClaim:
         unreadable_raw=unread.raw,
         unreadable_offset=unread.offset,
     )
+
+
+def _unread(reading: Reading, newer: bool) -> Optional[Stored]:
+    """What stands in the place of a time of capture, where none of them could be read."""
+    if not newer:
+        return reading.stored(*_TIME_TAGS)
+    for tag in (*_TIME_TAGS, *_MORE_TIME_TAGS):
+        stored = reading.stored(tag)
+        if stored is not None and (stored.tag, stored.raw) != _NO_MOVIE_TIME:
+            return stored
+    return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
+from .claims import FAILED_TAG
+from .forms import ANYTHING, MEDIA, form_of, is_medium
 from .model import (
     FAIL,
     INFO,
@@ -27,7 +29,7 @@ from .reading import (
     text,
     zone_minutes,
 )
-from .times import captures, time_absent, time_finding
+from .times import captures, time_finding
 
 _HOUR_MS = 3600000
 _DAY_MS = 86400000
@@ -49,19 +51,36 @@ _ZONE = "ExifIFD:OffsetTimeOriginal"
 def time_missing(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     """TIME_ABSENT: the file itself says when it was made, where its format has a place for that.
 
-    A time that is there and cannot be read is ``TIME_INVALID``.
+    A time that is there and cannot be read is ``TIME_INVALID``; of a file that our reader
+    failed on nothing is known. A bureau may require a time of photos and recordings only.
     """
-    found: List[Finding] = []
-    for absent in time_absent(claims, context):
-        evidence, severity = absent.evidence, absent.severity
-        if evidence["expected"]["reason"] == "unreadable":
-            continue
-        if evidence["raw"] in _TIME_OPTIONAL:
-            evidence, severity = dict(evidence, expected={"reason": "optional"}), INFO
-        if context.policy.time_required and evidence["expected"]["reason"] != "timeless":
-            severity = FAIL
-        found.append(Finding(absent.code, severity, evidence))
-    return found
+    form = form_of(claims)
+    if form is None or form.unreadable_tag or _unread(claims):
+        return []
+    if any(claim.offset >= 0 for claim in captures(claims)):
+        return []
+    severity, reason = _without_time(form, context)
+    required = context.policy.time_required and reason not in ("timeless", "document")
+    if required and (context.named is None or is_medium(form, context)):
+        severity = FAIL
+    called = "" if context.named is None else context.named.media_type
+    return [finding("TIME_ABSENT", severity, reason, "type", form.type or called, -1)]
+
+
+def _without_time(form: FormatClaim, context: Context) -> Tuple[str, str]:
+    """What the absence of a time says in a file of this form."""
+    if form.mime.startswith(MEDIA):
+        if form.timeless:
+            return INFO, "timeless"
+        return (INFO, "optional") if form.type in _TIME_OPTIONAL else (WARN, "absent")
+    called = ANYTHING if context.named is None else context.named.media_type
+    if called.startswith(MEDIA) or (not form.type and called == ANYTHING):
+        return WARN, "unknown_format"
+    return INFO, "document"
+
+
+def _unread(claims: Tuple[Claim, ...]) -> bool:
+    return any(isinstance(claim, SignClaim) and claim.tag == FAILED_TAG for claim in claims)
 
 
 def time_invalid(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -139,6 +158,9 @@ def edited_time(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     apart: Dict[str, int] = {}
     for tag, clock in _other_times(claims, texts):
         difference = abs(clock.wall_ms - taken)
+        if difference <= _SAME_MS and tag.startswith("IPTC:"):
+            # Its writers put +0000 behind the camera's wall time, whatever the zone was.
+            continue
         if clock.zone_min is not None and zone is not None:
             difference = abs(clock.wall_ms - taken - (clock.zone_min - zone) * 60000)
         elif clock.zone_min is not None and _quarters(difference):

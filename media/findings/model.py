@@ -195,7 +195,8 @@ class Neighbour:
     """The capture of the same device just before or after this one in its journal.
 
     ``relation`` is ``previous`` or ``next``; ``lo_ms``–``hi_ms`` is the signed time as
-    corrected, ``camera_ms`` the EXIF time as a wall clock without zone.
+    corrected, which comparisons of clocks prove where it is ``proven``; ``camera_ms`` the EXIF
+    time as a wall clock, and ``camera_zone_min`` the zone that it names, if any.
     """
 
     relation: str
@@ -208,15 +209,18 @@ class Neighbour:
     lat_e7: Optional[int] = None
     lon_e7: Optional[int] = None
     accuracy_cm: Optional[int] = None
+    proven: bool = False
+    camera_zone_min: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class SameBytes:
-    """Another inspection's item with the same digest."""
+    """Another inspection's item with the same digest; ``same_case`` if both name one case."""
 
     item: str
     inspection: str
     announced_at_ms: int
+    same_case: bool = False
 
 
 @dataclass(frozen=True)

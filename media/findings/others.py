@@ -7,6 +7,7 @@ from typing import List, Optional, Tuple
 
 from .clocks import texts_of
 from .distance import metres_between
+from .forms import form_of, is_medium
 from .model import (
     FAIL,
     IN_APP,
@@ -24,7 +25,7 @@ from .model import (
     finding,
 )
 from .places import ASSUMED_ERROR_CM, places
-from .reading import exif_wall
+from .reading import exif_wall, text, zone_minutes
 from .times import captures
 
 #: Beyond this no vehicle on the ground goes; beyond the other no aeroplane.
@@ -36,16 +37,22 @@ ALIKE_BITS = 6
 #: So many photos of a device must have used one set of tables before another one is a doubt.
 _TABLES_SETTLED = 3
 _BURST_MS = 2000
-_COUNTER = re.compile(r"^(.*?)(\d{3,8})(\.[A-Za-z0-9]{2,5})?$")
+_ZONE = "ExifIFD:OffsetTimeOriginal"
+_COUNTER = re.compile(r"^(.*?)([0-9]{3,8})(\.[A-Za-z0-9]{2,5})?$")
 
 
 def reused_bytes(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """REUSED_BYTES: no other inspection holds the same file."""
+    """REUSED_BYTES: no other inspection holds the same photo or recording.
+
+    Inspections that name one case may share a file, and a paper may be used anywhere.
+    """
+    form = form_of(claims)
+    medium = is_medium(form, context) if form is not None else True
     return [
         finding(
             "REUSED_BYTES",
-            FAIL,
-            "same",
+            FAIL if medium and not other.same_case else INFO,
+            "document" if not medium else "same_case" if other.same_case else "same",
             "sha256",
             "" if context.announced is None else context.announced.sha256,
             -1,
@@ -97,10 +104,12 @@ def speed_impossible(claims: Tuple[Claim, ...], context: Context) -> List[Findin
         if kmh <= FAST_KMH:
             continue
         good = _good(here.error_cm) and _good(other.accuracy_cm)
+        # Two readings of a clock that somebody may have set in between prove no speed.
+        proven = context.hints.bounds is not None and other.proven
         found.append(
             finding(
                 "SPEED_IMPOSSIBLE",
-                FAIL if kmh > IMPOSSIBLE_KMH and good else WARN,
+                FAIL if kmh > IMPOSSIBLE_KMH and good and proven else WARN,
                 other.relation,
                 here.tag,
                 here.raw,
@@ -145,11 +154,17 @@ def order(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     if context.hints.capture_class not in (IN_APP, SYSTEM_CAMERA):
         return []
     found: List[Finding] = []
-    original = texts_of(claims).get("ExifIFD:DateTimeOriginal")
+    texts = texts_of(claims)
+    original, written = texts.get("ExifIFD:DateTimeOriginal"), texts.get(_ZONE)
     taken = None if original is None else exif_wall(original.raw)
+    zone = None if written is None else zone_minutes(text(written.raw))
     for other in context.neighbours:
         if original is not None and taken is not None and other.camera_ms is not None:
-            later = taken - other.camera_ms if other.relation == "next" else other.camera_ms - taken
+            later = taken - other.camera_ms
+            if zone is not None and other.camera_zone_min is not None:
+                # Both name their zones: an officer may cross into another one.
+                later -= (zone - other.camera_zone_min) * 60000
+            later = later if other.relation == "next" else -later
             if later > _BURST_MS:
                 found.append(
                     finding(

@@ -14,12 +14,15 @@ from .model import (
     Context,
     Finding,
     PlaceClaim,
+    SignClaim,
     Site,
     TextClaim,
     finding,
 )
 from .reading import fraction
 
+#: Names of WGS-84 in letters and digits, and of CGCS2000, which lies within centimetres of it.
+_SAME_AS_WGS84 = ("WGS84", "WGS1984", "CGCS2000")
 #: Taken where a receiver does not say how far it may be off.
 ASSUMED_ERROR_CM = 10000
 
@@ -85,22 +88,57 @@ def gps_off_site(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     """GPS_OFF_SITE: each position lies at the inspected place, as far as it is accurate.
 
     A warning, since indoor and cached fixes are common; it fails where the bureau requires it.
+    A position that says it is WGS-84 is not excused by the Chinese datum.
     """
     severity = FAIL if context.policy.place_required else WARN
     return [
         replace(found, severity=severity)
-        for found in gps_off_site_2(claims, context)
+        for found in _away(claims, context)
         if found.severity == WARN
     ]
 
 
 def gps_datum(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """GPS_DATUM: a position off the site fits it once read in the Chinese datum GCJ-02."""
+    """GPS_DATUM: a position off the site fits it once read in the Chinese datum GCJ-02.
+
+    Only where nothing says that it is WGS-84; both distances are stated.
+    """
     return [
         replace(found, code="GPS_DATUM")
-        for found in gps_off_site_2(claims, context)
+        for found in _away(claims, context)
         if found.severity == INFO
     ]
+
+
+def _away(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """Positions away from the site: INFO where GCJ-02 may explain it, else WARN."""
+    if context.site is None:
+        return []
+    found: List[Finding] = []
+    for place in places(claims, context):
+        doubt = _off_site(place, context.site)
+        datum = _declared_datum(place, claims)
+        if doubt is not None and doubt.severity == INFO and datum:
+            said = dict(doubt.evidence["expected"], reason="declared", datum=datum)
+            doubt = replace(doubt, severity=WARN, evidence=dict(doubt.evidence, expected=said))
+        if doubt is not None:
+            found.append(doubt)
+    return found
+
+
+def _declared_datum(place: PlaceClaim, claims: Tuple[Claim, ...]) -> str:
+    """The datum that a position is stated in, if that is WGS-84 or is one with it on the ground.
+
+    A device signs WGS-84 (docs/protocol.md §4.1); a picture may name its datum.
+    """
+    if place.source == "device":
+        return "WGS-84"
+    if place.source == "exif":
+        for claim in claims:
+            if isinstance(claim, SignClaim) and claim.tag == "GPS:GPSMapDatum":
+                name = "".join(c for c in claim.raw.upper() if c.isalnum())
+                return claim.raw.strip() if name in _SAME_AS_WGS84 else ""
+    return ""
 
 
 def gps_unusable(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:

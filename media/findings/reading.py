@@ -30,6 +30,26 @@ _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)$")
 _GPS_DATE = re.compile(r"(\d{4})[:\-/.](\d\d?)[:\-/.](\d\d?)")
 _ISO6709 = re.compile(r"([+-]\d{1,7}(?:\.\d{0,15})?)([+-]\d{1,7}(?:\.\d{0,15})?)")
 _PLAIN_DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?$")
+#: What XMP and QuickTime allow beside a full date and time: no seconds, or a date alone.
+_SHORT_ISO_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})\s*(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+)
+#: As C writes it: ``Mon May 04 09:02:03 2026``.
+_C_TIME = re.compile(
+    r"[A-Za-z]{3} ([A-Za-z]{3}) +([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([0-9]{4})$"
+)
+#: As some cameras write it: ``2001/ 1/27  1:42PM``.
+_SPACED_TIME = re.compile(
+    r"([0-9]{4})[/\-] ?([0-9]{1,2})[/\-] ?([0-9]{1,2}) +([0-9]{1,2}):([0-9]{2}) ?([AP]M)?$"
+)
+#: As mail writes it (RFC 1123), which PNG recommends: ``Mon, 04 May 2026 09:02:03 +0800``.
+_MAIL_TIME = re.compile(
+    r"(?:[A-Za-z]{3}, +)?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) "
+    r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(?: +(GMT|UTC?|Z|[+-][0-9]{4}))?$"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MINUTE_MS = 60000
+_DIGITS = re.compile(r"[0-9]+$")
 
 
 @dataclass(frozen=True)
@@ -165,6 +185,10 @@ class Reading:
                 return self._values[tag]
         return None
 
+    def tags(self) -> Tuple[str, ...]:
+        """Every tag that the file holds, in the order in which they were found."""
+        return tuple(self._values)
+
     def exif(self, name: str) -> Optional[Stored]:
         """An EXIF value from its own directory, else from the main one (TIFF/EP)."""
         return self.stored("ExifIFD:" + name, "IFD0:" + name)
@@ -267,6 +291,37 @@ class Reading:
         ms = _MATROSKA_EPOCH_MS + int(stored.raw) // 1000000
         return Clock(ms, 0, 0) if 0 <= ms < 253402300800000 else None
 
+    def digitized_time(self) -> Optional[Clock]:
+        """``IDIT`` of an AVI: local time without zone, in the form that its camera likes."""
+        stored = self.stored("RIFF:DigitizationDate")
+        return None if stored is None else camera_time(text(stored.raw) or "")
+
+    def day_time(self) -> Tuple[Optional[Stored], Optional[Clock]]:
+        """``©day`` of a recording and the value it stands in; a year alone is none."""
+        for tag in ("UserData:ContentCreateDate", "ItemList:ContentCreateDate"):
+            stored = self.stored(tag)
+            clock = None if stored is None else loose_time(stored.raw)
+            if clock is not None:
+                return stored, clock
+        return None, None
+
+    def xmp_time(self) -> Tuple[Optional[Stored], Optional[Clock]]:
+        """When the picture was taken as XMP says, and the property that says so."""
+        for tag in ("XMP-exif:DateTimeOriginal", "XMP-photoshop:DateCreated"):
+            stored = self.stored(tag)
+            clock = None if stored is None else loose_time(stored.raw)
+            if clock is not None:
+                return stored, clock
+        return None, None
+
+    def png_time(self) -> Optional[Clock]:
+        """``Creation Time`` of a PNG, which is free text that mostly follows some standard."""
+        stored = self.stored("PNG:CreationTime")
+        if stored is None:
+            return None
+        written = text(stored.raw) or ""
+        return loose_time(written) or mail_time(written) or camera_time(written)
+
     def movie_place(self) -> Tuple[Optional[Stored], Optional[float], Optional[float]]:
         """Place of a recording (``©xyz``, ``loci`` or Apple's key) and the value it stands in."""
         for tag in ("Keys:com.apple.quicktime.location.ISO6709", "UserData:GPSCoordinates"):
@@ -319,6 +374,64 @@ def iso_time(raw: str) -> Optional[Clock]:
     return Clock(wall_ms=wall + first, span_ms=span, zone_min=zone_minutes(found.group(8)))
 
 
+def loose_time(raw: str) -> Optional[Clock]:
+    """As ``iso_time``, also without seconds or as a date alone: ``span_ms`` is what stays open."""
+    full = iso_time(raw)
+    found = None if full is not None else _SHORT_ISO_TIME.match(raw.strip())
+    if found is None:
+        return full
+    year, month, day, hour, minute = (int(group or 0) for group in found.groups()[:5])
+    wall = wall_ms([year, month, day, hour, minute, 0])
+    if wall is None:
+        return None
+    span = _DAY_MS if found.group(4) is None else _MINUTE_MS
+    return Clock(wall, span - 1, zone_minutes(found.group(6)))
+
+
+def camera_time(written: str) -> Optional[Clock]:
+    """A local time as the cameras' AVI files have it, in one of three forms."""
+    wall = exif_wall(written)
+    if wall is not None:
+        return Clock(wall, 999, None)
+    found = _C_TIME.match(written)
+    if found is not None:
+        month, day, hour, minute, second, year = found.groups()
+        return _named_month(year, month, [day, hour, minute, second], None)
+    found = _SPACED_TIME.match(written)
+    if found is None:
+        return None
+    fields = [int(group) for group in found.groups()[:5]]
+    if found.group(6):
+        if not 1 <= fields[3] <= 12:
+            return None
+        fields[3] = fields[3] % 12 + (12 if found.group(6) == "PM" else 0)
+    wall = wall_ms([*fields, 0])
+    return None if wall is None else Clock(wall, _MINUTE_MS - 1, None)
+
+
+def mail_time(written: str) -> Optional[Clock]:
+    """A time as mail writes it; its zone may be missing."""
+    found = _MAIL_TIME.match(written)
+    if found is None:
+        return None
+    day, month, year, hour, minute, second, zone = found.groups()
+    zone_min = 0 if zone in ("GMT", "UT", "UTC") else zone_minutes(zone)
+    clock = _named_month(year, month, [day, hour, minute, second or "0"], zone_min)
+    if clock is not None and second is None:
+        return Clock(clock.wall_ms, _MINUTE_MS - 1, zone_min)
+    return clock
+
+
+def _named_month(
+    year: str, month: str, rest: List[str], zone_min: Optional[int]
+) -> Optional[Clock]:
+    if month.lower() not in _MONTHS:
+        return None
+    number = _MONTHS.index(month.lower()) + 1
+    wall = wall_ms([int(year), number, *(int(part) for part in rest)])
+    return None if wall is None else Clock(wall, 999, zone_min)
+
+
 def iso6709(written: str, degree_digits: int) -> Optional[float]:
     """One coordinate of ISO 6709: ±DD.D, ±DDMM.M or ±DDMMSS.S by its number of digits."""
     whole, _, rest = written[1:].partition(".")
@@ -335,7 +448,8 @@ def iso6709(written: str, degree_digits: int) -> Optional[float]:
 
 def _subsecond(digits: Optional[str]) -> Tuple[int, int]:
     """First millisecond and what stays open for the digits after the second."""
-    if digits is None or not digits.isdigit():
+    # Not str.isdigit: it holds "²" to be a digit too, which float then does not read.
+    if digits is None or _DIGITS.match(digits) is None:
         return 0, 999
     first = int(float("0." + digits) * 1000 + 1e-6)
     return first, max(0, 10 ** max(0, 3 - len(digits)) - 1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from .clocks import clock_default, duration, edited_time, time_invalid, time_missing, zone_unclear
+from .forms import polyglot, type_mismatch
 from .model import (
     FAIL,
     INFO,
@@ -33,16 +34,18 @@ from .times import (
     gps_time_mismatch,
     time_absent,
     time_after_receipt,
+    time_after_receipt_2,
     time_outside_window,
+    time_outside_window_2,
 )
 from .traces import (
     ai_label,
-    polyglot,
+    check_failed,
+    read_incomplete,
     resaved,
     screenshot,
     stripped,
     thumb_mismatch,
-    type_mismatch,
 )
 
 Rule = Callable[[Tuple[Claim, ...], Context], List[Finding]]
@@ -137,6 +140,17 @@ def digest_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding
 
 def readers_disagree(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     """READERS_DISAGREE: two readers written by different people saw the same values."""
+    return _disagreements(claims, context, _same)
+
+
+def readers_disagree_2(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """READERS_DISAGREE of version 2, which took any text beyond ASCII for equal."""
+    return _disagreements(claims, context, _same_2)
+
+
+def _disagreements(
+    claims: Tuple[Claim, ...], context: Context, same: Callable[[str, str], bool]
+) -> List[Finding]:
     second = context.second
     if second is None:
         return []
@@ -151,7 +165,7 @@ def readers_disagree(claims: Tuple[Claim, ...], context: Context) -> List[Findin
             WARN, "differs", ours[tag].raw, ours[tag].offset, tag, second.reader, theirs[tag]
         )
         for tag in sorted(set(ours) & set(theirs))
-        if not _same(ours[tag].raw, theirs[tag])
+        if not same(ours[tag].raw, theirs[tag])
     ]
     found.extend(
         _disagreement(WARN, "only_second", "", -1, tag, second.reader, theirs[tag])
@@ -195,6 +209,30 @@ def _disagreement(
 
 def _same(ours: str, theirs: str) -> bool:
     """Whether two readings mean one value: padding aside, and fractions by their value."""
+    if ours.strip() == theirs.strip() or theirs in _spellings(ours):
+        return True
+    left, right = ours.split(), theirs.split()
+    return len(left) == len(right) > 0 and all(map(_same_number, left, right))
+
+
+def _spellings(ours: str) -> Tuple[str, ...]:
+    """How exifread shows text that is no UTF-8: as Python writes bytes.
+
+    We keep such text byte for byte, as Latin-1.
+    """
+    try:
+        return (str(ours.encode("latin-1")),)
+    except UnicodeEncodeError:
+        return ()
+
+
+def _same_number(ours: str, theirs: str) -> bool:
+    """``22/1`` is ``22``; of what is no number only the text can be compared."""
+    number = fraction(ours)
+    return ours == theirs or (number is not None and number == fraction(theirs))
+
+
+def _same_2(ours: str, theirs: str) -> bool:
     if ours.strip() == theirs.strip():
         return True
     if not theirs.isascii() or not ours.isascii():
@@ -209,13 +247,13 @@ def _same(ours: str, theirs: str) -> bool:
 
 RULES["2"] = (
     digest_mismatch,
-    time_after_receipt,
-    time_outside_window,
+    time_after_receipt_2,
+    time_outside_window_2,
     time_absent,
     clock_offset,
     gps_time_mismatch,
     gps_off_site_2,
-    readers_disagree,
+    readers_disagree_2,
 )
 RULES["3"] = (
     digest_mismatch,
@@ -245,5 +283,7 @@ RULES["3"] = (
     type_mismatch,
     polyglot,
     reused_scene,
+    read_incomplete,
+    check_failed,
     readers_disagree,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from dataclasses import replace
+from typing import Dict, List, Optional, Tuple
 
 from .model import (
     FAIL,
@@ -46,10 +47,20 @@ def time_finding(
 
 def time_after_receipt(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     """TIME_AFTER_RECEIPT: nothing is captured after the server already holds it."""
+    found = _after_receipt(claims, context)
+    return [_as_far_as_compared(claims, context, claim, doubt) for claim, doubt in found]
+
+
+def time_after_receipt_2(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """TIME_AFTER_RECEIPT of version 2, which failed by clocks that nobody had compared."""
+    return [doubt for _, doubt in _after_receipt(claims, context)]
+
+
+def _after_receipt(claims: Tuple[Claim, ...], context: Context) -> List[Tuple[TimeClaim, Finding]]:
     if context.received_at_ms is None:
         return []
     received, late = context.received_at_ms, context.received_at_ms + context.tolerance_ms
-    found: List[Finding] = []
+    found: List[Tuple[TimeClaim, Finding]] = []
     for claim in captures(claims):
         if claim.lo_ms > late:
             severity, reason = FAIL, "after"
@@ -59,17 +70,55 @@ def time_after_receipt(claims: Tuple[Claim, ...], context: Context) -> List[Find
             severity, reason = WARN, _assumption(claim)
         else:
             continue
-        found.append(
-            time_finding(
-                "TIME_AFTER_RECEIPT",
-                severity,
-                claim,
-                reason,
-                received_at_ms=received,
-                tolerance_ms=context.tolerance_ms,
-            )
+        doubt = time_finding(
+            "TIME_AFTER_RECEIPT",
+            severity,
+            claim,
+            reason,
+            received_at_ms=received,
+            tolerance_ms=context.tolerance_ms,
         )
+        found.append((claim, doubt))
     return found
+
+
+def _as_far_as_compared(
+    claims: Tuple[Claim, ...], context: Context, claim: TimeClaim, doubt: Finding
+) -> Finding:
+    """``doubt`` about ``claim``, no failure where nobody compared the clock that it rests on.
+
+    A failure contradicts what the server knows, and of such a clock it knows nothing.
+    """
+    reason = doubt.evidence["expected"]["reason"]
+    if doubt.severity == FAIL and not _compared(claims, context, claim):
+        return _with_reason(doubt, WARN, _UNCOMPARED.get(reason, "uncompared"))
+    if reason == "assumed_zone" and claim.source in ("movie", "matroska"):
+        return _with_reason(doubt, doubt.severity, "utc_or_local")
+    return doubt
+
+
+#: What a failure is called that no comparison of clocks bears out, where that is not "uncompared".
+_UNCOMPARED = {"before_proof": "before_proof_uncompared"}
+
+
+def _with_reason(doubt: Finding, severity: str, reason: str) -> Finding:
+    expected = dict(doubt.evidence["expected"], reason=reason)
+    return replace(doubt, severity=severity, evidence=dict(doubt.evidence, expected=expected))
+
+
+def _compared(claims: Tuple[Claim, ...], context: Context, claim: TimeClaim) -> bool:
+    """Whether comparisons with the server's clock speak of the clock that ``claim`` rests on.
+
+    Of a device's those that prove when the line was written, and none of them shows that
+    somebody set the clock in between; of a recorder's the one that corrects its times.
+    """
+    hints = context.hints
+    if claim.source == "device":
+        return hints.bounds is not None
+    if hints.capture_class not in (IN_APP, SYSTEM_CAMERA):
+        return hints.recorder is not None
+    known = hints.bounds is not None and hints.clock is not None
+    return known and not _clock_set(claims, context)
 
 
 def time_outside_window(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -78,42 +127,50 @@ def time_outside_window(claims: Tuple[Claim, ...], context: Context) -> List[Fin
     The proven lower end counts for what was taken in the app alone: a file of another
     class may be older than the line that announces it.
     """
-    found: List[Finding] = []
+    found = _outside_window(claims, context)
+    return [_as_far_as_compared(claims, context, claim, doubt) for claim, doubt in found]
+
+
+def time_outside_window_2(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """TIME_OUTSIDE_WINDOW of version 2, which failed by clocks that nobody had compared."""
+    return [doubt for _, doubt in _outside_window(claims, context)]
+
+
+def _outside_window(claims: Tuple[Claim, ...], context: Context) -> List[Tuple[TimeClaim, Finding]]:
+    found: List[Tuple[TimeClaim, Finding]] = []
     for claim in captures(claims):
         if context.window is not None:
             window = context.window
             outcome = _outside(claim, window.open_ms, window.close_ms, context.tolerance_ms)
             if outcome is not None:
-                found.append(
-                    time_finding(
-                        "TIME_OUTSIDE_WINDOW",
-                        outcome[0],
-                        claim,
-                        outcome[1],
-                        tolerance_ms=context.tolerance_ms,
-                        **_ends(window.open_ms, window.close_ms),
-                    )
+                doubt = time_finding(
+                    "TIME_OUTSIDE_WINDOW",
+                    outcome[0],
+                    claim,
+                    outcome[1],
+                    tolerance_ms=context.tolerance_ms,
+                    **_ends(window.open_ms, window.close_ms),
                 )
+                found.append((claim, doubt))
         proven = context.not_before_ms
         if (
             proven is not None
             and context.hints.capture_class == IN_APP
             and claim.hi_ms < proven - context.tolerance_ms
         ):
-            found.append(
-                time_finding(
-                    "TIME_OUTSIDE_WINDOW",
-                    FAIL,
-                    claim,
-                    "before_proof",
-                    not_before_ms=proven,
-                    tolerance_ms=context.tolerance_ms,
-                )
+            doubt = time_finding(
+                "TIME_OUTSIDE_WINDOW",
+                FAIL,
+                claim,
+                "before_proof",
+                not_before_ms=proven,
+                tolerance_ms=context.tolerance_ms,
             )
+            found.append((claim, doubt))
     return found
 
 
-def _ends(open_ms: Optional[int], close_ms: Optional[int]) -> "dict[str, int]":
+def _ends(open_ms: Optional[int], close_ms: Optional[int]) -> Dict[str, int]:
     ends = {"open_ms": open_ms, "close_ms": close_ms}
     return {name: value for name, value in ends.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The rules about traces of editing, sending on, drawing by machine, and files in disguise.
+"""The rules about traces of editing, sending on and drawing by machine, and what nobody read.
 
 None of them proves anything: phones and messengers leave the same traces
 (docs/findings.md gives the measured rates).
@@ -7,17 +7,20 @@ None of them proves anything: phones and messengers leave the same traces
 from __future__ import annotations
 
 import json
+import re
 from typing import Dict, List, Optional, Tuple
 
+from .claims import FAILED_TAG, FAULT_TAG, LIMIT_TAG
 from .clocks import texts_of
+from .forms import form_of
 from .model import (
     FAIL,
     INFO,
+    UNDECIDED,
     WARN,
     Claim,
     Context,
     Finding,
-    FormatClaim,
     SignClaim,
     TextClaim,
     TimeClaim,
@@ -40,6 +43,7 @@ _EDITORS = (
 )
 #: SOF markers of progressive pictures, as decimal numbers.
 _PROGRESSIVE = ("194", "198", "202", "206")
+_NUMBER = re.compile(r"[0-9]{1,9}$")
 #: The long side that messengers shrink pictures to.
 _MESSENGER_SIDES = (1080, 1600)
 #: The short sides of telephone screens in pixels.
@@ -49,29 +53,16 @@ _SCREENS = frozenset(
 _SCREENSHOT_NAMES = ("screenshot", "screen_shot", "截屏", "截图", "屏幕截图", "屏幕快照")
 #: A thumbnail that differs by more shows another picture.
 _THUMBNAIL_BITS = 12
-#: Kinds of files that a browser or a system would run; never shown (docs/protocol.md §7).
-_RUNS = frozenset(("HTML", "SVG", "PE", "ELF", "SCRIPT", "MACHO"))
-_KINDS = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "heic": "image/heic",
-    "heif": "image/heif",
-    "avif": "image/avif",
-    "tif": "image/tiff",
-    "tiff": "image/tiff",
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "3gp": "video/3gpp",
-    "m4a": "audio/mp4",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "amr": "audio/amr",
-    "avi": "video/x-msvideo",
-    "mkv": "video/x-matroska",
-    "webm": "video/webm",
+#: The values of GB 45438-2025: made by a machine, perhaps, presumably.
+_LABEL_OUTCOMES = {
+    "1": (FAIL, "generated"),
+    "2": (WARN, "perhaps_generated"),
+    "3": (WARN, "perhaps_generated"),
 }
+#: Bounds behind which nothing is lost: a directory that was read is not read again.
+_HARMLESS_LIMITS = ("ifd_repeated",)
+#: What stops a walk over thousands of fragments.
+_FRAGMENT_LIMITS = frozenset(("boxes", "reads"))
 
 
 def resaved(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -142,12 +133,24 @@ def screenshot(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     name = "" if context.named is None else context.named.name.lower()
     if any(word in name for word in _SCREENSHOT_NAMES):
         return [finding("SCREENSHOT", WARN, "name", size.tag, size.raw, size.offset, name=name)]
-    sides = sorted(_numbers(size.raw))
-    if _type(claims) != "PNG" or len(sides) != 2 or sides[0] not in _SCREENS:
-        return []
-    if not 1.6 <= sides[1] / sides[0] <= 2.4:
+    if not _like_a_screen(_type(claims), _numbers(size.raw)):
         return []
     return [finding("SCREENSHOT", WARN, "size", size.tag, size.raw, size.offset)]
+
+
+def _like_a_screen(kind: str, sides: List[int]) -> bool:
+    """Whether a picture has the size of a telephone's screen, and no other reason to have it.
+
+    A JPEG of the sizes that messengers leave is told as ``STRIPPED``, and one of 16:9 on its
+    side is more likely a frame of a film.
+    """
+    if len(sides) != 2 or kind not in ("PNG", "JPEG"):
+        return False
+    short, long = sorted(sides)
+    if short not in _SCREENS or not 1.6 <= long / short <= 2.4:
+        return False
+    film = sides[0] * 9 == sides[1] * 16
+    return kind == "PNG" or (long > _MESSENGER_SIDES[1] and not film)
 
 
 def thumb_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
@@ -197,13 +200,13 @@ def ai_label(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
 
 
 def _aigc(raw: str) -> Tuple[str, str]:
-    """Label 1 says that it is made by a machine, 2 and 3 that it may be."""
+    """What a label says; text that merely looks like one is told and says nothing."""
     try:
         label = json.loads(raw)
     except (ValueError, RecursionError):
         return WARN, "unreadable_label"
     value = label.get("Label") if isinstance(label, dict) else None
-    return (FAIL, "generated") if str(value) == "1" else (WARN, "perhaps_generated")
+    return _LABEL_OUTCOMES.get(str(value).strip(), (INFO, "unknown_label"))
 
 
 def _source_type(raw: str) -> Optional[Tuple[str, str]]:
@@ -215,76 +218,71 @@ def _source_type(raw: str) -> Optional[Tuple[str, str]]:
     return None
 
 
-def type_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """TYPE_MISMATCH: the content is what the name and the line say it is."""
-    named = context.named
-    form = _form(claims)
-    if named is None or form is None:
-        return []
-    if form.type in _RUNS:
-        return [
-            finding("TYPE_MISMATCH", WARN, "runs", "type", form.type, 0, named=named.media_type)
-        ]
-    if not form.mime:
-        return []
-    ending = named.name.rpartition(".")[2].lower() if "." in named.name else ""
-    expected = _KINDS.get(ending, "")
-    for reason, said in (("name", expected), ("media_type", named.media_type)):
-        if said and _family(said) != _family(form.mime):
-            return [finding("TYPE_MISMATCH", INFO, reason, "type", form.mime, 0, named=said)]
-    return []
+def read_incomplete(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """READ_INCOMPLETE: our reader came to the end of what the file says of itself.
 
-
-def _family(mime: str) -> str:
-    """What kinds of one family are told apart by is no reason for a doubt."""
-    if mime in ("image/heic", "image/heif", "image/avif"):
-        return "heif"
-    if mime.partition("/")[2] in ("mp4", "quicktime", "3gpp", "3gpp2"):
-        return "iso media"
-    return mime.replace("/x-", "/").replace("vnd.wave", "wav").replace("matroska", "webm")
-
-
-def polyglot(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
-    """POLYGLOT: the file can be read in one way only, and ends where its picture ends."""
+    It stops at bounds so that no file keeps it busy, and at what is broken: what stands behind
+    is not known, and whoever wants to hide something may put it there.
+    """
+    limits = [claim.raw for claim in _told(claims, LIMIT_TAG)]
+    faults = _told(claims, FAULT_TAG)
     found: List[Finding] = []
-    for claim in claims:
-        if not isinstance(claim, SignClaim):
-            continue
-        if claim.tag == "File:Polyglot":
-            found.append(finding("POLYGLOT", WARN, "second", claim.tag, claim.raw, claim.offset))
-        elif claim.tag == "File:TrailingData":
-            runs = claim.raw in _RUNS
-            found.append(
-                finding(
-                    "POLYGLOT",
-                    WARN if runs else INFO,
-                    "runs_behind" if runs else "behind",
-                    claim.tag,
-                    claim.raw,
-                    claim.offset,
-                )
+    if limits:
+        severity, reason = WARN, "limit"
+        if all(limit in _HARMLESS_LIMITS for limit in limits):
+            severity, reason = INFO, "repeated"
+        elif set(limits) <= _FRAGMENT_LIMITS and _fragments(claims):
+            severity, reason = INFO, "fragments"
+        found.append(
+            finding("READ_INCOMPLETE", severity, reason, LIMIT_TAG, limits[0], -1, limits=limits)
+        )
+    if faults:
+        found.append(
+            finding(
+                "READ_INCOMPLETE",
+                WARN,
+                "broken",
+                FAULT_TAG,
+                faults[0].raw,
+                -1,
+                faults=len(faults),
             )
+        )
     return found
+
+
+def _fragments(claims: Tuple[Claim, ...]) -> bool:
+    """A recording whose head was read, so that only its length was looked for further on."""
+    tags = {claim.tag for claim in claims if isinstance(claim, SignClaim)}
+    return "QuickTime:CreateDate" in tags and "QuickTime:Duration" not in tags
+
+
+def check_failed(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
+    """CHECK_FAILED: our own reader got through the file; nothing is known of its contents if not.
+
+    That is a fault of this program. A newer version of the reader tries again.
+    """
+    return [
+        finding("CHECK_FAILED", UNDECIDED, "reader", claim.tag, claim.raw, claim.offset)
+        for claim in _told(claims, FAILED_TAG)
+    ]
+
+
+def _told(claims: Tuple[Claim, ...], tag: str) -> List[SignClaim]:
+    return [claim for claim in claims if isinstance(claim, SignClaim) and claim.tag == tag]
 
 
 def _own(claims: Tuple[Claim, ...]) -> bool:
     return any(isinstance(claim, TimeClaim) and claim.own for claim in claims)
 
 
-def _form(claims: Tuple[Claim, ...]) -> Optional[FormatClaim]:
-    for claim in claims:
-        if isinstance(claim, FormatClaim):
-            return claim
-    return None
-
-
 def _type(claims: Tuple[Claim, ...]) -> str:
-    form = _form(claims)
+    form = form_of(claims)
     return "" if form is None else form.type
 
 
 def _numbers(raw: str) -> List[int]:
-    return [int(part) for part in raw.split() if part.isdigit() and len(part) < 10]
+    return [int(part) for part in raw.split() if _NUMBER.match(part)]
 
 
 def _signs(claims: Tuple[Claim, ...]) -> Dict[str, SignClaim]:

@@ -9,7 +9,7 @@ from media.facts import READER_VERSION
 from media.findings import model
 from media.findings.claims import signed_time
 from media.findings.reading import Reading, exif_wall
-from server.models.inspections import EvidenceItem, Finding, MediaFacts
+from server.models.inspections import EvidenceItem, Finding, Inspection, MediaFacts
 from server.models.journal import JournalLine, same_line
 from server.models.traits import MediaTrait
 from server.operations.clocks import line_clock
@@ -45,8 +45,10 @@ def neighbours(session: Session, item: EvidenceItem) -> tuple[model.Neighbour, .
 
 def _neighbour(session: Session, relation: str, other: EvidenceItem) -> model.Neighbour:
     line = session.get_one(JournalLine, (other.device_id, other.epoch, other.branch, other.seq))
-    signed = signed_time(hints_of(other, line_clock(session, line)))
+    hints = hints_of(other, line_clock(session, line))
+    signed = signed_time(hints)
     lo_ms, hi_ms = (signed.lo_ms, signed.hi_ms) if signed else (other.captured_at_ms,) * 2
+    camera_ms, camera_zone_min = _camera_time(session, other.sha256)
     return model.Neighbour(
         relation=relation,
         item=other.id,
@@ -54,22 +56,27 @@ def _neighbour(session: Session, relation: str, other: EvidenceItem) -> model.Ne
         seq=other.seq,
         lo_ms=lo_ms,
         hi_ms=hi_ms,
-        camera_ms=_camera_ms(session, other.sha256),
+        camera_ms=camera_ms,
         lat_e7=other.lat_e7,
         lon_e7=other.lon_e7,
         accuracy_cm=other.accuracy_cm,
+        proven=hints.bounds is not None,
+        camera_zone_min=camera_zone_min,
     )
 
 
-def _camera_ms(session: Session, sha256: str) -> int | None:
-    """What the camera's clock said, as far as the file has been read."""
+def _camera_time(session: Session, sha256: str) -> tuple[int | None, int | None]:
+    """What the camera's clock said and the zone that it named, as far as the file has been read."""
     facts = session.scalar(
         select(MediaFacts.facts).where(
             MediaFacts.sha256 == sha256, MediaFacts.reader_version == READER_VERSION
         )
     )
-    original = Reading(json.loads(facts)).stored("ExifIFD:DateTimeOriginal") if facts else None
-    return exif_wall(original.raw) if original else None
+    if facts is None:
+        return None, None
+    reading = Reading(json.loads(facts))
+    original = reading.stored("ExifIFD:DateTimeOriginal")
+    return exif_wall(original.raw) if original else None, reading.zone("OffsetTimeOriginal")
 
 
 def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
@@ -79,9 +86,16 @@ def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
     """
     if item.inspection_id is None or item.state == "discarded":
         return ()
+    case = _case(session.get_one(Inspection, item.inspection_id).external_ids)
     rows = session.execute(
-        select(EvidenceItem.id, EvidenceItem.inspection_id, JournalLine.received_at_ms)
+        select(
+            EvidenceItem.id,
+            EvidenceItem.inspection_id,
+            JournalLine.received_at_ms,
+            Inspection.external_ids,
+        )
         .join(JournalLine, same_line(EvidenceItem, JournalLine))
+        .join(Inspection, Inspection.id == EvidenceItem.inspection_id)
         .where(
             EvidenceItem.sha256 == item.sha256,
             of_organization(item.organization_id),
@@ -93,10 +107,21 @@ def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
     )
     return tuple(
         model.SameBytes(
-            item=row.id, inspection=row.inspection_id, announced_at_ms=row.received_at_ms
+            item=row.id,
+            inspection=row.inspection_id,
+            announced_at_ms=row.received_at_ms,
+            same_case=bool(case) and _case(row.external_ids) == case,
         )
         for row in rows
     )
+
+
+def _case(external_ids: str) -> str:
+    """The number of the case that an inspection says it is for; "" if it names none.
+
+    As long as no case is filed, each inspection is one.
+    """
+    return str(json.loads(external_ids).get("case", ""))
 
 
 def of_organization(organization_id: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from PIL import Image
 from sqlalchemy import event, update
 
 from server.db import db, reading, transaction
-from server.models.inspections import EvidenceItem, Finding, ItemCheck
+from server.models.inspections import EvidenceItem, Finding, Inspection, ItemCheck
 from server.models.traits import MediaTrait
 from server.operations import likeness, media_checks, media_context
 from server.operations.media_checks import rounds
@@ -62,6 +62,10 @@ class Phone:
         if not self.world.rows(EvidenceItem, id=item)[0].check_wanted:
             self.upload(data)
         return item
+
+    def compare_clock(self):
+        """The device's clock is right, and the server knows."""
+        self.device.write("clock.compared", server_ms=self.device.now_ms, offset_ms=0, error_ms=50)
 
     def push(self):
         answer = self.world.push(self.device)
@@ -155,6 +159,39 @@ def test_a_file_in_two_cases_is_found_at_both(world):
     assert len(world.rows(ItemCheck)) == checks + 1, "nobody else is checked again"
 
 
+def test_a_file_in_two_inspections_that_name_one_case_is_told_and_fails_neither(world):
+    first, second, other = Phone(world), Phone(world), Phone(world)
+    data = _scene(1)
+    items = [phone.take(data) for phone in (first, second, other)]
+    with world.app.app_context(), transaction() as session:
+        for phone, case in ((first, "3"), (second, "3"), (other, "4")):
+            session.execute(
+                update(Inspection)
+                .where(Inspection.id == phone.device.inspection)
+                .values(external_ids=json.dumps({"case": case}))
+            )
+
+    _check(world)
+
+    found = {
+        (row.severity, json.loads(row.evidence)["expected"]["item"])
+        for row in _findings(world, items[0])
+        if row.code == "REUSED_BYTES"
+    }
+    assert found == {("info", items[1]), ("fail", items[2])}
+
+
+def test_photos_of_one_device_are_put_in_order_by_the_zones_that_they_name(world):
+    phone = Phone(world)
+    east = draw.photo(draw.exif(taken="2026:05:04 10:00:20", zone="+09:00"), colour="navy")
+    here = draw.photo(draw.exif(taken="2026:05:04 09:00:30", zone="+08:00"), colour="olive")
+
+    items = [phone.take(east), phone.take(here)]
+    _check(world)
+
+    assert not [item for item in items if "ORDER" in _newest(world, item)]
+
+
 def test_a_picture_saved_again_in_another_case_is_found_at_both(world):
     first, second = Phone(world), Phone(world)
     item = first.take(_scene(2))
@@ -192,16 +229,26 @@ def test_two_workers_at_two_alike_pictures_find_both(world, monkeypatch):
     assert _newest(world, other)["REUSED_SCENE"][1]["item"] == item
 
 
-def test_a_device_that_flies_is_found_at_both_ends(world):
+@pytest.mark.parametrize(("compared", "outcome"), [(True, "fail"), (False, "warn")])
+def test_a_device_that_flies_is_found_at_both_ends(world, compared, outcome):
     phone = Phone(world)
-    here = phone.take(_scene(4))
+
+    def take(seed, place=_HERE):
+        if compared:
+            phone.compare_clock()
+        item = phone.take(_scene(seed), place=place)
+        if compared:
+            phone.compare_clock()
+            phone.push()
+        return item
+
+    here = take(4)
     _check(world)
-    there = phone.take(_scene(5), place=_FAR)
-    later = phone.take(_scene(6), place=_FAR)
+    there, later = take(5, _FAR), take(6, _FAR)
     _check(world)
 
     severity, expected = _newest(world, there)["SPEED_IMPOSSIBLE"]
-    assert (severity, expected["reason"], expected["item"]) == ("fail", "previous", here)
+    assert (severity, expected["reason"], expected["item"]) == (outcome, "previous", here)
     assert _newest(world, here)["SPEED_IMPOSSIBLE"][1]["item"] == there
     assert "SPEED_IMPOSSIBLE" not in _newest(world, later)
 
@@ -236,7 +283,7 @@ def test_a_recorders_clock_is_corrected_before_its_files_are_judged(world):
         **{"class": "C"},
     )
     _check(world)
-    assert _codes(world, item)["TIME_AFTER_RECEIPT"] == "fail"
+    assert _codes(world, item)["TIME_AFTER_RECEIPT"] == "warn", "nobody knows that clock"
 
     phone.device.write(
         "recorder.compared",

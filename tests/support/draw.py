@@ -79,6 +79,7 @@ def exif(
     orientation: int | None = None,
     gps_utc: tuple[str, Sequence[int]] | None = None,
     lat_lon: tuple[float, float] | None = None,
+    datum: str | None = None,
     order: str = "<",
 ) -> bytes:
     """An EXIF block. ``gps_utc`` is ("2026:05:04", (1, 2, 3)): date, hour, minute, second."""
@@ -98,6 +99,8 @@ def exif(
     if lat_lon is not None:
         for tag, value, refs in ((1, lat_lon[0], "NS"), (3, lat_lon[1], "EW")):
             gps += [_text(tag, refs[value < 0]), (tag + 1, RATIONAL, _degrees(abs(value)))]
+    if datum is not None:
+        gps.append(_text(0x12, datum))
     return tiff(main, inner, gps, order=order)
 
 

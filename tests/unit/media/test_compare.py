@@ -17,6 +17,7 @@ from media.findings.model import (
     Content,
     Declared,
     Fix,
+    Policy,
     SecondReading,
     Site,
     TextClaim,
@@ -33,6 +34,9 @@ NINE = 1777856523000  # 2026-05-04T09:02:03+08:00
 MINUTE, HOUR, DAY = 60_000, 3600_000, 86_400_000
 VISIT = Window(open_ms=NINE - HOUR, close_ms=NINE + HOUR)
 SITE = Site(lat_e7=225431000, lon_e7=1140579000, radius_cm=20000)
+#: A clock that was compared and is right: that of a recorder, and that of a device.
+RIGHT = {"recorder": ClockOffset(0, 0)}
+PROVEN = {"clock": ClockOffset(0, 0), "bounds": Bounds(NINE - MINUTE, NINE + MINUTE)}
 
 
 def judged(data: bytes, **known) -> dict[str, Finding]:
@@ -83,12 +87,14 @@ def test_a_picture_in_its_visit_at_its_site_raises_nothing():
     ],
 )
 def test_a_picture_taken_after_its_receipt_fails_beyond_the_tolerance(received, expected):
-    assert severity(judged(zoned(), received_at_ms=received), "TIME_AFTER_RECEIPT") == expected
+    found = judged(zoned(), received_at_ms=received, **RIGHT)
+
+    assert severity(found, "TIME_AFTER_RECEIPT") == expected
 
 
 def test_without_a_zone_a_time_after_receipt_is_doubtful_until_no_zone_can_explain_it():
     def outcome(received: int) -> str | None:
-        found = judged(zoned(None), site_zone_min=480, received_at_ms=received)
+        found = judged(zoned(None), site_zone_min=480, received_at_ms=received, **RIGHT)
         return severity(found, "TIME_AFTER_RECEIPT")
 
     assert outcome(NINE - HOUR) == "warn"
@@ -114,7 +120,7 @@ def test_a_picture_outside_the_visit_is_judged_by_what_is_known_of_its_zone(
 ):
     window = Window(open_ms=VISIT.open_ms + shift, close_ms=VISIT.close_ms + shift)
 
-    found = judged(zoned(zone), site_zone_min=site_zone, window=window)
+    found = judged(zoned(zone), site_zone_min=site_zone, window=window, **RIGHT)
 
     assert severity(found, "TIME_OUTSIDE_WINDOW") == expected
 
@@ -135,7 +141,7 @@ def test_a_recording_that_wrote_local_time_into_its_header_is_explained():
 def test_what_the_app_took_cannot_be_older_than_its_chain_proves_but_an_import_can():
     proven = NINE + HOUR
 
-    app = judged(zoned(), capture_class="A", not_before_ms=proven)
+    app = judged(zoned(), capture_class="A", not_before_ms=proven, **PROVEN)
     imported = judged(zoned(), capture_class="C", not_before_ms=proven)
 
     assert severity(app, "TIME_OUTSIDE_WINDOW") == "fail"
@@ -179,12 +185,13 @@ def test_a_fast_device_clock_is_corrected_before_anything_is_compared():
         "capture_class": "B",
         "declared": Declared(NINE, 480),
         "received_at_ms": NINE - 5 * MINUTE,
+        "bounds": Bounds(NINE - 7 * MINUTE, NINE - 6 * MINUTE),
     }
 
-    uncorrected = judged(zoned(), **known)
+    uncorrected = judged(zoned(), clock=ClockOffset(0, 0), **known)
     corrected = judged(zoned(), clock=ClockOffset(offset_ms=6 * MINUTE, error_ms=100), **known)
 
-    assert severity(uncorrected, "TIME_AFTER_RECEIPT") == "fail"
+    assert severity(uncorrected, "TIME_AFTER_RECEIPT") == "warn"
     assert set(corrected) == {"CLOCK_OFFSET"}
 
 
@@ -204,7 +211,6 @@ def test_a_clock_that_was_set_between_comparisons_fails_nothing_and_is_named():
         "CLOCK_OFFSET": "camera",
     }
     assert "fail" not in {finding.severity for finding in found.values()}
-    assert severity(judged(zoned(), **known), "TIME_AFTER_RECEIPT") == "fail"
 
 
 @pytest.mark.parametrize(
@@ -266,6 +272,28 @@ def test_a_position_that_fits_in_the_chinese_datum_is_only_noted():
     assert 500 < found["GPS_DATUM"].evidence["expected"]["distance_m"] < 700
     assert severity(found, "GPS_DATUM") == "info"
     assert "GPS_OFF_SITE" not in found
+
+
+@pytest.mark.parametrize("datum", ["WGS-84", "wgs84 ", "WGS 1984", "CGCS2000"])
+def test_a_position_that_names_its_datum_is_not_read_in_another(datum):
+    lat_lon = mapped_place()
+    picture = draw.photo(draw.exif(zone="+08:00", lat_lon=lat_lon, datum=datum))
+
+    found = judged(picture, site=SITE, policy=Policy(place_required=True))
+
+    assert severity(found, "GPS_OFF_SITE") == "fail"
+    assert found["GPS_OFF_SITE"].evidence["expected"]["datum"] == datum.strip()
+    assert found["GPS_OFF_SITE"].evidence["expected"]["distance_if_gcj02_m"] < 20
+    assert "GPS_DATUM" not in found
+
+
+def test_a_signed_position_is_in_wgs84_and_no_map_excuses_it():
+    lat, lon = (round(degrees * 1e7) for degrees in mapped_place())
+
+    found = judged(zoned(), site=SITE, fix=Fix(lat, lon, 500), policy=Policy(place_required=True))
+
+    assert severity(found, "GPS_OFF_SITE") == "fail"
+    assert "GPS_DATUM" not in found
 
 
 def test_a_signed_position_is_held_against_the_site_too():
@@ -337,6 +365,7 @@ def every_kind_of_finding() -> list[Finding]:
                 declared=rng.choice((None, Declared(around[0], 480))),
                 clock=rng.choice((None, ClockOffset(rng.choice((0, HOUR)), 200_000))),
                 bounds=rng.choice((None, Bounds(around[4] - 2 * HOUR, around[4] + 2 * HOUR))),
+                recorder=rng.choice((None, ClockOffset(0, 0))),
             ),
             received_at_ms=around[1],
             window=rng.choice((None, VISIT, Window(around[2], None), Window(NINE, NINE + DAY))),
@@ -350,7 +379,7 @@ def every_kind_of_finding() -> list[Finding]:
         for version in RULES:
             for finding in compare(claims(picked, context.hints, version), context, version):
                 found[finding.code, finding.evidence["expected"]["reason"]] = finding
-    for scenario in itertools.islice(scenarios(8), 200):
+    for scenario in itertools.islice(scenarios(8), 400):
         for finding in compare(claims(scenario.facts, scenario.context.hints), scenario.context):
             found[finding.code, finding.evidence["expected"]["reason"]] = finding
     return list(found.values())
@@ -367,7 +396,9 @@ def test_every_finding_has_a_name_and_a_sentence_in_both_languages():
     codes = {finding.code for finding in found}
     known = {key for key in area("findings") if key.split(".")[1] in codes}
     reached = {sentence_key(finding) for finding in found}
-    assert known - reached == {title_key(code) for code in codes}
+    # What fails outside of the rules is told by the server (tests/integration).
+    elsewhere = {"findings.CHECK_FAILED.rules"}
+    assert known - reached == {title_key(code) for code in codes} | elsewhere
 
 
 def test_findings_are_the_same_bytes_each_time_and_come_back_from_storage():
@@ -385,7 +416,7 @@ def test_no_failure_ever_rests_on_an_assumed_zone():
     picture = read_facts(MemorySource(zoned(None))).to_dict()
     for _ in range(2000):
         start = NINE + rng.randrange(-40 * HOUR, 40 * HOUR)
-        hints = Hints(site_zone_min=rng.choice((None, 480, -300)))
+        hints = Hints(site_zone_min=rng.choice((None, 480, -300)), **RIGHT)
         context = Context(
             hints=hints,
             window=Window(start, start + rng.randrange(HOUR)),
@@ -394,7 +425,7 @@ def test_no_failure_ever_rests_on_an_assumed_zone():
 
         failed = {f.code for f in compare(claims(picture, hints), context) if f.severity == "fail"}
 
-        bare = dataclasses.replace(context, hints=Hints())
+        bare = dataclasses.replace(context, hints=Hints(**RIGHT))
         assert failed == {
             f.code for f in compare(claims(picture, bare.hints), bare) if f.severity == "fail"
         }
