@@ -8,10 +8,12 @@ import pytest
 
 from media import findings
 from media.store import ObjectMissing
+from server.db import reading
 from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
 from server.models.traits import MediaTrait
 from server.operations import media_checks
 from server.operations.media_checks import examining, keeping, rounds
+from server.operations.serving import serving_of
 from tests.support import draw
 from tests.support.simdevice import MORNING_MS, new_id
 from tests.support.world import make_world
@@ -36,6 +38,11 @@ def _capture(world, device, data, **changes):
         "pos": {"lat": 225431000, "lon": 1140579000, "acc": 500, "fix_ms": device.now_ms},
     }
     return device.write("media.captured", **{**fields, **changes}).act["item"]
+
+
+def _compare_clock(device):
+    """The device's clock is right, and the server knows."""
+    device.write("clock.compared", server_ms=device.now_ms, offset_ms=0, error_ms=50)
 
 
 def _upload(world, device, data, sha256=None):
@@ -86,8 +93,14 @@ def test_a_photo_that_agrees_with_everything_has_no_findings(world):
     assert world.services.store.read(thumbnail.key, 0, 2) == b"\xff\xd8"
 
 
-def test_a_photo_of_another_day_fails_and_says_why(world):
+@pytest.mark.parametrize(
+    ("compared", "severity", "verdict"),
+    [(True, "fail", "inconsistent"), (False, "warn", "explainable")],
+)
+def test_a_photo_of_another_day_fails_if_its_clock_was_compared(world, compared, severity, verdict):
     device = world.on_patrol()
+    if compared:
+        _compare_clock(device)
     data = draw.photo(draw.exif(taken="2026:05:02 09:00:20", zone="+08:00"))
     item = _capture(world, device, data)
     world.push(device)
@@ -95,13 +108,14 @@ def test_a_photo_of_another_day_fails_and_says_why(world):
     _upload(world, device, data)
     _check(world)
 
-    assert _codes(world, item)["TIME_OUTSIDE_WINDOW"] == "fail"
+    assert _codes(world, item)["TIME_OUTSIDE_WINDOW"] == severity
     (check,) = world.rows(ItemCheck)
-    assert check.verdict == "inconsistent"
+    assert check.verdict == verdict
 
 
 def test_a_seal_that_comes_later_makes_a_second_run_beside_the_first(world):
     device = world.on_patrol()
+    _compare_clock(device)
     data = draw.photo(draw.exif(taken="2026:05:04 09:30:00", zone="+08:00"))
     item = _capture(world, device, data)
     world.push(device)
@@ -192,6 +206,7 @@ def test_the_clock_of_the_device_is_taken_into_account(world):
 
 def test_what_arrives_while_the_rules_compare_is_compared_in_another_run(world, monkeypatch):
     device = world.on_patrol()
+    _compare_clock(device)
     data = draw.photo(draw.exif(taken="2026:05:04 09:30:00", zone="+08:00"), colour="maroon")
     item = _capture(world, device, data)
     world.push(device)
@@ -330,3 +345,126 @@ def test_items_that_cannot_be_read_wait_and_hold_up_none(world, monkeypatch, fai
     assert {row.item_id for row in world.rows(ItemCheck)} == set(items) - lost
     assert max(map(tried.count, lost)) == 1
     assert len(memory.later) == len(lost)
+
+
+def _round(world, memory):
+    """One round of the worker, an hour after the one before: every wait is over."""
+    world.now_ms += 3_600_000
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services, memory)
+
+
+def _failing(function, on):
+    """``function``, but for a fault of ours where ``on`` says so."""
+
+    def called(*arguments):
+        if on(*arguments):
+            raise ValueError("a fault of ours")
+        return function(*arguments)
+
+    return called
+
+
+def test_a_file_that_our_reader_fails_on_is_checked_without_it_and_shown_to_nobody(
+    world, monkeypatch
+):
+    device = world.on_patrol()
+    bad, good = (draw.photo(draw.exif(taken=_AT_MORNING), size=(8, 8 + n)) for n in range(2))
+    items = {data: _capture(world, device, data) for data in (bad, good)}
+    world.push(device)
+    for data in items:
+        _upload(world, device, data)
+    read = examining.read_facts
+    fails = _failing(read, lambda source: source.size == len(bad))
+    monkeypatch.setattr(examining, "read_facts", fails)
+
+    memory = rounds.Rounds()
+    tries = []
+    for _ in range(4):
+        _round(world, memory)
+        tries.append(len(world.rows(ItemCheck, item_id=items[bad])))
+
+    assert tries == [0, 0, 1, 1]
+    assert len(world.rows(ItemCheck, item_id=items[good])) == 1
+    (row,) = world.rows(EvidenceItem, id=items[bad])
+    assert (row.state, row.check_wanted) == ("checked", False)
+    codes = _codes(world, items[bad])
+    assert codes["CHECK_FAILED"] == "undecided"
+    assert not {"TIME_ABSENT", "TIME_INVALID"} & set(codes)
+    with world.app.app_context(), reading() as session:
+        served = serving_of(session, session.get_one(EvidenceItem, row.id))
+    assert (served.media_type, served.shown_as) == ("application/octet-stream", "")
+    assert not memory.faults
+    assert not memory.later
+
+    monkeypatch.setattr(examining, "read_facts", read)
+    for module in (rounds, keeping, examining):
+        monkeypatch.setattr(module, "READER_VERSION", "liuhen-next")
+    _round(world, rounds.Rounds())
+
+    newest = max(world.rows(ItemCheck, item_id=items[bad]), key=lambda check: check.id)
+    assert not world.rows(Finding, check_id=newest.id, code="CHECK_FAILED")
+    with world.app.app_context(), reading() as session:
+        item = session.get_one(EvidenceItem, row.id)
+        assert serving_of(session, item).shown_as == "picture"
+
+
+def test_an_item_that_our_rules_fail_on_is_checked_without_them_until_there_are_newer_ones(
+    world, monkeypatch
+):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    compare = rounds.compare
+    monkeypatch.setattr(rounds, "compare", _failing(compare, lambda *_: True))
+
+    memory = rounds.Rounds()
+    for _ in range(4):
+        _round(world, memory)
+
+    (check,) = world.rows(ItemCheck)
+    (found,) = world.rows(Finding, item_id=item)
+    assert (check.verdict, check.claims) == ("explainable", "[]")
+    assert (found.code, json.loads(found.evidence)["expected"]["reason"]) == (
+        "CHECK_FAILED",
+        "rules",
+    )
+    assert "DateTimeOriginal" in world.rows(MediaFacts)[0].facts
+
+    monkeypatch.setattr(rounds, "compare", compare)
+    for module in (rounds, findings):
+        monkeypatch.setattr(module, "RULE_VERSION", "4")
+    _round(world, rounds.Rounds())
+
+    assert [row.rule_version for row in world.rows(ItemCheck)] == ["3", "4"]
+    assert len(world.rows(Finding, item_id=item)) == 1
+
+
+@pytest.mark.parametrize("failure", [ObjectMissing("media/aa"), OSError("no memory to fork")])
+def test_a_fault_of_the_store_or_the_machine_is_waited_out_for_as_long_as_it_takes(
+    world, monkeypatch, failure
+):
+    device = world.on_patrol()
+    data = draw.photo(draw.exif(taken=_AT_MORNING, zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    examine = rounds.examine
+
+    def away(*_):
+        raise failure
+
+    monkeypatch.setattr(rounds, "examine", away)
+    memory = rounds.Rounds()
+    for _ in range(5):
+        _round(world, memory)
+    assert world.rows(ItemCheck) == []
+
+    monkeypatch.setattr(rounds, "examine", examine)
+    world.now_ms += 86_400_000
+    _round(world, memory)
+
+    assert _codes(world, item) == {}
+    assert len(world.rows(ItemCheck)) == 1

@@ -35,6 +35,7 @@ class Work:
     """One item to check: where its bytes are, and what this version of the reader read before."""
 
     item_id: str
+    capture_class: str
     sha256: str
     size: int
     key: str
@@ -45,6 +46,7 @@ def work_on(session: Session, item: EvidenceItem) -> Work:
     media = session.get_one(MediaObject, item.sha256)
     return Work(
         item_id=item.id,
+        capture_class=item.capture_class,
         sha256=item.sha256,
         size=media.size,
         key=media.key,

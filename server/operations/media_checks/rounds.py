@@ -1,14 +1,15 @@
 """Which items are to be checked, and when one that cannot be read is tried again."""
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import ColumnElement, UnaryExpression, exists, select
 from sqlalchemy.orm import Session
 
 from media.facts import READER_VERSION
-from media.findings import RULE_VERSION
+from media.findings import RULE_VERSION, Context
 from media.second import SecondReader
 from media.store import StoreUnavailable
 from server.db import reading, transaction
@@ -16,7 +17,15 @@ from server.models.inspections import EvidenceItem, ItemCheck, MediaFacts
 from server.models.uploads import MediaObject
 from server.operations import ledger
 from server.operations.holding import held
-from server.operations.media_checks.examining import compare, examine, work_on
+from server.operations.media_checks.examining import Read, compare, examine, work_on
+from server.operations.media_checks.failing import (
+    TRIES,
+    OwnFault,
+    Part,
+    our_own,
+    uncompared,
+    unread,
+)
 from server.operations.media_checks.keeping import keep_check, keep_read, store_pictures
 from server.operations.media_checks.partners import wake_partners
 from server.operations.media_context import gather, gather_own
@@ -43,6 +52,7 @@ class Rounds:
     """What one process remembers between rounds; nothing of it is needed for being right."""
 
     later: dict[str, _Later] = field(default_factory=dict)
+    faults: Counter[tuple[str, Part]] = field(default_factory=Counter)
     #: Everything has been seen by this program's reader and rules; new items are marked.
     history_done: bool = False
 
@@ -54,6 +64,17 @@ class Rounds:
     def postponed(self, now_ms: int) -> set[str]:
         return {item for item, later in self.later.items() if later.at_ms > now_ms}
 
+    def is_enough(self, item_id: str, fault: OwnFault) -> bool:
+        """Count a fault; whether it is the one after which it is kept as a finding."""
+        self.faults[item_id, fault.part] += 1
+        return self.faults[item_id, fault.part] == TRIES
+
+    def forget(self, item_id: str) -> None:
+        """The item has been checked."""
+        self.later.pop(item_id, None)
+        for part in ("reader", "rules"):
+            self.faults.pop((item_id, part), None)
+
 
 def check_waiting_items(services: Services, rounds: Rounds | None = None) -> None:
     """Check what is marked, then what older readers or rules saw last, newest first."""
@@ -63,7 +84,7 @@ def check_waiting_items(services: Services, rounds: Rounds | None = None) -> Non
         while items := _next(services, rounds):
             for item_id in items:
                 try:
-                    _check_one(services, second, item_id)
+                    _check_or_give_up(services, second, rounds, item_id)
                 # Whatever went wrong with one item, the store's fault or ours, holds up no other.
                 except Exception as error:
                     code = getattr(error, "code", "")
@@ -73,7 +94,7 @@ def check_waiting_items(services: Services, rounds: Rounds | None = None) -> Non
                     rounds.postpone(item_id, services.now_ms())
                     failed += isinstance(error, StoreUnavailable)
                 else:
-                    rounds.later.pop(item_id, None)
+                    rounds.forget(item_id)
                     failed = 0
                 if failed == _STORE_IS_AWAY:
                     return
@@ -127,20 +148,56 @@ def _seen_by_older() -> ColumnElement[bool]:
     return ~read | ~compared
 
 
-def _check_one(services: Services, second: SecondReader, item_id: str) -> None:
-    """Check one item and keep the result.
+def _check_or_give_up(
+    services: Services, second: SecondReader, rounds: Rounds, item_id: str
+) -> None:
+    """Check one item; once our own part has failed on it too often, without that part.
 
     Raises:
+        OwnFault: if a part of ours failed, and not yet too often.
+        MediaError: if its bytes cannot be read now.
+    """
+    given_up: dict[Part, str] = {}
+    while True:
+        try:
+            _check_one(services, second, item_id, given_up)
+        except OwnFault as fault:
+            if not rounds.is_enough(item_id, fault):
+                raise
+            _log.error(
+                "check_given_up item=%s part=%s fault=%s",
+                item_id,
+                fault.part,
+                fault.kind,
+                exc_info=True,
+            )
+            given_up[fault.part] = fault.kind
+        else:
+            return
+
+
+def _check_one(
+    services: Services, second: SecondReader, item_id: str, given_up: Mapping[Part, str]
+) -> None:
+    """Check one item and keep the result; ``given_up`` are parts that fail on it, and how.
+
+    Raises:
+        OwnFault: if another part fails on it.
         MediaError: if its bytes cannot be read now.
     """
     with reading() as session:
         work = work_on(session, session.get_one(EvidenceItem, item_id))
-    read = examine(services, second, work)
+    if "reader" in given_up:
+        read = unread(work.size, given_up["reader"])
+    else:
+        with our_own("reader"):
+            read = examine(services, second, work)
     made = store_pictures(services, work.sha256, read.pictures)
-    with reading() as session:
-        item = session.get_one(EvidenceItem, item_id)
-        context = gather(session, item, read, services.settings)
-    compared = compare(read, context)
+    if "rules" in given_up:
+        compared = uncompared(work.capture_class, given_up["rules"])
+    else:
+        with our_own("rules"):
+            compared = compare(read, _context(services, item_id, read))
     with transaction() as session:
         # The first lock: nothing the rules compare can change from here on.
         ledger.lock_head(session)
@@ -148,14 +205,25 @@ def _check_one(services: Services, second: SecondReader, item_id: str) -> None:
         if not item.check_wanted and not _is_older(session, item):
             return
         now_ms = services.now_ms()
-        keep_read(session, item, read, made, now_ms=now_ms)
+        with our_own("reader"):
+            keep_read(session, item, read, made, now_ms=now_ms)
         if item.state == "stored":
             item.state = "checked"
-        keep_check(session, item, compared, now_ms=now_ms)
+        with our_own("rules"):
+            keep_check(session, item, compared, now_ms=now_ms)
         wake_partners(session, item, compared.found)
+        if "rules" in given_up:
+            item.check_wanted = False
+            return
         # Whatever came while the file was read is compared in another run.
         now = gather_own(session, item, read, services.settings)
-        item.check_wanted = now != replace(context, neighbours=(), camera=None)
+        item.check_wanted = now != replace(compared.context, neighbours=(), camera=None)
+
+
+def _context(services: Services, item_id: str, read: Read) -> Context:
+    with reading() as session:
+        item = session.get_one(EvidenceItem, item_id)
+        return gather(session, item, read, services.settings)
 
 
 def _is_older(session: Session, item: EvidenceItem) -> bool:
