@@ -8,7 +8,8 @@ from .model import INFO, WARN, Claim, Context, Finding, FormatClaim, SignClaim, 
 
 #: Kinds of files that a browser or a system would run; never shown (docs/protocol.md §7).
 _RUNS = frozenset(("HTML", "SVG", "PE", "ELF", "SCRIPT", "MACHO", "LNK", "PS"))
-MEDIA = ("image/", "audio/", "video/")
+#: Beginnings of the media types of pictures, sound and film.
+MEDIA = ("image/", "audio/", "video/", "application/vnd.adobe.photoshop")
 _KINDS = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",

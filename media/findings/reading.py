@@ -30,10 +30,12 @@ _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)$")
 _GPS_DATE = re.compile(r"(\d{4})[:\-/.](\d\d?)[:\-/.](\d\d?)")
 _ISO6709 = re.compile(r"([+-]\d{1,7}(?:\.\d{0,15})?)([+-]\d{1,7}(?:\.\d{0,15})?)")
 _PLAIN_DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?$")
-#: What XMP and QuickTime allow beside a full date and time: no seconds, or a date alone.
+#: What XMP and QuickTime allow beside a full date and time: no seconds, a day, month or year.
 _SHORT_ISO_TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})\s*(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})\s*(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?)?$"
 )
+_YEAR = re.compile(r"[0-9]{4}$")
 #: As C writes it: ``Mon May 04 09:02:03 2026``.
 _C_TIME = re.compile(
     r"[A-Za-z]{3} ([A-Za-z]{3}) +([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([0-9]{4})$"
@@ -300,7 +302,10 @@ class Reading:
         """``©day`` of a recording and the value it stands in; a year alone is none."""
         for tag in ("UserData:ContentCreateDate", "ItemList:ContentCreateDate"):
             stored = self.stored(tag)
-            clock = None if stored is None else loose_time(stored.raw)
+            # Music keeps the year of its publication there.
+            if stored is None or _YEAR.match(stored.raw.strip()):
+                continue
+            clock = loose_time(stored.raw)
             if clock is not None:
                 return stored, clock
         return None, None
@@ -375,16 +380,23 @@ def iso_time(raw: str) -> Optional[Clock]:
 
 
 def loose_time(raw: str) -> Optional[Clock]:
-    """As ``iso_time``, also without seconds or as a date alone: ``span_ms`` is what stays open."""
+    """As ``iso_time``, also without seconds, or a day, month or year alone.
+
+    ``span_ms`` is what stays open.
+    """
     full = iso_time(raw)
     found = None if full is not None else _SHORT_ISO_TIME.match(raw.strip())
     if found is None:
         return full
-    year, month, day, hour, minute = (int(group or 0) for group in found.groups()[:5])
-    wall = wall_ms([year, month, day, hour, minute, 0])
+    year, month, day, hour, minute = found.groups()[:5]
+    wall = wall_ms([int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), 0])
     if wall is None:
         return None
-    span = _DAY_MS if found.group(4) is None else _MINUTE_MS
+    span = _DAY_MS if hour is None else _MINUTE_MS
+    if day is None:
+        years, months = (1, 0) if month is None else divmod(int(month), 12)
+        first_after = days_from_civil(int(year) + years, months + 1, 1)
+        span = first_after * _DAY_MS - wall
     return Clock(wall, span - 1, zone_minutes(found.group(6)))
 
 

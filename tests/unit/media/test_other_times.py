@@ -82,6 +82,14 @@ def test_a_time_that_stands_elsewhere_is_a_claim_as_wide_as_it_is_uncertain(data
     assert not {"TIME_ABSENT", "TIME_INVALID"} & set(judged(file))
 
 
+def test_the_year_of_a_piece_of_music_is_no_time_of_capture():
+    day = draw.box(b"\xa9day", b"\0\x04\x15\xc7", b"2004")
+
+    found = judged(made(draw.movie(draw.mvhd(0), draw.box(b"udta", day), brand=b"M4A ")))
+
+    assert outcome(found, "TIME_ABSENT") == ("warn", "absent")
+
+
 def test_what_editors_copy_from_exif_is_no_claim_of_its_own():
     photo = draw.bare_jpeg(
         draw.app1(draw.exif()), draw.segment(0xE1, XMP + packet("2020-01-02T03:04:05"))
@@ -99,7 +107,10 @@ def test_what_editors_copy_from_exif_is_no_claim_of_its_own():
         ("2026-05-04T09:02Z", "2026-05-04T09:02:00", 59_999, 0),
         ("2026-05-04T09:02", "2026-05-04T09:02:00", 59_999, None),
         ("2026-05-04", "2026-05-04T00:00:00", DAY - 1, None),
-        ("2026", None, 0, None),
+        ("2026-02", "2026-02-01T00:00:00", 28 * DAY - 1, None),
+        ("2025-12", "2025-12-01T00:00:00", 31 * DAY - 1, None),
+        ("2024", "2024-01-01T00:00:00", 366 * DAY - 1, None),
+        ("202", None, 0, None),
         ("2026-13-04", None, 0, None),
     ],
 )
@@ -189,6 +200,7 @@ def test_a_paper_has_no_time_of_capture_and_needs_none(kind, mime, called):
         ("", "", "video/mp4", ("fail", "unknown_format")),
         ("", "", "application/octet-stream", ("warn", "unknown_format")),
         ("JPEG", "image/jpeg", "application/octet-stream", ("fail", "absent")),
+        ("PSD", "application/vnd.adobe.photoshop", "image/x-photoshop", ("fail", "absent")),
     ],
 )
 def test_a_photo_without_a_time_is_one_by_its_content_or_by_what_it_is_called(
