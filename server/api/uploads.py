@@ -137,6 +137,7 @@ def create_upload() -> Response:
         device_id=device.id,
         organization_id=device.organization_id,
         concat=concat,
+        coming=request.content_length if has_body else 0,
     )
     location = _location(state.id)
     try:

@@ -56,6 +56,7 @@ def put_together(
             device_id=device_id,
             organization_id=organization_id,
             concat=concat,
+            counted=sum(piece.offset for piece in found if piece.awaits_line),
         )
         earlier = state.id
     return finish_file(desk, earlier)

@@ -62,10 +62,14 @@ def begin(
     organization_id: str,
     upload_id: str | None = None,
     concat: Concat = WHOLE,
+    coming: int | None = 0,
+    counted: int = 0,
 ) -> UploadState:
     """Open an upload. It is finished at once if we have announced bytes of that digest.
 
-    Whoever must find it again after a crash gives it an ``upload_id``, a UUID.
+    Whoever must find it again after a crash gives it an ``upload_id``, a UUID. ``coming``
+    are the bytes that follow at once (None: nobody knows how many); ``counted`` of its
+    bytes are those of pieces that the quota counts already.
 
     Media whose line has not come yet is taken too and waits for it. Such an upload
     is never answered with "we have it", since that would tell whoever guesses.
@@ -81,12 +85,23 @@ def begin(
     now_ms = desk.now_ms()
     upload_id = upload_id or str(uuid4())
     # What a piece says is the digest of the file that it is a piece of.
-    sha256 = None if isinstance(concat, Partial) else metadata.sha256
+    whole = metadata.sha256
+    sha256 = None if isinstance(concat, Partial) else whole
     digests = [sha256] if sha256 else []
+    more = length if length is not None else 1 if coming is None else coming
     with desk.write() as session:
         known = bool(announced(session, organization_id, digests))
+        if isinstance(concat, Partial) and whole is not None and length is not None:
+            known = quota.is_share(
+                session,
+                organization_id=organization_id,
+                device_id=device_id,
+                sha256=whole,
+                length=length,
+            )
         stored = (
             known
+            and sha256 is not None
             and length is not None
             and bool(_stored(session, organization_id, digests, size=length))
         )
@@ -94,7 +109,9 @@ def begin(
         if not stored:
             quota.check_room(session, desk, metadata.filetype, digests)
         if not known:
-            quota.check_unannounced(session, desk, device_id, more=length or 0)
+            quota.check_unannounced(session, desk, device_id, more=more - counted)
+        elif sha256 is not None and not stored:
+            quota.check_announced(session, desk, device_id, sha256, more=more)
         state = add(
             session,
             id=upload_id,

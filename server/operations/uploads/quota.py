@@ -1,18 +1,22 @@
 """How much a device may send before its journal says what it is (docs/protocol.md §7).
 
-An announced file is never refused here: these bounds keep a stolen device from
-filling the store with bytes that no line names.
+An announced file is not refused here: these bounds keep a stolen device from filling the
+store with bytes that no line names. What the store keeps counts, in whatever way the
+upload ended; bytes that were not those of their digest are named by no line.
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from media.upload import StoreLow, TooManyUploads, UnannouncedQuota
+from media.upload import StoreLow, TooManyUploads, UnannouncedQuota, read_metadata
 from server.models.inspections import EvidenceItem
 from server.models.uploads import Upload
 from server.operations.uploads.desk import Desk, UploadState
+
+_UNDER_WAY = ("open", "committing")
+_SIZE = func.coalesce(Upload.length, Upload.offset)
 
 # Built once: every upload begins with these questions.
 _BEGUN = (
@@ -20,14 +24,49 @@ _BEGUN = (
     .select_from(Upload)
     .where(Upload.device_id == bindparam("device"), Upload.status == "open")
 )
-_UNANNOUNCED = select(func.sum(func.coalesce(Upload.length, Upload.offset))).where(
-    Upload.device_id == bindparam("device"),
-    Upload.awaits_line,
-    Upload.status.in_(("open", "committing", "stored")),
-    ~exists().where(
-        EvidenceItem.organization_id == Upload.organization_id,
-        EvidenceItem.sha256 == Upload.sha256,
+_KEPT = or_(
+    # A file that is being put together is counted by its pieces.
+    and_(Upload.status.in_(_UNDER_WAY), Upload.concat != "final"),
+    Upload.status == "stored",
+    # Giving a finished upload up takes nothing back; its pieces are gone, though.
+    and_(
+        Upload.status == "terminated",
+        Upload.concat != "partial",
+        Upload.found_sha256 == Upload.sha256,
     ),
+)
+_UNANNOUNCED = select(func.sum(_SIZE)).where(
+    Upload.device_id == bindparam("device"),
+    or_(
+        and_(
+            Upload.awaits_line,
+            _KEPT,
+            ~exists().where(
+                EvidenceItem.organization_id == Upload.organization_id,
+                EvidenceItem.sha256 == Upload.sha256,
+            ),
+        ),
+        Upload.status == "quarantined",
+    ),
+)
+# Not those that were only begun: the answer to a creation may have been lost.
+_UNDER_DIGEST = select(
+    func.count(), func.sum(case((Upload.status == "quarantined", 0), else_=Upload.offset))
+).where(
+    Upload.device_id == bindparam("device"),
+    Upload.sha256 == bindparam("digest"),
+    Upload.status.in_((*_UNDER_WAY, "quarantined")),
+    Upload.offset > 0,
+)
+_ANNOUNCED_SIZE = select(func.max(EvidenceItem.size)).where(
+    EvidenceItem.organization_id == bindparam("organization"),
+    EvidenceItem.sha256 == bindparam("digest"),
+)
+_ANNOUNCED_PIECES = select(Upload.length, Upload.metadata_header).where(
+    Upload.device_id == bindparam("device"),
+    Upload.concat == "partial",
+    ~Upload.awaits_line,
+    Upload.status.in_((*_UNDER_WAY, "stored")),
 )
 
 
@@ -54,6 +93,40 @@ def check_unannounced(session: Session, desk: Desk, device_id: str, *, more: int
         raise UnannouncedQuota(limit=desk.unannounced_limit_bytes, got=wanted)
 
 
+def check_announced(
+    session: Session, desk: Desk, device_id: str, sha256: str, *, more: int
+) -> None:
+    """Refuse no announced file, but not any number of tries at it either.
+
+    To a device that has sent bytes under the digest in another upload, which is under way
+    or was set aside, they count as if no line named them.
+
+    Raises:
+        UnannouncedQuota: as for :func:`check_unannounced`.
+    """
+    tries, size = session.execute(_UNDER_DIGEST, {"device": device_id, "digest": sha256}).one()
+    if tries:
+        check_unannounced(session, desk, device_id, more=more + int(size))
+
+
+def is_share(
+    session: Session, *, organization_id: str, device_id: str, sha256: str, length: int
+) -> bool:
+    """Whether a piece of ``length`` fits into the announced file of which it says to be one.
+
+    All pieces that the device has of it together must not be longer than the file.
+    """
+    size = session.scalar(_ANNOUNCED_SIZE, {"organization": organization_id, "digest": sha256})
+    if size is None:
+        return False
+    others = sum(
+        row.length
+        for row in session.execute(_ANNOUNCED_PIECES, {"device": device_id})
+        if read_metadata(row.metadata_header).sha256 == sha256
+    )
+    return bool(others + length <= size)
+
+
 def check_room(session: Session, desk: Desk, filetype: str, digests: Sequence[str]) -> None:
     """Refuse a recording while the store runs low; by what the line says, else the client.
 
@@ -70,11 +143,11 @@ def check_room(session: Session, desk: Desk, filetype: str, digests: Sequence[st
 
 
 def check_growth(desk: Desk, state: UploadState, *, more: int | None) -> None:
-    """Bound an upload that hides its length, before each of its bodies (None: size unknown).
+    """Bound an upload that hides its length, wherever it grows (None: nobody knows by how much).
 
     Raises:
         UnannouncedQuota: as for :func:`check_unannounced`.
     """
     if state.length is None and state.awaits_line:
         with desk.read() as session:
-            check_unannounced(session, desk, state.device_id, more=more or 1)
+            check_unannounced(session, desk, state.device_id, more=1 if more is None else more)

@@ -43,6 +43,7 @@ from media.upload import (
     parts_end,
     room_in_buffer,
 )
+from server.operations.uploads import quota
 from server.operations.uploads.claiming import claim, vacate
 from server.operations.uploads.committing import commit
 from server.operations.uploads.desk import Desk, Fenced, Tenure, UploadState, change
@@ -116,6 +117,7 @@ def receive(
     Raises:
         NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
         WrongOffset, TooLarge, HeaderInvalid: it does not fit; nothing was read.
+        UnannouncedQuota: it hides its length and grows too large; whole parts are kept.
         BodyCut, BodyStalled, TakenOver: it ended early; what arrived is kept.
         ChunkDamaged: it does not have its checksum; none of it is kept.
         DigestMismatch: the file is complete and not what was announced.
@@ -128,7 +130,8 @@ def receive(
     check_patch(stands_at=state.offset, given=given, length=limit, body=body.expected)
     if state.status == "stored":
         return state
-    if known != state.length:
+    if known is not None and known != state.length:
+        quota.check_growth(desk, state, more=known - state.offset)
         state = _learn_length(desk, state, known)
     fills = body.expected is not None and body.expected >= room_in_buffer(
         offset=state.offset, parts=state.parts, length=state.length
@@ -326,7 +329,12 @@ class _Writer:
         came = self._spool.content()
         return b"".join([*pieces, came]) if pieces else came
 
+    def _check_growth(self) -> None:
+        """A body in chunks says nowhere else how long it is, nor do the others beside it."""
+        quota.check_growth(self._desk, self._row, more=self._reached() - self._row.offset)
+
     def _put_part(self, *, more: bool) -> None:
+        self._check_growth()
         data = self._waiting_bytes()
         number, multipart_id = self._reserve()
         part = self._desk.store.put_part(
@@ -346,6 +354,7 @@ class _Writer:
     def _put_tail(self) -> None:
         size = self._spool.size
         if size:
+            self._check_growth()
             offset, tails = self._state.offset, self._state.tails
             if len(tails) >= MAX_TAILS:
                 offset, tails = parts_end(self._state.parts), ()
