@@ -104,6 +104,7 @@ SIGN_TAGS = (
     "AIGC:Label",
     "File:TrailingData",
     "File:Polyglot",
+    "File:SecondExif",
     *DURATION_TAGS,
 )
 

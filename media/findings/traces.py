@@ -60,7 +60,7 @@ _LABEL_OUTCOMES = {
     "3": (WARN, "perhaps_generated"),
 }
 #: Bounds behind which nothing is lost: a directory that was read is not read again.
-_HARMLESS_LIMITS = ("ifd_repeated",)
+_HARMLESS_LIMITS = frozenset(("ifd_repeated",))
 #: What stops a walk over thousands of fragments.
 _FRAGMENT_LIMITS = frozenset(("boxes", "reads"))
 
@@ -226,10 +226,22 @@ def read_incomplete(claims: Tuple[Claim, ...], context: Context) -> List[Finding
     """
     limits = [claim.raw for claim in _told(claims, LIMIT_TAG)]
     faults = _told(claims, FAULT_TAG)
-    found: List[Finding] = []
+    found = [
+        finding(
+            "READ_INCOMPLETE",
+            WARN,
+            "second_exif",
+            claim.tag,
+            claim.raw,
+            claim.offset,
+            at=claim.offset,
+        )
+        for claim in _told(claims, "File:SecondExif")
+    ]
     if limits:
         severity, reason = WARN, "limit"
-        if all(limit in _HARMLESS_LIMITS for limit in limits):
+        # A CR3 has a box for each directory: a second one of a kind is another one.
+        if set(limits) <= _HARMLESS_LIMITS and _type(claims) != "CR3":
             severity, reason = INFO, "repeated"
         elif set(limits) <= _FRAGMENT_LIMITS and _fragments(claims):
             severity, reason = INFO, "fragments"

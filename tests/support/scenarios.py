@@ -710,6 +710,11 @@ def _limit_that_hides(draw: _Draw) -> Scenario:
     return draw.make("a limit that hides", "READ_INCOMPLETE", "warn", "limit", also="TIME_ABSENT")
 
 
+def _second_exif(draw: _Draw) -> Scenario:
+    draw.values["File__SecondExif"] = ""
+    return draw.make("second block", "READ_INCOMPLETE", "warn", "second_exif")
+
+
 def _read_twice(draw: _Draw) -> Scenario:
     draw.limits = ["ifd_repeated"]
     return draw.make("read once only", "READ_INCOMPLETE", "info", "repeated")
@@ -960,6 +965,7 @@ _KINDS: tuple[Callable[[_Draw], Scenario], ...] = (
     _resaved,
     _read_to_a_limit,
     _limit_that_hides,
+    _second_exif,
     _read_twice,
     _fragments,
     _broken,

@@ -92,6 +92,21 @@ def test_a_bound_behind_which_nothing_is_lost_is_only_noted(limits, values, expe
     assert outcome(judged(file), "READ_INCOMPLETE") == expected
 
 
+def test_a_second_exif_block_that_other_programs_may_show_is_told_with_its_place():
+    decoys = draw.exif(taken="2026:05:04 09:00:20"), draw.exif(taken="2020:05:04 09:00:20")
+
+    found = judged(made(draw.bare_jpeg(*map(draw.app1, decoys))))
+
+    assert outcome(found, "READ_INCOMPLETE") == ("warn", "second_exif")
+    assert found["READ_INCOMPLETE"].evidence["offset"] > len(decoys[0])
+
+
+def test_a_directory_of_a_cr3_that_stands_there_twice_is_not_called_harmless():
+    twice = facts("CR3", "image/x-canon-cr3", **PHOTO) | {"limits_hit": ["ifd_repeated"]}
+
+    assert outcome(judged(twice), "READ_INCOMPLETE") == ("warn", "limit")
+
+
 def test_a_file_of_no_known_format_is_not_called_broken():
     assert "READ_INCOMPLETE" not in judged(made(b"plain text"), named=Named("a", "text/plain"))
 
