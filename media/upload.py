@@ -128,6 +128,16 @@ class PiecesUnfinished(MediaError):
         self.upload_id = upload_id
 
 
+class PieceLost(MediaError):
+    """The bytes of a piece are gone: neither it nor a file of it can be finished any more."""
+
+    code = "media.piece_lost"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(upload_id)
+        self.upload_id = upload_id
+
+
 class UploadBusy(MediaError):
     """Another request is just finishing this upload; ask again in a second."""
 

@@ -62,6 +62,7 @@ STATUS: dict[type[Exception], int] = {
     upload.StoreLow: HTTPStatus.INSUFFICIENT_STORAGE,
     upload.UploadIsFinal: HTTPStatus.FORBIDDEN,
     upload.PiecesUnfinished: HTTPStatus.CONFLICT,
+    upload.PieceLost: HTTPStatus.GONE,
     upload.UploadBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     upload.PatchEnded: HTTPStatus.CONFLICT,
     upload.WrongOffset: HTTPStatus.CONFLICT,

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from media.store import StoreUnavailable, media_key
+from media.store import StoreUnavailable, media_key, piece_key
 from media.upload import PART_BYTES, SINGLE_LIMIT_BYTES
+from server.db import reading
 from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import uploads
 from server.settings import Settings
@@ -219,6 +220,8 @@ def test_a_joined_file_that_is_not_what_was_announced_is_set_aside(bureau):
 
     assert refused(answer) == (460, "media.digest_mismatch")
     assert len(bureau.events("quarantine")) == 1
+    (final,) = finals(bureau)
+    assert bureau.request("HEAD", f"/api/v1/uploads/{final['id']}").status_code == 410
 
 
 def test_a_joining_that_was_interrupted_is_finished_by_the_sweeper(bureau, store):
@@ -240,6 +243,60 @@ def test_a_joining_that_was_interrupted_is_finished_by_the_sweeper(bureau, store
 
     assert list(store.objects.values()) == [b"".join(pieces)]
     assert bureau.row(MediaObject, digest(b"".join(pieces)))["status"] == "stored"
+
+
+def cut_short(store, key):
+    store.objects[key] = store.objects[key][:-1]
+
+
+def lose(store, key):
+    del store.objects[key]
+
+
+@pytest.mark.parametrize("harm", [lose, cut_short])
+def test_a_joining_whose_piece_is_gone_ends_by_name_and_can_be_begun_anew(bureau, store, harm):
+    whole, gone = piece(bureau, b"one"), piece(bureau, b"two")
+    harm(store, piece_key(upload_id(gone)))
+
+    assert refused(join(bureau, [whole, gone])) == (410, "media.piece_lost")
+
+    (final,) = finals(bureau)
+    assert final["status"] == "expired"
+    assert bureau.request("HEAD", f"/api/v1/uploads/{final['id']}").status_code == 410
+    assert bureau.request("HEAD", gone).status_code == 410
+    assert refused(join(bureau, [whole, gone])) == (409, "media.pieces_unfinished")
+    again = join(bureau, [whole, piece(bureau, b"two")], Upload_Metadata=metadata(b"onetwo"))
+    assert again.status_code == 201
+    assert store.objects[media_key(digest(b"onetwo"))] == b"onetwo"
+
+
+def test_a_joining_whose_piece_went_meanwhile_is_ended_by_the_sweeper(bureau, store, clock):
+    pieces = [os.urandom(LARGE), b"end"]
+    paths = [piece(bureau, each) for each in pieces]
+
+    def fail(act, key):
+        if act == "part" and key.startswith("media/"):
+            raise StoreUnavailable("down")
+
+    store.after = fail
+    assert join(bureau, paths).status_code == 503
+    store.after = lambda act, key: None
+    lose(store, piece_key(upload_id(paths[1])))
+
+    with bureau.app.app_context():
+        for _ in range(2):
+            uploads.finish_files(desk(bureau))
+            clock["ms"] += 60_000
+
+    assert [final["status"] for final in finals(bureau)] == ["expired"]
+    assert store.parts == {}
+    assert bureau.request("HEAD", paths[0]).status_code == 200
+
+
+def finals(bureau):
+    with bureau.app.app_context(), reading() as session:
+        found = session.query(Upload).filter(Upload.concat == "final")
+        return [{"id": row.id, "status": row.status} for row in found]
 
 
 def test_what_cannot_be_joined_is_refused_by_name(bureau):

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
-from media.store import piece_key
-from media.upload import DEAD_AFTER_MS, Final, Metadata, PiecesUnfinished
+from media.store import ObjectMissing, piece_key
+from media.upload import DEAD_AFTER_MS, Final, Metadata, PieceLost, PiecesUnfinished
 from server.failures import NotFound
 from server.models.uploads import Upload
 from server.operations.uploads.claiming import vacate
@@ -42,6 +42,7 @@ def put_together(
         PiecesUnfinished: one lacks bytes, or is a whole file.
         TooLarge: together they are over the limit.
         DigestMismatch: the file is not what was announced.
+        PieceLost: the store has not the bytes of a piece any more.
         StoreUnavailable: it is finished later by whoever asks, or by the worker.
     """
     with desk.read() as session:
@@ -67,6 +68,7 @@ def finish_file(desk: Desk, upload_id: str) -> UploadState:
 
     Raises:
         DigestMismatch, StoreUnavailable, UploadBusy: as for :func:`receive`.
+        PieceLost: there is nothing to make it of; it has been ended, and the piece as well.
     """
     with desk.read() as session:
         state = load(session, upload_id)
@@ -76,8 +78,13 @@ def finish_file(desk: Desk, upload_id: str) -> UploadState:
     elif state.status == "open":
         return state
     if state.status == "open":
-        body = _Pieces(desk, state)
-        state = receive(desk, upload_id, body, given=state.offset, checksum=None)
+        try:
+            body = _Pieces(desk, state)
+            state = receive(desk, upload_id, body, given=state.offset, checksum=None)
+        except PieceLost as error:
+            _log.error("piece_lost upload=%s piece=%s", upload_id, error.upload_id)
+            _end_both(desk, upload_id, error.upload_id)
+            raise
     if state.status == "stored":
         _let_go(desk, state)
     return state
@@ -127,8 +134,21 @@ def _let_go(desk: Desk, state: UploadState) -> None:
             end(desk, piece, status="terminated")
 
 
+def _end_both(desk: Desk, file: str, piece: str) -> None:
+    """A file cannot come to be without its piece: both must be begun anew."""
+    with desk.read() as session:
+        both = [load(session, file), load(session, piece)]
+    for state in both:
+        if state.status in ("open", "stored"):
+            end(desk, state, status="expired")
+
+
 class _Pieces:
-    """The bytes of the pieces, from where the file stands on, as the body of a request."""
+    """The bytes of the pieces, from where the file stands on, as the body of a request.
+
+    Raises:
+        PieceLost: when it comes to a piece whose bytes are not there any more.
+    """
 
     def __init__(self, desk: Desk, state: UploadState) -> None:
         self._store = desk.store
@@ -136,9 +156,12 @@ class _Pieces:
         skip = state.offset
         with desk.read() as session:
             for piece in state.pieces:
-                size = load(session, piece).offset
+                held = load(session, piece)
+                size = held.offset
                 if skip < size:
-                    self._left.append((piece_key(piece), skip, size))
+                    if held.status != "stored":
+                        raise PieceLost(piece)
+                    self._left.append((piece, skip, size))
                 skip = max(0, skip - size)
         self.cut = False
         self.expected: int | None = sum(size - start for _, start, size in self._left)
@@ -147,15 +170,24 @@ class _Pieces:
 
     def read_into(self, view: memoryview) -> int:
         if not self._read and self._left and not self._stopped:
-            key, start, size = self._left.pop(0)
-            data = self._store.read(key, start, min(_READ_BYTES, size - start))
-            if data and start + len(data) < size:
-                self._left.insert(0, (key, start + len(data), size))
+            piece, start, size = self._left.pop(0)
+            data = self._bytes_of(piece, start, min(_READ_BYTES, size - start))
+            if start + len(data) < size:
+                self._left.insert(0, (piece, start + len(data), size))
             self._read = memoryview(data)
         n = min(len(view), len(self._read))
         view[:n] = self._read[:n]
         self._read = self._read[n:]
         return n
+
+    def _bytes_of(self, piece: str, start: int, size: int) -> bytes:
+        try:
+            data = self._store.read(piece_key(piece), start, size)
+        except ObjectMissing as error:
+            raise PieceLost(piece) from error
+        if not data:
+            raise PieceLost(piece)
+        return data
 
     def ready(self, wait_s: float) -> bool:
         return True

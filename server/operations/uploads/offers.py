@@ -157,6 +157,7 @@ def look(desk: Desk, upload_id: str, *, organization_id: str) -> UploadState:
     """
     state = check_mine(desk, upload_id, organization_id=organization_id)
     if state.concat == "final":
+        check_open(state.status)
         return state
     state = vacate(desk, upload_id)
     check_open(state.status)
