@@ -71,6 +71,8 @@ LIMIT_TAG, FAULT_TAG, FAILED_TAG = "reader:limit", "reader:fault", "reader:faile
 READER_FAILED = "media.reader_failed"
 _UNKNOWN_TYPE = "media.unknown_type"
 _CREDENTIALS = ":JUMBF"
+#: Where a file may say that a machine made it.
+LABEL_TAGS = ("AIGC:Label", "XMP-TC260:AIGC", "XMP-iptcExt:DigitalSourceType")
 
 #: Traces that only newer readers look for; a fact that is not there says nothing by its absence
 #: unless ``File:ImageSize`` shows that the reader looked.
@@ -159,8 +161,9 @@ def _signs(reading: Reading) -> List[SignClaim]:
     credentials = [tag for tag in reading.tags() if tag.endswith(_CREDENTIALS)]
     return [
         SignClaim(tag=stored.tag, raw=stored.raw, offset=stored.offset)
-        for stored in (reading.stored(tag) for tag in (*SIGN_TAGS, *credentials))
-        if stored is not None
+        for tag in (*SIGN_TAGS, *credentials)
+        # A harmless label may stand before another one.
+        for stored in reading.every(tag)[: None if tag in LABEL_TAGS else 1]
     ]
 
 

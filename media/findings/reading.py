@@ -167,25 +167,31 @@ def text(raw: str) -> Optional[str]:
 
 
 class Reading:
-    """The values of one file's facts, parsed on demand; the first value of a tag counts."""
+    """The values of one file's facts, parsed on demand; the first value of a tag counts.
+
+    A file may hold further ones, which ``every`` gives.
+    """
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         """``facts`` is the plain form of ``media.facts`` (``Facts.to_dict``)."""
         self.type: Optional[str] = facts["type"] or None
         self.mime: Optional[str] = facts["mime"] or None
         self.size: int = facts["size"]
-        self._values: Dict[str, Stored] = {}
+        self._values: Dict[str, List[Stored]] = {}
         for value in facts["values"]:
-            self._values.setdefault(
-                value["tag"], Stored(tag=value["tag"], raw=value["raw"], offset=value["offset"])
-            )
+            stored = Stored(tag=value["tag"], raw=value["raw"], offset=value["offset"])
+            self._values.setdefault(stored.tag, []).append(stored)
 
     def stored(self, *tags: str) -> Optional[Stored]:
         """The first of ``tags`` that the file holds."""
         for tag in tags:
             if tag in self._values:
-                return self._values[tag]
+                return self._values[tag][0]
         return None
+
+    def every(self, tag: str) -> Tuple[Stored, ...]:
+        """All values of ``tag``, in the order in which they were found."""
+        return tuple(self._values.get(tag, ()))
 
     def tags(self) -> Tuple[str, ...]:
         """Every tag that the file holds, in the order in which they were found."""

@@ -144,6 +144,25 @@ def test_only_what_the_standard_defines_says_that_a_machine_made_it(label, expec
     assert outcome(judged(facts(**PHOTO, AIGC__Label=label)), "AI_LABEL") == expected
 
 
+@pytest.mark.parametrize(
+    ("tag", "harmless", "label"),
+    [
+        ("AIGC:Label", '{"Label":"9"}', '{"Label":"1"}'),
+        ("XMP-TC260:AIGC", '{"Label":"3"}', '{"Label":"1"}'),
+        ("XMP-iptcExt:DigitalSourceType", "digitalCapture", "trainedAlgorithmicMedia"),
+    ],
+)
+def test_a_harmless_label_hides_no_other_behind_it(tag, harmless, label):
+    file = facts(**PHOTO)
+    file["values"] += [
+        {"tag": tag, "raw": raw, "offset": 9, "size": 1} for raw in (harmless, label)
+    ]
+
+    found = compare(claims(file, Hints()), Context(hints=Hints()))
+
+    assert "fail" in {one.severity for one in found if one.code == "AI_LABEL"}
+
+
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
