@@ -4,20 +4,22 @@ the course of the visit and its records.
 They are computed when they are shown, since any later line may settle them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from media.findings.model import FAIL, WARN
+from media.findings.model import FAIL, INFO, WARN
 from server.models.base import place_of
 from server.models.inspections import Inspection, InspectionOfficer, OfficerSession
 from server.models.journal import JournalLine
+from server.operations import frames
 from server.operations.cards import device_cards, officer_cards
 from server.operations.coverage import Visit, read_visit
-from server.operations.doubts import VISIT_RULES_VERSION, Doubt
+from server.operations.doubts import VISIT_RULES_VERSION, Doubt, rank
+from server.operations.frames import Frame
 from server.operations.paper_doubts import paper_doubts
 from server.operations.peers import (
     Contradicts,
@@ -30,18 +32,23 @@ from server.operations.peers import (
     before,
     read_peers,
 )
-from server.operations.process_doubts import course_doubts
+from server.operations.process_doubts import course_doubts, whole_doubt
 from server.operations.projection import act_of_digest
 from sync import shortcode
+from sync.evidence import acts
 
 
 @dataclass(frozen=True)
 class InspectionDoubts:
-    """Findings about an inspection as a whole, how many devices wrote its lines, its course."""
+    """Findings about an inspection as a whole, how many devices wrote its lines, its course.
+
+    ``frames`` are the comparisons of recorders' clocks that were read from its films.
+    """
 
     doubts: tuple[Doubt, ...]
     devices: int
     visit: Visit
+    frames: tuple[Frame, ...]
 
 
 def inspection_doubts(
@@ -52,13 +59,36 @@ def inspection_doubts(
     named = {*peers.devices, *(check.about for check in peers.checks if check.about)}
     names = {card.device_id: card.name for card in device_cards(session, named).values()}
     visit = read_visit(session, inspection, upto)
+    seen = tuple(frames.frames_of(session, inspection, upto))
     doubts = (
         *_of_peers(peers, names),
         *_of_officers(session, inspection, upto, alone=len(peers.devices) < 2),
         *course_doubts(session, visit, upto),
         *paper_doubts(session, visit, upto),
+        *_of_frames(seen),
     )
-    return InspectionDoubts(doubts, len(peers.devices), visit)
+    worst_first = tuple(sorted(doubts, key=lambda doubt: rank(doubt.severity)))
+    return InspectionDoubts(worst_first, len(peers.devices), visit, seen)
+
+
+def _of_frames(seen: Sequence[Frame]) -> Iterator[Doubt]:
+    """Comparisons from frames that nobody has confirmed, or whose head fits no journal."""
+    for frame in seen:
+        reasons = [(frames.PENDING, INFO)] if frame.state == frames.PENDING else []
+        if frame.head_check in (frames.UNKNOWN, frames.CONTRADICTS, frames.ELSEWHEN):
+            reasons.append((f"head_{frame.head_check}", WARN))
+        for reason, severity in reasons:
+            yield whole_doubt(
+                "RECORDER_CLOCK",
+                severity,
+                reason,
+                "journal:" + acts.RECORDER_COMPARED,
+                raw=frame.head,
+                name=frame.name,
+                recorder=frame.recorder,
+                at_ms=frame.shown_ms,
+                offset_ms=frame.offset_ms,
+            )
 
 
 def _of_peers(peers: PeerView, names: Mapping[str, str]) -> Iterator[Doubt]:

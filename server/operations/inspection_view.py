@@ -22,6 +22,7 @@ from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
 from server.operations.coverage import Coverage
 from server.operations.doubts import Doubt, doubts_of, newest_checks
+from server.operations.frames import Frame
 from server.operations.holding import held
 from server.operations.inspection_doubts import inspection_doubts
 from server.operations.quarantine_view import Counts, count_lines, released_lines
@@ -137,6 +138,8 @@ class InspectionPage:
     devices: int
     #: What shows each required step, and when nothing was recorded.
     coverage: Coverage
+    #: Recorders' clocks as frames of its films show them.
+    frames: tuple[Frame, ...]
     #: How many lines wait or were decided on; ``released`` are the digests of those let through.
     quarantine: Counts
     released: frozenset[str]
@@ -191,6 +194,7 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
         doubts=whole.doubts,
         devices=whole.devices,
         coverage=whole.visit.coverage,
+        frames=whole.frames,
         quarantine=count_lines(session, row.id),
         released=released_lines(session, row.id),
     )

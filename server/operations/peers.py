@@ -131,6 +131,23 @@ def read_peers(session: Session, inspection: Inspection, upto: Upto | None = Non
     return PeerView(devices=devices, checks=checks, unseen=unseen)
 
 
+def compare_head(
+    session: Session,
+    organization_id: str,
+    head: shortcode.FullHead | shortcode.ShortHead,
+    upto: Upto | None = None,
+) -> Comparison:
+    """Compare a head that was seen elsewhere with the organisation's journals."""
+    match head:
+        case shortcode.FullHead(device, epoch, seq, digest):
+            place: dict[str, str | None] = {"device_id": device, "epoch": epoch, "head": digest}
+            code = None
+        case shortcode.ShortHead(seq, code):
+            place = {"device_id": None, "epoch": None, "head": None}
+    noted = Noted(observer_id="", seq=seq, code=code, line_digest="", position=0, **place)
+    return _Comparer(session, organization_id, upto).compare(noted, ())
+
+
 def heads_seen_of(session: Session, device_id: str) -> tuple[PeerCheck, ...]:
     """What other devices noted of one device's journal, compared."""
     organization_id = session.get_one(Device, device_id).organization_id

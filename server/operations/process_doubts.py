@@ -172,6 +172,7 @@ def _shorter(visit: Visit) -> Iterator[Doubt]:
                 open_ms=one.said.from_ms,
                 close_ms=one.said.to_ms,
                 minutes=one.span.length_ms // 60_000,
+                seconds=one.span.length_ms // 1000 % 60,
             )
 
 

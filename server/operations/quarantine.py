@@ -25,8 +25,10 @@ from server.models.people import Officer
 from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations import ledger
 from server.operations.access import Actor, require
+from server.operations.frames import is_frame, read_frame
 from server.operations.outcomes import mark_changed
 from server.operations.projection import Projector, is_uuid
+from server.operations.projection.process import FRAME_UNCONFIRMED
 from server.operations.review import REVIEW, stands_elsewhere
 from server.operations.serving import RELEASED, UNSAFE, let_through, may_be_shown, newest_facts
 from sync.evidence import acts, canonical
@@ -40,6 +42,7 @@ KEPT = "kept"
 RELEASABLE = frozenset(
     {
         "projection.forked",
+        FRAME_UNCONFIRMED,
         "projection.no_officer_session",
         "projection.too_late",
         "projection.unknown_entity",
@@ -55,6 +58,7 @@ _OF_THE_CHAIN = frozenset(
         acts.SESSION_CLOSED,
         acts.INSPECTION_SEALED,
         acts.CLOCK_COMPARED,
+        acts.RECORDER_COMPARED,
         acts.ANCHOR_SEEN,
         acts.PEER_HEAD,
         acts.DEVICE_WIPED,
@@ -171,7 +175,12 @@ def is_releasable(session: Session, kind: str, subject: str) -> bool:
     body = session.get(JournalPart, (line.device_id, line.epoch, line.branch, line.seq, 0))
     if body is None:
         return False
-    return line.branch == MAIN or canonical.loads(body.body)["type"] not in _OF_THE_CHAIN
+    act = canonical.loads(body.body)
+    if is_frame(act):
+        organization_id = session.get_one(Device, line.device_id).organization_id
+        if not read_frame(session, organization_id, subject, act).is_here:
+            return False
+    return line.branch == MAIN or act["type"] not in _OF_THE_CHAIN
 
 
 def may_decide(session: Session, actor: Actor, kind: str, subject: str) -> bool:

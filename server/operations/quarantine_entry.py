@@ -13,9 +13,17 @@ from server.models.journal import JournalLine, JournalPart, QuarantineDecision, 
 from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations.access import Actor
 from server.operations.cards import person_names
+from server.operations.frames import Frame, is_frame, read_frame
 from server.operations.quarantine import is_releasable, may_decide
 from server.operations.quarantine_view import Row, entries_of, rows_of
-from server.operations.serving import RELEASED, Danger, dangers, newest_facts
+from server.operations.serving import (
+    RELEASED,
+    Danger,
+    Serving,
+    dangers,
+    newest_facts,
+    serving_of,
+)
 from sync.evidence import canonical
 from sync.evidence.line import parse_header
 
@@ -38,6 +46,8 @@ class Entry:
 
     ``device_ms`` is the device's clock in the line. ``recognised`` is what was seen in an unsafe
     file, ``dangers`` where, ``found_type`` and ``reader`` what it is itself and to whom.
+    ``frame`` is what a reviewer looks at where a line reads a recorder's clock from a film,
+    ``film`` how that is served.
     ``releasable`` and ``independent`` say whether this actor may release it.
     """
 
@@ -58,6 +68,8 @@ class Entry:
     dangers: tuple[Danger, ...] = ()
     found_type: str = ""
     reader: str = ""
+    frame: Frame | None = None
+    film: Serving | None = None
 
 
 def read_entry(session: Session, actor: Actor, kind: str, subject: str) -> Entry:
@@ -83,7 +95,7 @@ def read_entry(session: Session, actor: Actor, kind: str, subject: str) -> Entry
     }
     match kind:
         case "line":
-            return _line(session, subject, common)
+            return _line(session, actor, subject, common)
         case "bytes":
             return _bytes(session, subject, common)
         case "unsafe":
@@ -92,7 +104,7 @@ def read_entry(session: Session, actor: Actor, kind: str, subject: str) -> Entry
             return _medium(session, subject, common)
 
 
-def _line(session: Session, digest: str, common: dict[str, Any]) -> Entry:
+def _line(session: Session, actor: Actor, digest: str, common: dict[str, Any]) -> Entry:
     line = session.scalars(select(JournalLine).where(JournalLine.digest == digest)).one()
     parts = session.scalars(
         select(JournalPart.body)
@@ -104,9 +116,14 @@ def _line(session: Session, digest: str, common: dict[str, Any]) -> Entry:
         )
         .order_by(JournalPart.number)
     ).all()
+    act = canonical.loads(parts[0]) if parts else {}
+    frame = read_frame(session, actor.organization_id, digest, act) if is_frame(act) else None
+    film = serving_of(session, frame.item) if frame and frame.item and frame.is_here else None
     return Entry(
         **common,
-        act_type=str(canonical.loads(parts[0])["type"]) if parts else "",
+        act_type=str(act.get("type", "")),
+        frame=frame,
+        film=film,
         texts=tuple(body.decode() for body in (line.header, *parts)),
         size=sum(len(body) for body in parts),
         cut=False,

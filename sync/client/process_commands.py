@@ -1,13 +1,20 @@
 """Commands about the course of an inspection: steps, gaps in recording, recorders' clocks."""
 
+import sys
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
+from itertools import count
 
 import click
 
-from sync.client.clock import SystemClock
+from sync.client.clock import Clock, SystemClock
+from sync.client.clock_screen import draw, head_picture, until_next_second
 from sync.client.console import Console, both
 from sync.client.evidence_commands import inspection_option, officer_option
+from sync.client.processwork import OwnClock
 from sync.evidence import acts
+from sync.shortcode import FullHead
 
 
 class _Moment(click.ParamType[int]):
@@ -30,6 +37,7 @@ class _Moment(click.ParamType[int]):
 
 
 _MOMENT = _Moment()
+_LONGEST_S = 86_400
 
 
 @click.command(help=both("client.help.step"))
@@ -100,22 +108,61 @@ def recorder_clock(
     # Read at once: opening the device takes a moment, and that would count as an offset.
     now_ms = SystemClock().read().wall_ms
     with console.device() as device:
-        if item is not None and frame is not None and shown_ms is not None and frame >= 0:
+        # What is no number at all is in no range either.
+        if not 0 <= error <= _LONGEST_S or not (frame is None or 0 <= frame <= _LONGEST_S):
+            raise click.UsageError("--error, --frame: 0–86400")
+        if item is not None and frame is not None and shown_ms is not None:
             place = device.compare_frame(
                 item,
                 round(frame * 1000),
                 shown_ms,
                 recorder_ms=shows_ms,
                 head=head,
+                error_ms=round(error * 1000),
                 officer=officer,
             )
-        elif recorder and shows_ms is not None and item is None and error >= 0:
+        elif recorder and shows_ms is not None and item is None:
             place = device.compare_docked(
                 recorder, shows_ms, now_ms=now_ms, error_ms=round(error * 1000), officer=officer
             )
         else:
             raise click.UsageError("--recorder --shows | --item --frame --shown")
+        alone = item is None and not device.own_clock().compared
     console.tell("client.recorder_compared", place)
+    if alone:
+        console.say("client.clock_alone")
 
 
-COMMANDS = (step, gap, recorder_clock)
+@click.command("clock-screen", help=both("client.help.clock_screen"))
+@click.option("--seconds", type=click.IntRange(1), default=None, help=both("client.help.seconds"))
+@click.pass_obj
+def clock_screen(console: Console, seconds: int | None) -> None:
+    # No line is written while the folder is held, so that the head stays the newest one.
+    with console.device() as device:
+        head, own, clock = device.head(), device.own_clock(), SystemClock()
+        if console.as_json:
+            console.dump(
+                asdict(own) | asdict(head) | {"shown_ms": draw(clock.read(), own).shown_ms}
+            )
+            return
+        # Into a file there is nothing to film: one picture is enough.
+        last = seconds or (None if sys.stdout.isatty() else 1)
+        with suppress(KeyboardInterrupt):
+            _show(console, clock, own, head, last=last)
+
+
+def _show(
+    console: Console, clock: Clock, own: OwnClock, head: FullHead, *, last: int | None
+) -> None:
+    """Draw the screen anew with each second, ``last`` times or until somebody stops it."""
+    code = head_picture(head)
+    for number in count(1):
+        click.clear()
+        click.echo(f"{draw(clock.read(), own).text}\n\n{code}")
+        console.say("client.clock_screen" if own.compared else "client.clock_alone", **asdict(own))
+        if number == last:
+            return
+        clock.sleep(until_next_second(clock.read(), own))
+
+
+COMMANDS = (step, gap, recorder_clock, clock_screen)

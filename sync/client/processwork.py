@@ -1,5 +1,6 @@
 """The course of an inspection on the device: its steps, its gaps, a recorder's clock."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,19 @@ from sync.evidence import acts
 from sync.evidence.line import parse_line
 
 #: A file's name and a screen each show whole seconds.
-_FRAME_ERROR_MS = 2000
+FRAME_ERROR_MS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnClock:
+    """What the last comparison with the server adds to this device's clock, ± ``error_ms``.
+
+    Without one, ``compared`` is false and nothing is added: nobody knows how far it is off.
+    """
+
+    offset_ms: int
+    error_ms: int
+    compared: bool
 
 
 class Processwork(Recordwork):
@@ -67,10 +80,13 @@ class Processwork(Recordwork):
         error_ms: int,
         officer: str | None = None,
     ) -> Place:
-        """Record what a docked recorder's clock shows at ``now_ms`` of this device's clock."""
-        return self._compared(
-            officer, recorder, "docking", recorder_ms, now_ms + self._measured(), error_ms
-        )
+        """Record what a docked recorder's clock shows at ``now_ms`` of this device's clock.
+
+        ``error_ms`` is of the reading; what is not known of this device's own clock is added.
+        """
+        own = self.own_clock()
+        true_ms, error_ms = now_ms + own.offset_ms, error_ms + own.error_ms
+        return self._compared(officer, recorder, acts.DOCKING, recorder_ms, true_ms, error_ms)
 
     def compare_frame(
         self,
@@ -80,12 +96,13 @@ class Processwork(Recordwork):
         *,
         recorder_ms: int | None = None,
         head: str = "",
+        error_ms: int = FRAME_ERROR_MS,
         officer: str | None = None,
     ) -> Place:
         """Record the time that a frame of an imported recording shows on a filmed screen.
 
-        Without ``recorder_ms``, the recorder's own time in that frame, it is the time in
-        the file's name and ``frame_ms`` on top.
+        A reviewer looks at the frame before it counts. Without ``recorder_ms``, the recorder's
+        own time in that frame, it is the time in the file's name and ``frame_ms`` on top.
 
         Raises:
             UnknownItem: if this device holds no such item.
@@ -104,7 +121,7 @@ class Processwork(Recordwork):
         if head:
             more["head"] = head
         return self._compared(
-            officer, recorder, "frame", recorder_ms, shown_ms, _FRAME_ERROR_MS, **more
+            officer, recorder, acts.FRAME, recorder_ms, shown_ms, error_ms, **more
         )
 
     def _compared(
@@ -129,12 +146,14 @@ class Processwork(Recordwork):
         }
         return place_of(self._journal.append(act))
 
-    def _measured(self) -> int:
-        """What the last comparison with the server adds to this device's clock; 0 if none."""
+    def own_clock(self) -> OwnClock:
+        """How far this device's clock is known to be off."""
         row = self._outbox.db.execute(
-            "SELECT offset_ms FROM clock ORDER BY number DESC LIMIT 1"
+            "SELECT offset_ms, error_ms FROM clock ORDER BY number DESC LIMIT 1"
         ).fetchone()
-        return int(row[0]) if row else 0
+        if row is None:
+            return OwnClock(offset_ms=0, error_ms=0, compared=False)
+        return OwnClock(offset_ms=int(row[0]), error_ms=int(row[1]), compared=True)
 
     def _announced(self, item: str) -> tuple[dict[str, Any], int]:
         """The act that announced ``item``, and the zone of its line."""

@@ -75,7 +75,8 @@ GAP_REASONS = (
 )
 
 #: How a recorder's clock was compared: at docking, or from a frame that films the screen.
-COMPARISON_METHODS = ("docking", "frame")
+DOCKING, FRAME = "docking", "frame"
+COMPARISON_METHODS = (DOCKING, FRAME)
 
 _STR, _INT, _LIST, _DICT = (str,), (int,), (list,), (dict,)
 _REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete
 
 from server.db import reading, transaction
+from server.failures import Conflict, NotIndependent
 from server.models.base import position_of
 from server.models.devices import ClockOffset
 from server.models.inspections import (
@@ -20,12 +22,14 @@ from server.models.inspections import (
 from server.models.journal import LineOutcome
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
 from server.models.uploads import MediaObject
-from server.operations import forms, ledger
+from server.operations import forms, ledger, people, quarantine
+from server.operations.access import Actor
 from server.operations.doubts import VISIT_RULES_VERSION
 from server.operations.inspection_doubts import inspection_doubts
 from server.operations.media_checks import item_bytes_arrived
 from server.operations.peers import Upto
 from server.operations.recorder_clocks import recorder_offset
+from sync import shortcode
 from tests.support.simdevice import MORNING_MS, new_id
 
 MINUTE = 60_000
@@ -50,7 +54,8 @@ class Team:
 
     def mark(self, *steps):
         for step in steps:
-            self.say("step.marked", step=step)
+            line = self.say("step.marked", step=step)
+        return line
 
     def photo(self, media_type="image/jpeg", **more):
         item = new_id()
@@ -202,6 +207,143 @@ def test_the_comparison_nearest_to_the_recorders_own_time_counts(world, team):
             )
             assert found.offset_ms == offset
         assert recorder_offset(session, new_id(), "DSJ00012", MORNING_MS) is None
+
+
+def _framed(team, item, *, shown=100_000, frame=12_500, **more):
+    """What somebody reads from a frame of ``item``: the recorder's own time is the morning's."""
+    fields = {
+        "recorder": "DSJ00012",
+        "method": "frame",
+        "item": item,
+        "frame_ms": frame,
+        "shown_ms": MORNING_MS + shown,
+        "recorder_ms": MORNING_MS,
+        "offset_ms": shown,
+        "error_ms": 2000,
+    }
+    return team.device.write("recorder.compared", officer=team.officer, **(fields | more))
+
+
+def _offset(world):
+    with world.app.app_context(), reading() as session:
+        return recorder_offset(session, world.organization, "DSJ00012", MORNING_MS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"offset_ms": 99_000}, "malformed_act"),
+        ({"frame_ms": -1}, "malformed_act"),
+        ({"recorder": "DSJ00099"}, "malformed_act"),
+        ({"shown_ms": "09:00"}, "incomplete_act"),
+        ({}, "frame_unconfirmed"),
+    ],
+)
+def test_a_time_read_from_a_frame_is_used_for_nothing_by_itself(world, team, wrong, code):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    line = _framed(team, item, **wrong)
+    team.push()
+
+    [row] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
+    assert (row.projection, row.code) == ("quarantined", f"projection.{code}")
+    assert world.rows(RecorderClock) == []
+    assert _offset(world) is None
+
+
+def test_a_frame_corrects_once_a_reviewer_has_looked_at_it(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    line = _framed(team, item)
+    team.push()
+    assert team.doubts("RECORDER_CLOCK") == [("RECORDER_CLOCK", "pending")]
+
+    with pytest.raises(Conflict), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest)
+    team.arrive(item)
+    with world.app.app_context(), reading() as session:
+        upto = Upto(1, ledger.size(session))
+    with world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest)
+
+    assert _offset(world).offset_ms == 100_000
+    assert team.doubts("RECORDER_CLOCK") == []
+    assert ("RECORDER_CLOCK", "pending") in [
+        (one.code, one.evidence["expected"]["reason"]) for one in team.whole(upto).doubts
+    ]
+
+
+def test_a_frame_that_a_reviewer_does_not_accept_corrects_nothing(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    line = _framed(team, item)
+    team.push()
+    team.arrive(item)
+
+    with world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, "kept")
+
+    assert _offset(world) is None
+    [frame] = team.whole().frames
+    assert frame.state == "refused"
+
+
+def test_whoever_took_part_cannot_confirm_a_frame(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    line = _framed(team, item)
+    team.push()
+    team.arrive(item)
+
+    with pytest.raises(NotIndependent), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, person=world.persons[1])
+
+
+def test_the_head_in_a_frame_is_that_of_a_journal_at_the_time_shown(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    shown = team.mark("arrival")
+    here = shortcode.spell(shown.header.seq, shown.digest)
+    full = shortcode.FullHead(team.device.id, shown.header.epoch, shown.header.seq, shown.digest)
+    team.at(20)
+    for head in (
+        here,
+        shortcode.spell_full(full),
+        shortcode.spell_full(replace(full, head="0" * 64)),
+        shortcode.spell(shown.header.seq, "f" * 64),
+        "unreadable",
+    ):
+        _framed(team, item, shown=10_000, head=head)
+    _framed(team, item, shown=60 * MINUTE, head=here)
+    _framed(team, item, shown=-60 * MINUTE, head=here)
+    team.push()
+
+    checks = [frame.head_check for frame in team.whole().frames]
+    told = [reason for _, reason in team.doubts("RECORDER_CLOCK") if reason != "pending"]
+    assert checks == [
+        "holds",
+        "holds",
+        "contradicts",
+        "unknown",
+        "unknown",
+        "elsewhen",
+        "elsewhen",
+    ]
+    assert told == [f"head_{check}" for check in checks[2:]]
+
+
+def _confirm(world, session, digest, decision="released", person=None):
+    if person is None:
+        person = people.create_person(session, "审核员")
+    quarantine.decide(
+        session,
+        Actor(
+            person_id=person,
+            user_id=new_id(),
+            name="审核员",
+            organization_id=world.organization,
+            roles=frozenset({"reviewer"}),
+        ),
+        "line",
+        digest,
+        quarantine.Decision(decision=decision, reason="画面已看，时间一致", seen=0),
+        now_ms=world.now_ms,
+    )
 
 
 def test_an_imported_item_names_its_recorder(world, team):

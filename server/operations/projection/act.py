@@ -18,11 +18,15 @@ _MAX_NAME = 200
 
 
 class NotShown(Exception):
-    """Why a line is quarantined; ``code`` is a reason of the catalogue."""
+    """Why a line is quarantined; ``code`` is a reason of the catalogue.
 
-    def __init__(self, code: str) -> None:
+    ``inspection_id`` is the inspection that it touches, where the act names none itself.
+    """
+
+    def __init__(self, code: str, inspection_id: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.inspection_id = inspection_id
 
 
 @dataclass(frozen=True)

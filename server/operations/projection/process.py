@@ -2,11 +2,14 @@
 
 from sqlalchemy.orm import Session
 
+from server.models.inspections import EvidenceItem
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
 from server.operations.projection.act import Act, NotShown, is_uuid
 from server.operations.projection.items import Items
 from server.operations.projection.lookup import Lookup
 from sync.evidence import acts
+
+FRAME_UNCONFIRMED = "projection.frame_unconfirmed"
 
 #: The longest step, reason or serial that a column holds; the signed line keeps it whole.
 _MAX_WORD, _MAX_SERIAL, _MAX_TEXT = 32, 64, 4000
@@ -102,13 +105,17 @@ class Process:
         row.item_id = _uuid_or_none(act, "item")
         return inspection.id
 
-    def compare_recorder(self, act: Act) -> None:
-        """Project ``recorder.compared``: one more point of a recorder's clock history."""
+    def compare_recorder(self, act: Act) -> str | None:
+        """Project ``recorder.compared``: one more point of a recorder's clock history.
+
+        One that was read from a frame counts once a reviewer has looked at the frame.
+        """
         body = act.body
         recorder = act.text("recorder", _MAX_SERIAL)
         known = body["method"] in acts.COMPARISON_METHODS
         if body["error_ms"] < 0 or not known or not recorder:
             raise NotShown("projection.malformed_act")
+        inspection_id = self._seen(act, recorder) if body["method"] == acts.FRAME else None
         self._session.add(
             RecorderClock(
                 line_digest=act.digest,
@@ -125,6 +132,26 @@ class Process:
             )
         )
         self._items.check_imported(recorder, act.header.t.wall_ms)
+        return inspection_id
+
+    def _seen(self, act: Act, recorder: str) -> str | None:
+        """The inspection of the film whose frame shows the time, once a reviewer has seen it."""
+        body = act.body
+        shown_ms, frame_ms = body.get("shown_ms"), body.get("frame_ms")
+        if type(shown_ms) is not int or type(frame_ms) is not int or "item" not in body:
+            raise NotShown("projection.incomplete_act")
+        item = self._session.get(EvidenceItem, act.uuid("item"))
+        if item is not None and item.organization_id != self._lookup.organization_id:
+            item = None
+        case = item.inspection_id if item else None
+        other = item is not None and item.recorder not in ("", recorder)
+        if frame_ms < 0 or body["offset_ms"] != shown_ms - body["recorder_ms"] or other:
+            raise NotShown("projection.malformed_act", case)
+        if not act.released:
+            raise NotShown(FRAME_UNCONFIRMED, case)
+        if item is None or item.state in ("captured", "discarded"):
+            raise NotShown("projection.unknown_item", case)
+        return case
 
 
 def _uuid_or_none(act: Act, name: str) -> str | None:

@@ -205,6 +205,7 @@ class Projector:
                 released=row.released,
             )
         )
+        row.inspection_id = row.inspection_id or outcome.inspection_id
         if (row.projection, row.code) != (outcome.projection.value, outcome.code):
             row.projection, row.code = outcome.projection.value, outcome.code
             mark_changed(self._session, row)
@@ -237,7 +238,8 @@ class Projector:
             rule = self._rules.get(act.body["type"], self._keep)
             return Outcome(Projection.APPLIED, "", rule(act) or inspection_id)
         except NotShown as reason:
-            return Outcome(Projection.QUARANTINED, reason.code, inspection_id)
+            touched = reason.inspection_id or inspection_id
+            return Outcome(Projection.QUARANTINED, reason.code, touched)
 
     def _capture(self, act: Act, process: Process) -> str | None:
         inspection_id = self._items.announce(act)
