@@ -56,6 +56,8 @@ class Limit(StrEnum):
     SUB_IFDS = "sub_ifds"
     VALUE_SIZE = "value_size"
     UNPACKED_SIZE = "unpacked_size"
+    WORK = "work"
+    FAULTS = "faults"
 
 
 class LimitReached(MediaError):

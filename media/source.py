@@ -112,6 +112,9 @@ class Window:
         # a walk over every piece would let a file with a thousand of them cost seconds.
         self._starts: list[int] = []
         self._pieces: list[bytes] = []
+        # The piece that was read from last: most reads stand beside one another.
+        self._start = 0
+        self._piece = b""
         self.size = source.size
         self.bytes_read = 0
 
@@ -121,17 +124,30 @@ class Window:
         Raises:
             LimitReached: when the budget of bytes or fetches is spent.
         """
+        skip = offset - self._start
+        if skip >= 0 and 0 < n <= len(self._piece) - skip:
+            return self._piece[skip : skip + n]
         if n <= 0 or offset < 0 or offset >= self.size:
             return b""
         if offset + n > self.size:
             n = self.size - offset
+        if self.held(offset) < n:
+            self._fetch(offset, n)
+        skip = offset - self._start
+        return self._piece[skip : skip + n]
+
+    def held(self, offset: int) -> int:
+        """How many bytes from ``offset`` on are at hand in one piece, without a fetch."""
         nearest = bisect_right(self._starts, offset) - 1
-        if nearest >= 0:
-            skip = offset - self._starts[nearest]
-            piece = self._pieces[nearest]
-            if skip + n <= len(piece):
-                return piece[skip : skip + n]
-        return self._fetch(offset, n)[:n]
+        if nearest < 0:
+            return 0
+        self._start, self._piece = self._starts[nearest], self._pieces[nearest]
+        return max(0, self._start + len(self._piece) - offset)
+
+    @property
+    def bytes_left(self) -> int:
+        """How many bytes may still be fetched."""
+        return self._left_bytes
 
     def exactly(self, offset: int, n: int) -> bytes:
         """``n`` bytes from ``offset``.
@@ -145,7 +161,7 @@ class Window:
             raise Truncated(offset=offset, wanted=n, got=len(data))
         return data
 
-    def _fetch(self, offset: int, n: int) -> bytes:
+    def _fetch(self, offset: int, n: int) -> None:
         if n > self._left_bytes:
             raise LimitReached(Limit.BUDGET, offset=offset)
         if self._left_fetches == 0:
@@ -158,4 +174,4 @@ class Window:
         place = bisect_right(self._starts, offset)
         self._starts.insert(place, offset)
         self._pieces.insert(place, data)
-        return data
+        self._start, self._piece = offset, data

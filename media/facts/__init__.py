@@ -8,11 +8,12 @@ from media.facts.disguise import look_for_disguise
 from media.facts.heif import read_heif
 from media.facts.jpeg import read_jpeg, read_raf
 from media.facts.matroska import read_matroska
-from media.facts.model import READER_VERSION, Collector, Facts, Fault, Value
+from media.facts.model import READER_VERSION, Collector, Facts, Fault, Format, Value
 from media.facts.movie import read_movie
+from media.facts.pages import behind_space, read_markup
 from media.facts.png import read_png
 from media.facts.riff import read_riff
-from media.facts.sniff import HEAD_BYTES, HEIFS, MOVIES, Format, sniff
+from media.facts.sniff import HEAD_BYTES, HEIFS, MOVIES, sniff
 from media.facts.tiff import read_tiff_file
 from media.source import READ_BUDGET_BYTES, ByteSource, Window
 
@@ -28,6 +29,7 @@ _READERS: Mapping[str, Callable[[Window, Collector], None]] = {
     **dict.fromkeys(("MKV", "WEBM"), read_matroska),
     "JPEG": read_jpeg,
     "PNG": read_png,
+    "XML": read_markup,
 }
 
 
@@ -42,17 +44,22 @@ def read_facts(source: ByteSource, *, budget_bytes: int = READ_BUDGET_BYTES) -> 
     """
     window = Window(source, budget_bytes=budget_bytes)
     into = Collector()
-    head = window.read(0, HEAD_BYTES)
-    known = sniff(head)
-    if known is None:
-        into.fault(UnknownType(head=head))
-    else:
-        into.type, into.mime = known.type, known.mime
-        reader = _READERS.get(known.type)
+    _run(_recognise, window, into)
+    if into.type is not None:
+        reader = _READERS.get(into.type)
         if reader is not None:
             _run(reader, window, into)
         _run(look_for_disguise, window, into)
     return into.facts(size=window.size, bytes_read=window.bytes_read)
+
+
+def _recognise(window: Window, into: Collector) -> None:
+    head = window.read(0, HEAD_BYTES)
+    known = sniff(head) or behind_space(window, head)
+    if known is None:
+        into.fault(UnknownType(head=head))
+    else:
+        into.type, into.mime = known
 
 
 def _run(reader: Callable[[Window, Collector], None], window: Window, into: Collector) -> None:

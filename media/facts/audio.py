@@ -5,7 +5,6 @@ from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
 from media.facts.model import Collector
 from media.source import Window
 
-_TAG_LIMIT_BYTES = 64 * 1024
 _FRAME_LIMIT = 128
 
 
@@ -19,9 +18,6 @@ def read_id3(window: Window, into: Collector) -> None:
     if head[:3] != b"ID3" or len(head) < 10 or head[3] not in (3, 4):
         return
     end = min(10 + _synchsafe(head[6:10]), window.size)
-    if end > _TAG_LIMIT_BYTES:
-        into.hit(Limit.BLOCK_SIZE)
-        end = _TAG_LIMIT_BYTES
     at = 10
     for _ in range(_FRAME_LIMIT):
         frame = window.read(at, 10)

@@ -1,8 +1,8 @@
 """Walks the boxes of ISO-BMFF files, wherever they stand, within fixed bounds."""
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from media.errors import Limit, LimitReached, Malformed, Truncated
 from media.facts.model import Collector
@@ -10,10 +10,12 @@ from media.source import Window
 
 BOX_LIMIT = 4096
 DEPTH_LIMIT = 6
+#: How many boxes are looked at behind the one with the metadata: editors put theirs there.
+_MORE_LIMIT = 64
+_HEAD = struct.Struct(">I4s")
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """One box: its four-byte kind and where its content begins and ends in the file."""
 
     kind: bytes
@@ -34,12 +36,35 @@ class Boxes:
         self.window = window
         self.into = into
         self._left = BOX_LIMIT
+        self._top_left = BOX_LIMIT
+        #: Kinds of boxes that are not read a second time.
+        self.read_once: set[bytes] = set()
         #: Units per second of the movie header, 0 before it was read.
         self.scale = 0
 
     def top(self) -> Iterator[Box]:
         """The boxes of the file itself."""
-        return self._within(0, self.window.size, depth=0)
+        for box in self._within(0, self.window.size, depth=0):
+            if self._top_left == 0:
+                raise LimitReached(Limit.BOXES, offset=box.start)
+            if box.kind == b"moof" and self._top_left <= _MORE_LIMIT:
+                return
+            self._top_left -= 1
+            yield box
+
+    def few_more(self) -> None:
+        """Say that what is wanted most was found, and only what may follow it is missing.
+
+        Of a recording in fragments nothing is: what it says of itself stands before them.
+        """
+        self._top_left = min(self._top_left, _MORE_LIMIT)
+
+    def guarded(self, read: "Callable[[Boxes, Box], None]", box: Box) -> None:
+        """Read a box that, if it is broken, costs itself only."""
+        try:
+            read(self, box)
+        except (Truncated, Malformed) as error:
+            self.into.fault(error)
 
     def children(self, parent: Box, *, skip: int = 0) -> Iterator[Box]:
         """The boxes inside ``parent``, after ``skip`` bytes of fields of its own."""
@@ -56,7 +81,7 @@ class Boxes:
             if self._left == 0:
                 raise LimitReached(Limit.BOXES, offset=at)
             self._left -= 1
-            size, kind = struct.unpack(">I4s", self.window.exactly(at, 8))
+            size, kind = _HEAD.unpack(self.window.exactly(at, 8))
             head = 8
             if size == 1:
                 (size,) = struct.unpack(">Q", self.window.exactly(at + 8, 8))

@@ -7,12 +7,14 @@ from media.facts.block import FileBlock
 from media.facts.boxes import Box, Boxes
 from media.facts.model import Collector
 from media.facts.movie import C2PA_UUID
-from media.facts.tiff import read_tiff
+from media.facts.tiff import note_second_exif, read_tiff
 from media.facts.xmp import read_xmp
 from media.source import Window
 
 _TABLE_LIMIT_BYTES = 64 * 1024
 _EXTENT_LIMIT = 64
+#: How many items of one kind are kept.
+_ITEM_LIMIT = 16
 
 
 def read_heif(window: Window, into: Collector) -> None:
@@ -23,36 +25,49 @@ def read_heif(window: Window, into: Collector) -> None:
         LimitReached: after 4,096 boxes, or when the read budget is spent.
     """
     boxes = Boxes(window, into)
+    read = False
     for box in boxes.top():
         if box.kind == b"uuid" and window.read(box.start, 16) == C2PA_UUID:
-            into.add("HEIF:JUMBF", "", offset=box.start, size=box.size)
-        if box.kind == b"meta":
-            _pictures(boxes, box)
-            return
+            if not into.has("HEIF:JUMBF"):
+                into.add("HEIF:JUMBF", "", offset=box.start, size=box.size)
+        elif box.kind == b"meta" and not read:
+            read = True
+            boxes.few_more()
+            boxes.guarded(_pictures, box)
 
 
 def _pictures(boxes: Boxes, meta: Box) -> None:
-    items: dict[bytes, int] = {}
+    items: dict[bytes, list[int]] = {}
     locations: Box | None = None
     inline: Box | None = None
     for box in boxes.children(meta, skip=4):
         if box.kind == b"iinf":
             items = _items(boxes, box)
         elif box.kind == b"iprp":
-            _largest_size(boxes, box)
+            boxes.guarded(_largest_size, box)
         elif box.kind == b"iloc":
             locations = box
         elif box.kind == b"idat":
             inline = box
-    if locations is None:
+    if locations is None or not items:
         return
-    if b"mime" in items:
-        pieces = _Locations(boxes, locations, inline).of(items[b"mime"])
-        if pieces:
-            boxes.into.add("HEIF:XMP", "", offset=pieces[0][0], size=sum(n for _, n in pieces))
-            read_xmp(FileBlock(boxes.window, pieces), boxes.into)
-    if b"Exif" in items:
-        _exif(boxes, _Locations(boxes, locations, inline).of(items[b"Exif"]), locations)
+    packets, blocks = items.get(b"mime", []), items.get(b"Exif", [])
+    places = _Locations(boxes, locations, inline).of({*packets, *blocks[:2]})
+    for item in packets:
+        _xmp(boxes, places.get(item, []))
+    for item in blocks[1:2]:
+        for start, size in places.get(item, [])[:1]:
+            note_second_exif(boxes.into, offset=start, size=size)
+    if blocks:
+        _exif(boxes, places.get(blocks[0], []), locations)
+
+
+def _xmp(boxes: Boxes, pieces: list[tuple[int, int]]) -> None:
+    if pieces:
+        size = sum(length for _, length in pieces)
+        if not boxes.into.has("HEIF:XMP"):
+            boxes.into.add("HEIF:XMP", "", offset=pieces[0][0], size=size)
+        read_xmp(FileBlock(boxes.window, pieces), boxes.into)
 
 
 def _exif(boxes: Boxes, pieces: list[tuple[int, int]], locations: Box) -> None:
@@ -65,9 +80,9 @@ def _exif(boxes: Boxes, pieces: list[tuple[int, int]], locations: Box) -> None:
     read_tiff(block.after(4 + int.from_bytes(head, "big")), boxes.into)
 
 
-def _items(boxes: Boxes, iinf: Box) -> dict[bytes, int]:
-    """The first item of type ``Exif`` and the first that is XMP (of type ``mime``)."""
-    found: dict[bytes, int] = {}
+def _items(boxes: Boxes, iinf: Box) -> dict[bytes, list[int]]:
+    """The items of type ``Exif`` and those that are XMP (of type ``mime``), the first few."""
+    found: dict[bytes, list[int]] = {}
     version = boxes.content(iinf, 1)[:1]
     for box in boxes.children(iinf, skip=6 if version == b"\0" else 8):
         if box.kind != b"infe":
@@ -75,10 +90,14 @@ def _items(boxes: Boxes, iinf: Box) -> dict[bytes, int]:
         data = boxes.content(box, 64)
         wide = 4 if data[:1] == b"\x03" else 2
         kind = data[6 + wide : 10 + wide]
-        if data[:1] not in (b"\x02", b"\x03") or kind in found:
+        if data[:1] not in (b"\x02", b"\x03"):
             continue
         if kind == b"Exif" or (kind == b"mime" and b"application/rdf+xml" in data):
-            found[kind] = int.from_bytes(data[4 : 4 + wide], "big")
+            known = found.setdefault(kind, [])
+            if len(known) == _ITEM_LIMIT:
+                boxes.into.hit(Limit.ENTRIES)
+            else:
+                known.append(int.from_bytes(data[4 : 4 + wide], "big"))
     return found
 
 
@@ -98,7 +117,7 @@ def _largest_size(boxes: Boxes, properties: Box) -> None:
 
 
 class _Locations:
-    """Parses ``iloc``, whose fields have widths that the file chooses."""
+    """Parses ``iloc``, whose fields have widths that the file chooses, zero among them."""
 
     def __init__(self, boxes: Boxes, box: Box, inline: Box | None) -> None:
         if box.size > _TABLE_LIMIT_BYTES:
@@ -110,40 +129,56 @@ class _Locations:
         self._at = 4
         self._version = self._data[0] if self._data else 0
 
-    def of(self, wanted: int) -> list[tuple[int, int]]:
-        """The (offset in the file, length) of every extent of item ``wanted``."""
+    def of(self, wanted: set[int]) -> dict[int, list[tuple[int, int]]]:
+        """The (offset in the file, length) of every extent of each item of ``wanted``.
+
+        Of a table that is cut off, what stands before the cut.
+        """
+        found: dict[int, list[tuple[int, int]]] = {}
+        try:
+            self._walk(wanted, found)
+        except Truncated as error:
+            self._boxes.into.fault(error)
+        return found
+
+    def _walk(self, wanted: set[int], found: dict[int, list[tuple[int, int]]]) -> None:
         widths = self._number(2)
-        offset_width, length_width = widths >> 12, widths >> 8 & 15
+        numbered = self._version in (1, 2)
+        self._widths = (widths & 15 if numbered else 0, widths >> 12, widths >> 8 & 15)
         base_width = widths >> 4 & 15
-        index_width = widths & 15 if self._version in (1, 2) else 0
         item_width = 4 if self._version == 2 else 2
+        # How it is stored, which file holds it (always this one), base, number of extents.
+        method_width = 2 if numbered else 0
+        rest = method_width + 2 + base_width + 2
         for _ in range(self._number(item_width)):
-            item = self._number(item_width)
-            method = self._number(2) & 15 if self._version in (1, 2) else 0
-            self._number(2)
-            base = self._number(base_width)
-            extents = self._number(2)
+            item, head = self._number(item_width), self._bytes(rest)
+            extents = int.from_bytes(head[-2:], "big")
             if extents > _EXTENT_LIMIT:
                 self._boxes.into.hit(Limit.ENTRIES)
-            pieces: list[tuple[int, int]] = []
-            for i in range(extents):
-                self._number(index_width)
-                start = base + self._number(offset_width)
-                length = self._number(length_width)
-                if item == wanted and i < _EXTENT_LIMIT:
-                    pieces.append(self._piece(method, start, length))
-            if item == wanted:
-                return pieces
-        return []
+            if item in wanted and item not in found:
+                inline = numbered and head[1] & 15 == 1
+                base = int.from_bytes(head[-2 - base_width : -2], "big")
+                taken = min(extents, _EXTENT_LIMIT)
+                found[item] = [self._extent(base, inline=inline) for _ in range(taken)]
+                if len(found) == len(wanted):
+                    return
+                extents -= taken
+            # At once: extents without width would be counted for ever, and hold nothing.
+            self._at += extents * sum(self._widths)
 
-    def _piece(self, method: int, start: int, length: int) -> tuple[int, int]:
-        if method == 1 and self._inline is not None:
+    def _extent(self, base: int, *, inline: bool) -> tuple[int, int]:
+        _, start, length = (self._number(width) for width in self._widths)
+        start += base
+        if inline and self._inline is not None:
             return self._inline.start + start, length or self._inline.size
         return start, length or self._boxes.window.size - start
 
     def _number(self, width: int) -> int:
-        data = self._data[self._at : self._at + width]
-        if len(data) < width:
-            raise Truncated(offset=self._box.start + self._at, wanted=width, got=len(data))
-        self._at += width
-        return int.from_bytes(data, "big")
+        return int.from_bytes(self._bytes(width), "big")
+
+    def _bytes(self, n: int) -> bytes:
+        data = self._data[self._at : self._at + n]
+        if len(data) < n:
+            raise Truncated(offset=self._box.start + self._at, wanted=n, got=len(data))
+        self._at += n
+        return data

@@ -3,15 +3,28 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from media.errors import Limit, LimitReached, MediaError
 
 READER_VERSION = "liuhen-2"
 
+#: How much the parsers of metadata blocks are given of one file, however often it says to.
+WORK_LIMIT_BYTES = 2 * 1024 * 1024
+#: What a block costs at least: a thousand empty ones are work too.
+_LEAST_WORK_BYTES = 32 * 1024
+_FAULT_LIMIT = 64
+_EXIF_GROUPS = ("IFD0:", "ExifIFD:", "GPS:")
 
-@dataclass(frozen=True, slots=True)
-class Value:
+
+class Format(NamedTuple):
+    """A format's name and media type."""
+
+    type: str
+    mime: str
+
+
+class Value(NamedTuple):
     """One value of a file, not interpreted.
 
     ``tag`` is group and name as forensic tools print them (``ExifIFD:DateTimeOriginal``).
@@ -95,26 +108,49 @@ class Facts:
 
 
 class Collector:
-    """Gathers values, limits and faults while a file is walked.
+    """Gathers values, limits and faults while a file is walked, and what finding more may cost.
 
-    ``picture_at`` is where the metadata of a JPEG end, as far as that is known.
+    Of a picture it also keeps what tells where that ends: ``metadata_end`` of a JPEG as far as
+    it was walked, ``scan_at``, where its compressed data begin (-1 if they were not reached),
+    ``pictures``, how many it says to hold, and ``ends_at`` of a format that states its length.
     """
 
     def __init__(self) -> None:
         self.values: list[Value] = []
-        self.picture_at = 0
         self.type: str | None = None
         self.mime: str | None = None
+        self.metadata_end = 0
+        self.scan_at = -1
+        self.pictures = 1
+        self.ends_at = -1
         self._tags: set[str] = set()
         self._limits: dict[str, None] = {}
         self._faults: dict[Fault, None] = {}
+        self._work_left = WORK_LIMIT_BYTES
 
     def add(self, tag: str, raw: str, *, offset: int, size: int) -> None:
-        self.values.append(Value(tag=tag, raw=raw, offset=offset, size=size))
+        self.values.append(Value(tag, raw, offset, size))
         self._tags.add(tag)
 
     def has(self, tag: str) -> bool:
         return tag in self._tags
+
+    def has_exif(self) -> bool:
+        """Whether any value of an EXIF block was found."""
+        return any(tag.startswith(_EXIF_GROUPS) for tag in self._tags)
+
+    def raws(self, tag: str) -> list[str]:
+        """Every text that was found for ``tag`` so far."""
+        if tag not in self._tags:
+            return []
+        return [value.raw for value in self.values if value.tag == tag]
+
+    def affords(self, size: int) -> bool:
+        """Whether a block of ``size`` bytes may be parsed; if not, that is a limit hit."""
+        self._work_left -= max(size, _LEAST_WORK_BYTES)
+        if self._work_left < 0:
+            self.hit(Limit.WORK)
+        return self._work_left >= 0
 
     def hit(self, limit: Limit) -> None:
         self._limits[limit.value] = None
@@ -123,8 +159,10 @@ class Collector:
         """Note ``error``; a limit is listed as a limit, everything else as a fault."""
         if isinstance(error, LimitReached):
             self.hit(error.limit)
-        else:
+        elif len(self._faults) < _FAULT_LIMIT:
             self._faults[Fault(code=error.code, detail=str(error))] = None
+        else:
+            self.hit(Limit.FAULTS)
 
     def facts(self, *, size: int, bytes_read: int) -> Facts:
         return Facts(

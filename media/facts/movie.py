@@ -1,6 +1,7 @@
 """Reads times, places, length and kinds of an ISO-BMFF recording (mp4, mov, 3gp, m4a, CR3)."""
 
 import struct
+from collections.abc import Callable, Mapping
 
 from media.errors import Limit, Malformed, Truncated
 from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
@@ -51,29 +52,33 @@ def read_movie(window: Window, into: Collector) -> None:
         LimitReached: after 4,096 boxes, or when the read budget is spent.
     """
     boxes = Boxes(window, into)
+    read = False
     for box in boxes.top():
-        if box.kind == b"moov":
+        if box.kind == b"moov" and not read:
+            read = True
             _movie(boxes, box)
-            if not _has_no_length(into):
-                return
         elif box.kind == b"sidx" and not into.has("QuickTime:Duration"):
-            _segment_index(boxes, box)
+            boxes.guarded(_segment_index, box)
         elif box.kind == b"uuid":
-            _top_uuid(boxes, box)
-
-
-def _has_no_length(into: Collector) -> bool:
-    """A fragmented recording says its length behind the movie box, if anywhere."""
-    return not into.has("QuickTime:Duration")
+            boxes.guarded(_top_uuid, box)
+        if read and into.has("QuickTime:Duration"):
+            # A recording in fragments says its length behind the movie box, if anywhere.
+            boxes.few_more()
 
 
 def _top_uuid(boxes: Boxes, box: Box) -> None:
     name = boxes.window.read(box.start, 16)
     if name == C2PA_UUID:
-        boxes.into.add("QuickTime:JUMBF", "", offset=box.start, size=box.size)
-    elif name == _XMP_UUID and not boxes.into.has("QuickTime:XMP"):
-        boxes.into.add("QuickTime:XMP", "", offset=box.start + 16, size=box.size - 16)
-        read_xmp(FileBlock(boxes.window, [(box.start + 16, box.size - 16)]), boxes.into)
+        if not boxes.into.has("QuickTime:JUMBF"):
+            boxes.into.add("QuickTime:JUMBF", "", offset=box.start, size=box.size)
+    elif name == _XMP_UUID:
+        _xmp(boxes, FileBlock(boxes.window, [(box.start + 16, box.size - 16)]))
+
+
+def _xmp(boxes: Boxes, packet: FileBlock) -> None:
+    if not boxes.into.has("QuickTime:XMP"):
+        boxes.into.add("QuickTime:XMP", "", offset=packet.locate(0), size=packet.size)
+    read_xmp(packet, boxes.into)
 
 
 def _segment_index(boxes: Boxes, box: Box) -> None:
@@ -98,21 +103,13 @@ def _segment_index(boxes: Boxes, box: Box) -> None:
 def _movie(boxes: Boxes, moov: Box) -> None:
     tracks: set[bytes] = set()
     for box in boxes.children(moov):
-        try:
-            if box.kind == b"mvhd":
-                _header(boxes, box)
-            elif box.kind == b"udta":
-                _user_data(boxes, box)
-            elif box.kind == b"meta":
-                _metadata(boxes, box)
-            elif box.kind == b"trak":
+        if box.kind == b"trak":
+            try:
                 tracks.add(_track(boxes, box))
-            elif box.kind == b"mvex":
-                _fragmented(boxes, box)
-            elif box.kind == b"uuid":
-                _canon(boxes, box)
-        except (Truncated, Malformed) as error:
-            boxes.into.fault(error)
+            except (Truncated, Malformed) as error:
+                boxes.into.fault(error)
+        elif box.kind in _MOVIE_PARTS:
+            boxes.guarded(_MOVIE_PARTS[box.kind], box)
     if boxes.into.type == "MP4" and b"soun" in tracks and b"vide" not in tracks:
         boxes.into.type, boxes.into.mime = "M4A", "audio/mp4"
 
@@ -167,14 +164,24 @@ def _canon(boxes: Boxes, box: Box) -> None:
     if boxes.window.read(box.start, 16) != _CANON_UUID:
         return
     for part in boxes.children(box, skip=16):
-        group = _CANON_GROUPS.get(part.kind)
-        if group is not None:
-            block = FileBlock(boxes.window, [(part.start, part.size)])
-            read_tiff(block, boxes.into, group=group)
+        if part.kind not in _CANON_GROUPS:
+            continue
+        if part.kind in boxes.read_once:
+            boxes.into.hit(Limit.IFD_REPEATED)
+        else:
+            boxes.read_once.add(part.kind)
+            boxes.guarded(_canon_part, part)
+
+
+def _canon_part(boxes: Boxes, part: Box) -> None:
+    block = FileBlock(boxes.window, [(part.start, part.size)])
+    read_tiff(block, boxes.into, group=_CANON_GROUPS[part.kind])
 
 
 def _header(boxes: Boxes, box: Box) -> None:
     """``mvhd``: seconds since 1904 as a number, and the duration as units/units per second."""
+    if boxes.into.has("QuickTime:CreateDate"):
+        return
     data = boxes.content(box, 32)
     form, place = (">QQIQ", ">Q") if data[:1] == b"\x01" else (">IIII", ">I")
     if len(data) < 4 + struct.calcsize(form):
@@ -200,12 +207,15 @@ def _user_data(boxes: Boxes, udta: Box) -> None:
         tag = _USER_TEXTS.get(box.kind)
         if tag is not None and not boxes.into.has(tag):
             _international_text(boxes, box, tag)
-        elif box.kind == b"loci":
-            _location(boxes, box)
+        elif box.kind == b"loci" and not boxes.into.has("UserData:LocationInformation"):
+            boxes.guarded(_location, box)
         elif box.kind == b"meta":
-            _metadata(boxes, box)
+            boxes.guarded(_metadata, box)
+        elif box.kind == b"XMP_":
+            _xmp(boxes, FileBlock(boxes.window, [(box.start, box.size)]))
         elif box.kind == b"AIGC":
-            note_label(boxes.content(box, LABEL_LIMIT_BYTES), boxes.into, offset=box.start)
+            data = boxes.content(box, LABEL_LIMIT_BYTES)
+            note_label(data, boxes.into, offset=box.start, named=True)
 
 
 def _international_text(boxes: Boxes, box: Box, tag: str) -> None:
@@ -251,7 +261,7 @@ def _metadata(boxes: Boxes, meta: Box) -> None:
                 index = int.from_bytes(item.kind, "big") - 1
                 if 0 <= index < len(names) and "AIGC" in names[index]:
                     data = boxes.content(item, LABEL_LIMIT_BYTES)
-                    note_label(data, boxes.into, offset=item.start)
+                    note_label(data, boxes.into, offset=item.start, named=True)
                 elif 0 <= index < len(names) and names[index] in _WANTED_KEYS:
                     _key_value(boxes, item, f"Keys:{names[index]}")
                 elif item.kind in _USER_TEXTS:
@@ -282,3 +292,13 @@ def _key_value(boxes: Boxes, item: Box, tag: str) -> None:
                 return
             data = boxes.content(box, 8 + _TEXT_LIMIT)[8:]
             boxes.into.add(tag, text_of(data), offset=box.start + 8, size=len(data))
+
+
+#: What is read of a movie box, beside its tracks.
+_MOVIE_PARTS: Mapping[bytes, Callable[[Boxes, Box], None]] = {
+    b"mvhd": _header,
+    b"udta": _user_data,
+    b"meta": _metadata,
+    b"mvex": _fragmented,
+    b"uuid": _canon,
+}

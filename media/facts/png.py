@@ -1,116 +1,151 @@
-"""Reads a PNG: EXIF (``eXIf``, or the text form of older tools), XMP, labels, C2PA."""
+"""Reads a PNG: EXIF (``eXIf``, or the text form of older tools), XMP, IPTC, labels, C2PA."""
 
 import struct
 import zlib
 
-from media.errors import Limit, LimitReached, Malformed
+from media.errors import Limit, LimitReached, Malformed, Truncated
 from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
 from media.facts.block import FileBlock, UnpackedBlock
+from media.facts.iptc import read_iptc, read_resources
 from media.facts.model import Collector, text_of
-from media.facts.tiff import read_tiff
+from media.facts.tiff import note_second_exif, read_exif
 from media.facts.xmp import PACKET_LIMIT_BYTES, read_xmp
 from media.source import Window
 
 CHUNK_LIMIT = 4096
 UNPACKED_LIMIT_BYTES = 1024 * 1024
 _XMP_NAME = b"XML:com.adobe.xmp"
+_LABEL_NAME = b"AIGC"
 #: Dates that tools keep as text, by the keyword; what they mean is not for us to say.
 _DATES = {b"Creation Time": "PNG:CreationTime", b"date:create": "PNG:DateCreate"}
 _TEXT_LIMIT_BYTES = 4096
-_PROFILE_NAMES = (b"Raw profile type exif", b"Raw profile type APP1")
+_NAME_LIMIT_BYTES = 80
+#: ImageMagick's raw profiles: blocks of other formats in hexadecimal.
+_EXIF_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")
+_XMP_PROFILE = b"Raw profile type xmp"
+_PROFILES = {*_EXIF_PROFILES, _XMP_PROFILE, b"Raw profile type iptc", b"Raw profile type 8bim"}
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def read_png(window: Window, into: Collector) -> None:
     """Collect the EXIF and the picture size of a PNG; EXIF often stands behind the picture.
 
+    A chunk that is broken costs itself only.
+
     Raises:
-        Truncated, Malformed: where the chunks end too early or contradict the format.
+        Truncated: where the chunks end too early.
         LimitReached: after 4,096 chunks, or when the read budget is spent.
     """
     at = 8
     for _ in range(CHUNK_LIMIT):
         length, kind = struct.unpack(">I4s", window.exactly(at, 8))
-        start = at + 8
         if kind == b"IEND":
+            into.ends_at = at + 8 + length + 4
             return
-        if kind == b"IHDR" and length == 13:
-            width, height = struct.unpack(">II", window.exactly(start, 8))
-            into.add("PNG:ImageSize", f"{width} {height}", offset=start, size=8)
-        elif kind == b"eXIf" and not into.has("PNG:Exif"):
-            into.add("PNG:Exif", "", offset=start, size=length)
-            _guarded(FileBlock(window, [(start, length)]), into)
-        elif kind == b"tIME" and length == 7 and not into.has("PNG:ModifyDate"):
-            fields = struct.unpack(">HBBBBB", window.exactly(start, 7))
-            raw = "{:04}:{:02}:{:02} {:02}:{:02}:{:02}".format(*fields)
-            into.add("PNG:ModifyDate", raw, offset=start, size=7)
-        elif kind == b"caBX" and not into.has("PNG:JUMBF"):
-            into.add("PNG:JUMBF", "", offset=start, size=length)
-        elif kind in (b"zTXt", b"tEXt", b"iTXt"):
-            _text(window, into, kind, start, length)
-        at = start + length + 4
+        try:
+            _chunk(window, into, kind, at + 8, length)
+        except (Truncated, Malformed) as error:
+            into.fault(error)
+        at += 8 + length + 4
     raise LimitReached(Limit.SEGMENTS, offset=at)
 
 
-def _guarded(block: FileBlock | UnpackedBlock, into: Collector) -> None:
-    if block.read(0, 6) == b"Exif\0\0" and isinstance(block, FileBlock):
-        block = block.after(6)
-    try:
-        read_tiff(block, into)
-    except Malformed as error:
-        into.fault(error)
+def _chunk(window: Window, into: Collector, kind: bytes, start: int, length: int) -> None:
+    if kind == b"IHDR" and length == 13:
+        if not into.has("PNG:ImageSize"):
+            width, height = struct.unpack(">II", window.exactly(start, 8))
+            into.add("PNG:ImageSize", f"{width} {height}", offset=start, size=8)
+    elif kind == b"eXIf":
+        if into.has("PNG:Exif"):
+            note_second_exif(into, offset=start, size=length)
+            return
+        into.add("PNG:Exif", "", offset=start, size=length)
+        read_exif(FileBlock(window, [(start, length)]), into)
+    elif kind == b"tIME" and length == 7 and not into.has("PNG:ModifyDate"):
+        fields = struct.unpack(">HBBBBB", window.exactly(start, 7))
+        raw = "{:04}:{:02}:{:02} {:02}:{:02}:{:02}".format(*fields)
+        into.add("PNG:ModifyDate", raw, offset=start, size=7)
+    elif kind == b"caBX" and not into.has("PNG:JUMBF"):
+        into.add("PNG:JUMBF", "", offset=start, size=length)
+    elif kind in (b"zTXt", b"tEXt", b"iTXt"):
+        _Text(window, into, kind, start, length).read()
 
 
-def _text(window: Window, into: Collector, kind: bytes, at: int, length: int) -> None:
-    """A text chunk by its keyword; every other keyword is looked at for a label only."""
-    name = window.read(at, min(length, 80)).partition(b"\0")[0]
-    if name in _PROFILE_NAMES and not into.has("PNG:Exif"):
-        _profile(window, into, kind, at, length)
-    elif name == _XMP_NAME and kind == b"iTXt" and not into.has("PNG:XMP"):
-        into.add("PNG:XMP", "", offset=at, size=length)
-        # Keyword, NUL, "not compressed", language and translated keyword, each with a NUL.
-        skip = len(name) + 5
-        if window.read(at + len(name) + 1, 1) == b"\0":
-            read_xmp(FileBlock(window, [(at + skip, length - skip)]), into)
-        else:
-            data = window.exactly(at, min(length, PACKET_LIMIT_BYTES))[skip:]
-            read_xmp(UnpackedBlock(_unpack(data, into, at), at=at), into)
-    elif kind != b"zTXt":
-        data = window.read(at, min(length, _TEXT_LIMIT_BYTES))
-        tag = _DATES.get(name)
-        if tag is not None and not into.has(tag):
-            start = len(name) + (1 if kind == b"tEXt" else 5)
-            into.add(tag, text_of(data[start:]), offset=at + start, size=len(data) - start)
-        note_label(data[:LABEL_LIMIT_BYTES], into, offset=at)
+class _Text:
+    """A text chunk: a keyword, and text that may be compressed."""
+
+    def __init__(self, window: Window, into: Collector, kind: bytes, at: int, length: int) -> None:
+        self._window = window
+        self._into = into
+        self._at = at
+        self._length = length
+        head = window.read(at, min(length, _NAME_LIMIT_BYTES + 2))
+        self._name = head.partition(b"\0")[0]
+        behind = head[len(self._name) + 1 :]
+        # Behind the keyword, as far as they stand there: whether the text is compressed, the
+        # method, and language and translated keyword, each with a NUL.
+        self._packed = kind == b"zTXt" or (kind == b"iTXt" and behind[:1] == b"\x01")
+        self._skip = len(self._name) + {b"tEXt": 1, b"zTXt": 2, b"iTXt": 5}[kind]
+
+    def read(self) -> None:
+        """Read the text by its keyword; one we do not know is looked at for a label only."""
+        if self._name in _PROFILES:
+            self._profile()
+        elif self._name == _XMP_NAME:
+            self._xmp(self._text(PACKET_LIMIT_BYTES))
+        elif self._name == _LABEL_NAME or not self._packed:
+            self._words()
+
+    def _words(self) -> None:
+        text = self._text(_TEXT_LIMIT_BYTES)
+        data = text.read(0, _TEXT_LIMIT_BYTES)
+        tag = _DATES.get(self._name)
+        if tag is not None and not self._into.has(tag):
+            self._into.add(tag, text_of(data), offset=text.locate(0), size=len(data))
+        named = self._name == _LABEL_NAME
+        note_label(data[:LABEL_LIMIT_BYTES], self._into, offset=text.locate(0), named=named)
+
+    def _xmp(self, packet: FileBlock | UnpackedBlock) -> None:
+        if not self._into.has("PNG:XMP"):
+            self._into.add("PNG:XMP", "", offset=self._at, size=self._length)
+        read_xmp(packet, self._into)
+
+    def _profile(self) -> None:
+        """A raw profile: a name, a length, and a block of another format in hexadecimal."""
+        text = self._text(UNPACKED_LIMIT_BYTES)
+        if text.size > UNPACKED_LIMIT_BYTES:
+            self._into.hit(Limit.BLOCK_SIZE)
+            return
+        fields = text.read(0, text.size).split(maxsplit=2)
+        try:
+            data = bytes.fromhex(fields[2].decode("ascii"))
+        except (IndexError, ValueError):
+            raise Malformed("raw profile is not hexadecimal", offset=self._at) from None
+        block = UnpackedBlock(data.removeprefix(_JPEG_XMP), at=self._at)
+        if self._name == _XMP_PROFILE or data.startswith(_JPEG_XMP):
+            self._xmp(block)
+        elif self._name not in _EXIF_PROFILES:
+            (read_iptc if data.startswith(b"\x1c") else read_resources)(block, self._into)
+        elif not self._into.has("PNG:Exif"):
+            self._into.add("PNG:Exif", "", offset=self._at, size=self._length)
+            read_exif(block, self._into)
+
+    def _text(self, limit: int) -> FileBlock | UnpackedBlock:
+        """The text; of one that is compressed up to ``limit`` bytes."""
+        block = FileBlock(self._window, [(self._at, self._length)]).after(self._skip)
+        if not self._packed:
+            return block
+        text = b""
+        if self._into.affords(0):
+            text = _unpack(block.read(0, UNPACKED_LIMIT_BYTES), limit, self._into, self._at)
+        return UnpackedBlock(text if self._into.affords(len(text)) else b"", at=self._at)
 
 
-def _profile(window: Window, into: Collector, kind: bytes, at: int, length: int) -> None:
-    """ImageMagick's raw profile: a name, a length and the EXIF block in hexadecimal."""
-    name = window.read(at, min(length, 80)).partition(b"\0")[0]
-    if length > UNPACKED_LIMIT_BYTES:
-        into.hit(Limit.BLOCK_SIZE)
-        return
-    data = window.exactly(at, length)[len(name) + 1 :]
-    if kind == b"zTXt":
-        data = _unpack(data[1:], into, at)
-    elif kind == b"iTXt":
-        data = data[4:]
-    into.add("PNG:Exif", "", offset=at, size=length)
-    fields = data.split(maxsplit=2)
-    try:
-        packed = bytes.fromhex(fields[2].decode("ascii"))
-    except (IndexError, ValueError):
-        into.fault(Malformed("raw EXIF profile is not hexadecimal", offset=at))
-        return
-    if packed.startswith(b"Exif\0\0"):
-        packed = packed[6:]
-    _guarded(UnpackedBlock(packed, at=at), into)
-
-
-def _unpack(data: bytes, into: Collector, at: int) -> bytes:
-    """Inflate up to 1 MB; what a bomb holds beyond is never unpacked."""
+def _unpack(data: bytes, limit: int, into: Collector, at: int) -> bytes:
+    """Inflate up to ``limit`` bytes; what a bomb holds beyond is never unpacked."""
     engine = zlib.decompressobj()
     try:
-        unpacked = engine.decompress(data, UNPACKED_LIMIT_BYTES)
+        unpacked = engine.decompress(data, limit)
     except zlib.error as error:
         raise Malformed(f"compressed text: {error}", offset=at) from error
     if engine.unconsumed_tail:

@@ -7,9 +7,10 @@ tags over one large value, a count of 10^9.
 
 import struct
 from collections.abc import Mapping
+from typing import Literal
 
 from media.errors import Limit, Malformed, Truncated
-from media.facts.aigc import note_label
+from media.facts.aigc import LABEL_LIMIT_BYTES, note_label
 from media.facts.block import Block, FileBlock
 from media.facts.iptc import read_iptc, read_resources
 from media.facts.model import Collector, text_of
@@ -20,7 +21,8 @@ BLOCK_LIMIT_BYTES = 1024 * 1024
 ENTRY_LIMIT = 1024
 VALUE_LIMIT_BYTES = 4096
 
-_ASCII, _UNDEFINED, _UTF8 = 2, 7, 129
+#: ASCII, undefined and (Exif 3.0) UTF-8.
+_TEXTS = (2, 7, 129)
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _CODES = {
     1: "B",
@@ -36,10 +38,12 @@ _CODES = {
     13: "I",
 }
 _RATIONALS = (5, 10)
+_IDENTIFIER = b"Exif\0\0"
 
-_EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
-_MAKER_NOTE = 0x927C
+_POINTERS = {0x8769: "ExifIFD", 0x8825: "GPS"}
 _XMP, _IPTC, _RESOURCES = 0x02BC, 0x83BB, 0x8649
+#: Blocks of other kinds in a TIFF file, and the name under which their presence is kept.
+_EMBEDDED = {_XMP: "TIFF:XMP", _IPTC: "", _RESOURCES: "Photoshop:IRB"}
 
 _IMAGE_TAGS = {
     0x010E: "ImageDescription",
@@ -57,7 +61,7 @@ _EXIF_TAGS = {
     0x9010: "OffsetTime",
     0x9011: "OffsetTimeOriginal",
     0x9012: "OffsetTimeDigitized",
-    _MAKER_NOTE: "MakerNote",
+    0x927C: "MakerNote",
     0x9290: "SubSecTime",
     0x9291: "SubSecTimeOriginal",
     0x9292: "SubSecTimeDigitized",
@@ -81,15 +85,33 @@ _GPS_TAGS = {
     0x001F: "GPSHPositioningError",
 }
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
-#: Texts that are kept only if they are a label of generated content.
-_LABEL_TAGS = frozenset({0x010E, 0x9286})
 
-_WANTED: Mapping[str, Mapping[int, str]] = {
-    # Some raw formats keep the EXIF tags in the first IFD (TIFF/EP).
-    "IFD0": {**_IMAGE_TAGS, **_EXIF_TAGS},
-    "ExifIFD": _EXIF_TAGS,
-    "GPS": _GPS_TAGS,
-    "IFD1": {},
+#: Of each directory the names of its wanted tags, as they are printed, and those that lead on.
+_NAMES: Mapping[str, Mapping[int, str]] = {
+    group: {tag: f"{group}:{name}" for tag, name in tags.items()}
+    for group, tags in (
+        # Some raw formats keep the EXIF tags in the first IFD (TIFF/EP).
+        ("IFD0", {**_IMAGE_TAGS, **_EXIF_TAGS}),
+        ("ExifIFD", _EXIF_TAGS),
+        ("GPS", _GPS_TAGS),
+        ("IFD1", {}),
+    )
+}
+_SPECIAL: Mapping[str, frozenset[int]] = {
+    "IFD0": frozenset({*_POINTERS, *_EMBEDDED}),
+    "ExifIFD": frozenset(_POINTERS),
+    "GPS": frozenset(),
+    "IFD1": frozenset({*_POINTERS, _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH}),
+}
+_DESCRIPTION = "IFD0:ImageDescription"
+#: Of a maker's note only the presence is kept, of a comment only a label of generated content.
+_NOTES = frozenset({"IFD0:MakerNote", "ExifIFD:MakerNote"})
+_UNKEPT = _NOTES | {"IFD0:UserComment", "ExifIFD:UserComment"}
+
+_Order = tuple[Literal["little", "big"], str, struct.Struct]
+_ORDERS: Mapping[bytes, _Order] = {
+    b"II": ("little", "<", struct.Struct("<HHII")),
+    b"MM": ("big", ">", struct.Struct(">HHII")),
 }
 
 
@@ -110,9 +132,31 @@ def read_tiff(block: Block, into: Collector, *, group: str = "IFD0") -> None:
     _Reader(block, into).walk(group)
 
 
+def read_exif(block: Block, into: Collector) -> None:
+    """As ``read_tiff`` for the EXIF of a container, which a broken one costs nothing else.
+
+    Some writers put the identifier of JPEG before it in every container.
+
+    Raises:
+        LimitReached: when the read budget is spent.
+    """
+    if block.read(0, len(_IDENTIFIER)) == _IDENTIFIER:
+        block = block.after(len(_IDENTIFIER))
+    try:
+        read_tiff(block, into)
+    except (Truncated, Malformed) as error:
+        into.fault(error)
+
+
+def note_second_exif(into: Collector, *, offset: int, size: int) -> None:
+    """Note a block that is not read: other programs may show the times and places of that one."""
+    if not into.has("File:SecondExif"):
+        into.add("File:SecondExif", "", offset=offset, size=size)
+
+
 def read_tiff_file(window: Window, into: Collector) -> None:
     """As ``read_tiff`` for a file that is a TIFF structure as a whole; tells DNG from TIFF."""
-    _Reader(FileBlock(window, [(0, window.size)]), into).walk()
+    _Reader(FileBlock(window, [(0, window.size)]), into).walk("IFD0")
     if into.type == "TIFF" and into.has("IFD0:DNGVersion"):
         into.type, into.mime = "DNG", "image/x-adobe-dng"
 
@@ -120,52 +164,35 @@ def read_tiff_file(window: Window, into: Collector) -> None:
 class _Reader:
     def __init__(self, block: Block, into: Collector) -> None:
         self._block = block
+        self._near = block.near()
+        self._size = block.size
         self._into = into
         self._seen: set[int] = set()
         self._pointers: dict[str, int] = {}
         self._thumbnail: dict[int, int] = {}
         head = self._exactly(0, 8)
-        match head[:2]:
-            case b"II":
-                self._order = "<"
-            case b"MM":
-                self._order = ">"
-            case _:
-                raise Malformed("no TIFF header", offset=block.locate(0))
-        self._entry = struct.Struct(self._order + "HHII")
-        self._first = self._number("I", head[4:8])
+        if head[:2] not in _ORDERS:
+            raise Malformed("no TIFF header", offset=block.locate(0))
+        self._order, self._mark, self._entry = _ORDERS[head[:2]]
+        self._first = int.from_bytes(head[4:], self._order)
 
-    def walk(self, first: str = "IFD0") -> None:
+    def walk(self, first: str) -> None:
         second = self._directory(first, self._first)
         for group in ("ExifIFD", "GPS"):
             if group in self._pointers:
-                try:
-                    self._directory(group, self._pointers[group])
-                except (Truncated, Malformed) as error:
-                    self._into.fault(error)
+                self._guarded(group, self._pointers[group])
         if second:
-            try:
-                self._directory("IFD1", second)
-            except (Truncated, Malformed) as error:
-                # A broken thumbnail directory is common in edited files and costs nothing else.
-                self._into.fault(error)
+            # A broken thumbnail directory is common in edited files and costs nothing else.
+            self._guarded("IFD1", second)
         if len(self._thumbnail) == 2:
             at, size = self._thumbnail[_THUMBNAIL_OFFSET], self._thumbnail[_THUMBNAIL_LENGTH]
             self._into.add("IFD1:ThumbnailImage", "", offset=self._block.locate(at), size=size)
 
-    def _embedded(self, tag: int, size: int, at: int) -> None:
-        """XMP, IPTC dates and Photoshop resources that stand in a TIFF structure of their own."""
-        if not isinstance(self._block, FileBlock) or not 4 < size <= self._block.size - at:
-            return
-        block = FileBlock(self._block.window, [(self._block.locate(at), size)])
-        if tag == _XMP:
-            self._into.add("TIFF:XMP", "", offset=block.locate(0), size=size)
-            read_xmp(block, self._into)
-        elif tag == _IPTC:
-            read_iptc(block, size, self._into)
-        else:
-            self._into.add("Photoshop:IRB", "", offset=block.locate(0), size=size)
-            read_resources(block, self._into)
+    def _guarded(self, group: str, at: int) -> None:
+        try:
+            self._directory(group, at)
+        except (Truncated, Malformed) as error:
+            self._into.fault(error)
 
     def _directory(self, group: str, at: int) -> int:
         """Read one IFD; return where its successor stands, or 0."""
@@ -173,85 +200,108 @@ class _Reader:
             self._into.hit(Limit.IFD_REPEATED)
             return 0
         self._seen.add(at)
-        count = self._number("H", self._exactly(at, 2))
+        count = int.from_bytes(self._exactly(at, 2), self._order)
         if count > ENTRY_LIMIT:
             self._into.hit(Limit.ENTRIES)
         held = min(count, ENTRY_LIMIT)
-        entries = self._block.read(at + 2, 12 * held)
-        wanted = _WANTED[group]
+        entries = self._read(at + 2, 12 * held)
+        names, special = _NAMES[group], _SPECIAL[group]
         done: set[int] = set()
-        whole = entries[: len(entries) // 12 * 12]
-        for i, (tag, kind, number, slot) in enumerate(self._entry.iter_unpack(whole)):
-            if tag in wanted:
+        number = len(entries) // 12
+        tags = struct.unpack(f"{self._mark}{'H10x' * number}", entries[: 12 * number])
+        for i, tag in enumerate(tags):
+            if tag in names:
                 if tag not in done:
                     done.add(tag)
-                    where = at + 2 + 12 * i + 8
-                    self._value(f"{group}:{wanted[tag]}", kind, number, where, tag)
-            elif group == "IFD1" and tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH):
-                self._thumbnail[tag] = slot
-            elif group == "IFD0" and tag in (_XMP, _IPTC, _RESOURCES):
-                self._embedded(tag, _SIZES.get(kind, 1) * number, slot)
-            elif tag in (_EXIF_POINTER, _GPS_POINTER) and group != "GPS":
-                self._follow(tag, slot)
+                    self._value(names[tag], at + 2 + 12 * i, entries[12 * i : 12 * i + 12])
+            elif tag in special:
+                self._special(tag, entries[12 * i : 12 * i + 12])
         if len(entries) < 12 * held:
             raise Truncated(offset=self._block.locate(at), wanted=12 * held, got=len(entries))
         if count > held or group != "IFD0":
             return 0
-        following = self._block.read(at + 2 + 12 * held, 4)
-        return self._number("I", following) if len(following) == 4 else 0
+        following = self._read(at + 2 + 12 * held, 4)
+        return int.from_bytes(following, self._order) if len(following) == 4 else 0
 
-    def _follow(self, tag: int, at: int) -> None:
-        group = "ExifIFD" if tag == _EXIF_POINTER else "GPS"
-        if group in self._pointers:
-            self._into.hit(Limit.SUB_IFDS)
+    def _special(self, tag: int, entry: bytes) -> None:
+        """An entry that leads to a directory, to a thumbnail or to a block of another kind."""
+        _, kind, number, at = self._entry.unpack(entry)
+        if tag in _POINTERS:
+            group = _POINTERS[tag]
+            if group in self._pointers:
+                self._into.hit(Limit.SUB_IFDS)
+            else:
+                self._pointers[group] = at
+        elif tag in _EMBEDDED:
+            self._embedded(tag, _SIZES.get(kind, 1) * number, at)
         else:
-            self._pointers[group] = at
+            self._thumbnail[tag] = at
 
-    def _value(self, tag: str, kind: int, number: int, slot: int, code: int) -> None:
-        """Collect one value whose four-byte slot stands at ``slot``."""
-        presence_only = code == _MAKER_NOTE
+    def _embedded(self, tag: int, size: int, at: int) -> None:
+        """XMP, IPTC dates and Photoshop resources that stand in a TIFF structure of their own."""
+        if not 4 < size <= self._size - at:
+            return
+        block = self._block.part(at, size)
+        name = _EMBEDDED[tag]
+        if name and not self._into.has(name):
+            self._into.add(name, "", offset=block.locate(0), size=size)
+        if tag == _XMP:
+            read_xmp(block, self._into)
+        elif tag == _IPTC:
+            read_iptc(block, self._into)
+        else:
+            read_resources(block, self._into)
+
+    def _value(self, tag: str, place: int, entry: bytes) -> None:
+        """Collect the value of the ``entry`` at ``place``, which holds it if it is short."""
+        _, kind, number, at = self._entry.unpack(entry)
+        size = _SIZES.get(kind, 0) * number
+        if size <= 4:
+            at = place + 8
         if kind not in _SIZES:
-            self._into.fault(Malformed(f"{tag} of type {kind}", offset=self._block.locate(slot)))
-            return
-        size = _SIZES[kind] * number
-        if size > VALUE_LIMIT_BYTES and not presence_only:
+            where = self._block.locate(place + 8)
+            self._into.fault(Malformed(f"{tag} of type {kind}", offset=where))
+        elif size > VALUE_LIMIT_BYTES and tag not in _UNKEPT:
             self._into.hit(Limit.VALUE_SIZE)
-            return
-        at = slot if size <= 4 else self._number("I", self._exactly(slot, 4))
-        if at + size > self._block.size:
-            self._into.fault(
-                Truncated(
-                    offset=self._block.locate(min(at, self._block.size)),
-                    wanted=size,
-                    got=max(0, self._block.size - at),
-                )
-            )
-            return
-        data = b"" if presence_only else self._exactly(at, size)
-        if code in _LABEL_TAGS:
-            note_label(data, self._into, offset=self._block.locate(at))
-        if tag == "ExifIFD:UserComment":
-            return
-        self._into.add(
-            tag, self._text(kind, number, data), offset=self._block.locate(at), size=size
-        )
+        elif at + size > self._size:
+            held = max(0, self._size - at)
+            where = self._block.locate(min(at, self._size))
+            self._into.fault(Truncated(offset=where, wanted=size, got=held))
+        elif tag in _UNKEPT:
+            self._look(tag, at, size)
+        else:
+            data = self._exactly(at, size)
+            offset = self._block.locate(at)
+            raw = text_of(data) if kind in _TEXTS else self._numbers(kind, number, data)
+            self._into.add(tag, raw, offset=offset, size=size)
+            if tag == _DESCRIPTION:
+                note_label(data, self._into, offset=offset)
 
-    def _text(self, kind: int, number: int, data: bytes) -> str:
-        if kind in (_ASCII, _UNDEFINED, _UTF8) or not data:
-            return text_of(data)
-        if kind in _RATIONALS:
-            parts = struct.unpack(f"{self._order}{2 * number}{_CODES[kind]}", data)
-            return " ".join(
-                f"{top}/{bottom}" for top, bottom in zip(parts[::2], parts[1::2], strict=True)
-            )
-        return " ".join(map(str, struct.unpack(f"{self._order}{number}{_CODES[kind]}", data)))
+    def _look(self, tag: str, at: int, size: int) -> None:
+        """Keep that there is a maker's note, and of a comment a label of generated content."""
+        offset = self._block.locate(at)
+        if tag in _NOTES:
+            self._into.add(tag, "", offset=offset, size=size)
+        else:
+            data = self._exactly(at, min(size, LABEL_LIMIT_BYTES))
+            note_label(data, self._into, offset=offset)
+
+    def _numbers(self, kind: int, number: int, data: bytes) -> str:
+        """Numbers as text, fractions as ``a/b``, with a space between them."""
+        mark, code = self._mark, _CODES[kind]
+        if kind not in _RATIONALS:
+            return " ".join(map(str, struct.unpack(f"{mark}{number}{code}", data)))
+        parts = map(str, struct.unpack(f"{mark}{2 * number}{code}", data))
+        return " ".join(f"{top}/{next(parts)}" for top in parts)
+
+    def _read(self, offset: int, n: int) -> bytes:
+        data = self._near[offset : offset + n]
+        return data if len(data) == n else self._block.read(offset, n)
 
     def _exactly(self, offset: int, n: int) -> bytes:
-        data = self._block.read(offset, n)
+        data = self._near[offset : offset + n]
+        if len(data) < n:
+            data = self._block.read(offset, n)
         if len(data) < n:
             raise Truncated(offset=self._block.locate(offset), wanted=n, got=len(data))
         return data
-
-    def _number(self, code: str, data: bytes) -> int:
-        value: int = struct.unpack(self._order + code, data)[0]
-        return value

@@ -1,6 +1,7 @@
 """Draws the media files that tests are about: small, made from nothing, nobody's photo."""
 
 import io
+import random
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -20,26 +21,31 @@ def tiff(
     gps: Sequence[Entry] = (),
     *,
     order: str = "<",
+    gap: bytes = b"",
 ) -> bytes:
-    """A TIFF structure; an entry is (tag, type, bytes or numbers; rationals as top, bottom …)."""
+    """A TIFF structure; an entry is (tag, type, bytes or numbers; rationals as top, bottom …).
+
+    ``gap`` stands between its header and the first directory, as raw formats have it.
+    """
+    first = 8 + len(gap)
     directories = [list(main)]
     for pointer, entries in ((_EXIF_IFD, exif), (_GPS_IFD, gps)):
         if entries:
             directories[0].append((pointer, LONG, [0]))
             directories.append(list(entries))
-    pointers = iter(_starts(directories)[1:])
+    pointers = iter(_starts(directories, first)[1:])
     directories[0] = [
         (tag, kind, [next(pointers)]) if tag in (_EXIF_IFD, _GPS_IFD) else (tag, kind, value)
         for tag, kind, value in directories[0]
     ]
-    out = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    out = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, first) + gap
     for entries in directories:
         out += _directory(entries, at=len(out), order=order)
     return out
 
 
-def _starts(directories: Sequence[Sequence[Entry]]) -> list[int]:
-    at, starts = 8, []
+def _starts(directories: Sequence[Sequence[Entry]], at: int) -> list[int]:
+    starts = []
     for entries in directories:
         starts.append(at)
         at += len(_directory(entries, at=at, order="<"))
@@ -243,3 +249,77 @@ def riff(form: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
         for kind, data in chunks
     )
     return b"RIFF" + struct.pack("<I", len(body) + 4) + form + body
+
+
+def raw(kind: str) -> bytes:
+    """A raw file of a camera without its picture: ``CR2``, ``ORF``, ``RW2``, ``RAF`` or ``CR3``."""
+    taken = _text(_ORIGINAL, "2026:05:04 09:02:03")
+    main = [_text(_MAKE, "Drawn"), _text(_MODEL, kind)]
+    match kind:
+        case "CR2":
+            return tiff(main, [taken], gap=b"CR\x02\0" + bytes(4))
+        case "ORF":
+            return b"IIRO" + tiff(main, [taken])[4:]
+        case "RW2":
+            return b"IIU\0" + tiff(main, [taken], gap=bytes(16))[4:]
+        case "RAF":
+            head = b"FUJIFILMCCD-RAW 0201".ljust(84, b"\0")
+            preview = bare_jpeg(app1(tiff(main, [taken])))
+            return head + struct.pack(">II", 92, len(preview)) + preview
+        case _:
+            uuid = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+            parts = (box(b"CMT1", tiff(main)), box(b"CMT2", tiff([taken])))
+            head = box(b"ftyp", b"crx ", bytes(4))
+            return head + box(b"moov", box(b"uuid", uuid, *parts), mvhd(1))
+
+
+def scan(size: int = 40, seed: int = 1) -> bytes:
+    """Compressed picture data as a JPEG has them, from their start to their end, and nothing."""
+    noise = random.Random(seed).randbytes(size).replace(b"\xff", b"\xff\0")
+    return b"\xff\xda\0\2" + noise[: size - size % 2] + b"\0\xff\xd9"
+
+
+def jpeg(*segments: bytes, data: bytes | None = None) -> bytes:
+    """A JPEG of the given segments with picture data of some sort; nobody could decode it."""
+    return b"\xff\xd8" + b"".join(segments) + (scan() if data is None else data)
+
+
+def mpo(first: bytes = b"", second: bytes | None = None) -> bytes:
+    """A JPEG of two pictures (CIPA DC-007), ``first`` being more segments of the first one."""
+    second = jpeg() if second is None else second
+
+    def whole(size: int) -> bytes:
+        places = struct.pack("<IIIIIIII", 0x20020000, size, 0, 0, 0x20002, len(second), size, 0)
+        entries = struct.pack("<HHII", 0xB001, 4, 1, 2) + struct.pack("<HHII", 0xB002, 7, 32, 38)
+        index = b"MPF\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + places
+        return jpeg(first, segment(0xE2, index))
+
+    return whole(len(whole(0))) + second
+
+
+def avi(frames: int, *more: tuple[bytes, bytes], whole: int | None = None) -> bytes:
+    """An AVI of 25 frames a second without any; ``whole`` is what OpenDML says of a long one."""
+    head = struct.pack("<I14I", 56, 40000, 0, 0, 0, frames, *[0] * 9)
+    lists = b"hdrl" + b"avih" + head
+    if whole is not None:
+        index = struct.pack("<4sI4s4sII", b"LIST", 16, b"odml", b"dmlh", 4, whole)
+        lists += index
+    return riff(b"AVI ", (b"LIST", lists), *more)
+
+
+def mkv(created_s: int, *, kind: bytes = b"matroska") -> bytes:
+    """A Matroska or WebM recording without tracks; ``created_s`` counts from 1970."""
+    date = b"\x44\x61\x88" + struct.pack(">q", (created_s - 978307200) * 10**9)
+    scale = b"\x2a\xd7\xb1\x83\x0f\x42\x40"
+    length = b"\x44\x89\x88" + struct.pack(">d", 2500.0)
+    info = scale + date + length
+    return (
+        b"\x1a\x45\xdf\xa3"
+        + bytes((0x83 + len(kind), 0x42, 0x82, 0x80 | len(kind)))
+        + kind
+        + b"\x18\x53\x80\x67\x01"
+        + b"\xff" * 7
+        + b"\x15\x49\xa9\x66"
+        + bytes((0x80 | len(info),))
+        + info
+    )

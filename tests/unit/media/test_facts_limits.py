@@ -1,6 +1,7 @@
 """No file costs more than a known amount: each bomb ends early, with the limit named."""
 
 import struct
+import sys
 import time
 import tracemalloc
 import zlib
@@ -13,6 +14,8 @@ from media.source import MemorySource, Window
 from tests.support import draw
 
 GPS, EXIF, MAKE = 0x8825, 0x8769, 0x010F
+#: An ordinary photo takes about a thousand.
+CALLS = 500_000
 
 
 def raw_ifd(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
@@ -35,6 +38,40 @@ def lists(depth: int) -> bytes:
 
 def xmp(text: bytes) -> bytes:
     return draw.bare_jpeg(draw.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + text))
+
+
+def blocks(tag: int, data: bytes, count: int) -> bytes:
+    """A directory whose ``count`` entries all lead to the same block."""
+    entry = (tag, 1, len(data), 8 + 2 + 12 * count + 4)
+    return raw_ifd([entry] * count) + data
+
+
+def busy_xmp(size: int) -> bytes:
+    """A packet that is full of places that look like properties and are none."""
+    declared = b" ".join(
+        b'xmlns:%s="http://ns.adobe.com/xap/1.0/"' % (b"a" * i) for i in range(1, 33)
+    )
+    return (declared + b" <a:CreateDate <aaaaaaaa:ModifyDate" * 3000)[:size]
+
+
+def extents(items: int, widths: int = 0, *, wanted: int = 1) -> bytes:
+    """A HEIC whose items count 65,535 extents each, of fields without width."""
+    info = draw.box(b"infe", b"\x02\0\0\0", struct.pack(">HH4s", wanted, 0, b"Exif"), b"\0")
+    places = struct.pack(">HHH", 2, 0, 65535) * items
+    return HEIC + draw.box(
+        b"meta",
+        bytes(4),
+        draw.box(b"iinf", bytes(4), struct.pack(">H", 1), info),
+        draw.box(b"iloc", bytes(4), struct.pack(">HH", widths, items), places),
+    )
+
+
+def fill_to_each_page() -> bytes:
+    """A JPEG of segments that each begin behind almost a page of fill bytes."""
+    out = bytearray(b"\xff\xd8")
+    for _ in range(510):
+        out += b"\xff" * (4096 - len(out) % 4096 - 6) + draw.segment(0xE5, bytes(18))
+    return bytes(out)
 
 
 HEIC = draw.box(b"ftyp", b"heic", bytes(4))
@@ -84,7 +121,69 @@ BOMBS = {
         ),
         {"unpacked_size", "block_size"},
     ),
-    "thousands of declared prefixes": (lambda: xmp(b'xmlns:a="b" ' * 3000), {"entries"}),
+    "dozens of prefixes for one namespace": (
+        lambda: xmp(b"".join(b' xmlns:p%d="http://ns.adobe.com/xap/1.0/"' % i for i in range(64))),
+        {"entries"},
+    ),
+    "thousands of places that look like a property": (
+        lambda: xmp(busy_xmp(60_000)),
+        {"entries"},
+    ),
+    "one packet of XMP a thousand times": (
+        lambda: blocks(0x02BC, busy_xmp(52_000), 1024),
+        {"work"},
+    ),
+    "one packet of XMP a thousand times in the EXIF of a JPEG": (
+        lambda: draw.bare_jpeg(draw.app1(blocks(0x02BC, busy_xmp(52_000), 1024))),
+        {"work"},
+    ),
+    "one record of IPTC a thousand times": (
+        lambda: blocks(0x83BB, b"\x1c\x02\x05\0\0" * 600, 1024),
+        {"work"},
+    ),
+    "one block of Photoshop resources a thousand times": (
+        lambda: blocks(0x8649, b"8BIM\4\5\0\0\0\0\0\0" * 300, 1024),
+        {"work"},
+    ),
+    "hundreds of directories of a Canon": (
+        lambda: (
+            draw.box(b"ftyp", b"crx ", bytes(4))
+            + draw.box(
+                b"moov",
+                draw.box(
+                    b"uuid",
+                    bytes.fromhex("85c0b687820f11e08111f4ce462b6a48"),
+                    draw.box(b"CMT1", blocks(0x02BC, busy_xmp(52_000), 32)) * 8,
+                ),
+            )
+        ),
+        {"work", "ifd_repeated"},
+    ),
+    "billions of extents without width": (lambda: extents(10_900), {"entries"}),
+    "billions of extents of the item itself": (lambda: extents(10_900, wanted=2), {"entries"}),
+    "labels in every chunk": (
+        lambda: draw.png(*[draw.png_chunk(b"tEXt", b"AIGC\0" + b"{AIGC" * 190)] * 4000),
+        {"work"},
+    ),
+    "compressed labels in every chunk": (
+        lambda: draw.png(
+            *[draw.png_chunk(b"zTXt", b"AIGC\0\0" + zlib.compress(b"{" * 10**6))] * 2000
+        ),
+        {"work"},
+    ),
+    "labels in characters of 16 bits": (
+        lambda: draw.bare_jpeg(
+            *[draw.segment(0xFE, '{"AIGC":{"Label'.encode("utf-16-le") * 120)] * 500
+        ),
+        {"work"},
+    ),
+    "thousands of broken boxes": (
+        lambda: (
+            draw.box(b"ftyp", b"isom", bytes(4))
+            + draw.box(b"moov", *[struct.pack(">I4s", 16, b"udta") + b"\0\0\xff\xff\xa9xyz"] * 2000)
+        ),
+        {"faults"},
+    ),
     "an XMP of megabytes": (
         lambda: draw.tiff([(0x02BC, 1, b"<" * 3_000_000)]),
         {"block_size"},
@@ -144,6 +243,26 @@ def test_a_bomb_ends_early_and_names_the_limit(name):
     assert seconds < 1
     assert peak < 16 * 1024 * 1024
     assert facts.bytes_read <= 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize("name", [*BOMBS, "fill bytes up to the end of each page"])
+def test_a_bomb_is_a_bounded_amount_of_work(name):
+    """Calls are counted, not seconds: a slow machine says nothing about a file."""
+    build = BOMBS[name][0] if name in BOMBS else fill_to_each_page
+    data = MemorySource(build())
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        read_facts(data)
+    finally:
+        sys.setprofile(None)
+
+    assert calls < CALLS
 
 
 def test_a_maker_note_of_a_billion_bytes_in_a_file_of_seventy_is_passed_over():

@@ -139,6 +139,70 @@ def test_one_value_out_of_bounds_does_not_cost_the_others():
     assert facts.faults[0].code == "media.truncated"
 
 
+@pytest.mark.parametrize("kept", range(8, 60, 4))
+def test_a_cut_block_of_exif_costs_nothing_of_what_stands_behind_it(kept):
+    xmp = (
+        b"http://ns.adobe.com/xap/1.0/\0"
+        b'<x xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="Drawn"/>'
+    )
+    frame = struct.pack(">BHHB", 8, 30, 40, 1)
+    cut = draw.app1(draw.exif()[:kept])
+
+    facts = read(draw.bare_jpeg(cut, draw.segment(0xE1, xmp), draw.segment(0xC0, frame)))
+
+    assert {fault.code for fault in facts.faults} == {"media.truncated"}
+    assert raws(facts)["File:ImageSize"] == "40 30"
+    assert raws(facts)["XMP-xmp:CreatorTool"] == "Drawn"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        draw.png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0not deflated"),
+        draw.png_chunk(b"zTXt", b"Raw profile type exif\0\0not deflated"),
+        draw.png_chunk(b"tEXt", b"Raw profile type xmp\0not hexadecimal"),
+        draw.png_chunk(b"zTXt", b"AIGC\0\0not deflated"),
+    ],
+)
+def test_a_broken_chunk_of_a_png_costs_nothing_of_what_stands_behind_it(broken):
+    facts = read(draw.png(broken, draw.png_chunk(b"eXIf", draw.exif())))
+
+    assert [fault.code for fault in facts.faults] == ["media.malformed"]
+    assert raws(facts)["ExifIFD:DateTimeOriginal"] == "2026:05:04 09:02:03"
+
+
+def test_a_broken_chunk_of_a_webp_costs_nothing_of_what_stands_behind_it():
+    xmp = b'<x xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="Drawn"/>'
+
+    facts = read(draw.riff(b"WEBP", (b"EXIF", draw.exif()[:40]), (b"XMP ", xmp)))
+
+    assert {fault.code for fault in facts.faults} == {"media.truncated"}
+    assert raws(facts)["XMP-xmp:CreatorTool"] == "Drawn"
+
+
+@pytest.mark.parametrize("kind", ["CR2", "CR3", "ORF", "RAF", "RW2"])
+def test_a_raw_file_gives_its_time_and_its_camera(kind):
+    data = draw.raw(kind)
+
+    facts = read(data)
+
+    assert (facts.type, facts.faults) == (kind, ())
+    assert raws(facts)["IFD0:Model"] == kind
+    taken = next(v for v in facts.values if v.tag == "ExifIFD:DateTimeOriginal")
+    assert data[taken.offset : taken.offset + 19] == b"2026:05:04 09:02:03"
+
+
+def test_a_second_directory_of_a_kind_in_a_cr3_is_not_read():
+    uuid = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+    parts = [draw.box(b"CMT1", draw.tiff([(0x0110, 2, name)])) for name in (b"One\0", b"Two\0")]
+    data = draw.box(b"ftyp", b"crx ", bytes(4)) + draw.box(b"moov", draw.box(b"uuid", uuid, *parts))
+
+    facts = read(data)
+
+    assert [v.raw for v in facts.values if v.tag == "IFD0:Model"] == ["One"]
+    assert facts.limits_hit == ("ifd_repeated",)
+
+
 def test_a_jpeg_is_read_from_its_first_and_last_bytes_alone():
     facts = read(draw.photo() + bytes(5_000_000))
 

@@ -109,12 +109,23 @@ def test_a_broadcast_wave_gives_its_origination_time():
     assert (fields["av_created"], fields["av_created_basis"]) == ("2026-05-04T09:02:03", "bext")
 
 
-def test_a_matroska_date_is_utc():
-    date = b"\x44\x61\x88" + struct.pack(">q", (1777856523 - 978307200) * 10**9)
-    info = b"\x15\x49\xa9\x66" + bytes([0x80 | len(date)]) + date
-    data = b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm" + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + info
+def test_an_avi_says_when_it_was_digitised():
+    data = draw.avi(250, (b"IDIT", b"Mon May 04 09:02:03 2026\n\0"), whole=25_000)
 
-    facts = read(data)
+    [value] = [one for one in read(data).values if one.tag == "RIFF:DigitizationDate"]
+
+    assert value.raw == "Mon May 04 09:02:03 2026\n"
+    assert data[value.offset : value.offset + value.size].startswith(b"Mon May")
+
+
+def test_the_length_of_an_avi_survives_a_cut_behind_its_head():
+    facts = read(draw.avi(250, (b"JUNK", bytes(100)), whole=25_000) + b"idx1")
+
+    assert {value.tag: value.raw for value in facts.values}["RIFF:Duration"] == "1000000000/1000000"
+
+
+def test_a_matroska_date_is_utc():
+    facts = read(draw.mkv(1777856523, kind=b"webm"))
 
     assert facts.type == "WEBM"
     assert fields_of(facts)["av_created"] == "2026-05-04T01:02:03Z"
