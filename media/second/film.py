@@ -37,15 +37,23 @@ READERS: Mapping[str, str] = {
     "CAF": "caf",
     "AIFF": "aiff",
     "AIFC": "aiff",
+    "WAV": "wav",
+    "MP3": "mp3",
+    "AAC": "aac",
+    "FLAC": "flac",
+    **dict.fromkeys(("OGG", "OPUS"), "ogg"),
 }
 #: What current browsers play, in containers that they open.
-_CONTAINERS = frozenset({"MP4", "MOV", "M4V", "F4V", "M4A", "F4A", "WEBM"})
+_CONTAINERS = frozenset({"MP4", "MOV", "M4V", "F4V", "M4A", "F4A", "WEBM", "MP3", "OPUS"})
 _FILM_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
 _SOUND_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac"})
+_WAVES = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_f32le"})
 
 _DURATION = re.compile(r"^ {2}Duration: (\d+):(\d\d):(\d\d)\.(\d\d),", re.MULTILINE)
 _STREAM = re.compile(
-    r"^ {2}Stream #0:\d+[^ ]*: (Video|Audio): (\w+)( \(High (?:10|4)[^)]*\))?", re.MULTILINE
+    r"^ {2}Stream #0:\d+[^ ]*: (Video|Audio): (\w+)( \(High (?:10|4)[^)]*\))?"
+    r"(?!.*\(attached pic\))",
+    re.MULTILINE,
 )
 _PLAYED = re.compile(r"^out_time_us=(\d{1,15})$", re.MULTILINE)
 
@@ -63,6 +71,8 @@ class Look:
     played_ms: int | None
     video: str
     audio: str
+    #: How it was looked at.
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,11 @@ _WAYS = (
 _FILM_FILTER = "scale='min(1280,iw)':-2,fps=25"
 _STILL_FILTER = "scale='min(1280,iw)':-2,thumbnail=25"
 _PLAIN = ("-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-bitexact")
-_BOTH = ("-map", "0:v:0?", "-map", "0:a:0?")
+#: ``V`` is film, without the pictures that sound carries of its cover.
+_BOTH = ("-map", "0:V:0?", "-map", "0:a:0?")
+
+
+_LOOKING = (*_BOTH, "-c", "copy", "-f", "null", "-")
 
 
 class Ffmpeg:
@@ -148,7 +162,7 @@ class Ffmpeg:
         Everything is read once, nothing is decoded; notes are taken in ``folder``.
         """
         notes = folder / "progress"
-        options = ("-progress", str(notes), *_BOTH, "-c", "copy", "-f", "null", "-")
+        options = ("-progress", str(notes), *_LOOKING)
         run = self._run(source, kind, options, telling="info", wall_seconds=STILL_WALL_SECONDS)
         if isinstance(run, FilmFailed):
             return run
@@ -165,11 +179,12 @@ class Ffmpeg:
             played_ms=int(played[-1]) // 1000 if played else None,
             video=codecs.get("Video", ""),
             audio=codecs.get("Audio", ""),
+            command=("ffmpeg", "-f", READERS[kind], "-i", "ORIGINAL", *_LOOKING),
         )
 
     def still(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
         """The most typical of the first pictures, upright, as a JPEG in ``folder``."""
-        options = ("-map", "0:v:0", *_PLAIN, "-vf", _STILL_FILTER, "-frames:v", "1")
+        options = ("-map", "0:V:0", *_PLAIN, "-vf", _STILL_FILTER, "-frames:v", "1")
         return self._make(
             source,
             kind,
@@ -264,6 +279,8 @@ class _Run:
 
 def plays(kind: str, look: Look) -> bool:
     """Whether current browsers play a recording as it is."""
+    if kind == "WAV":
+        return look.audio in _WAVES
     return (
         kind in _CONTAINERS
         and look.video in _FILM_CODECS | {""}

@@ -1,4 +1,4 @@
-"""Posters of recordings, and playback copies of those that browsers do not play.
+"""How long recordings play, their posters, and copies of those that browsers do not play.
 
 Only where the machine has ``ffmpeg`` (docs/operations.md); everything else works without.
 A copy stands beside its original and is never evidence itself (docs/evidence.md §7).
@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from media.errors import MediaError
 from media.facts import READER_VERSION
 from media.second import Picture, SecondReader
 from media.second.film import COPY_LIMIT_MB, READERS, Ffmpeg, FilmFailed, Look, Made, plays
+from media.store import StoreUnavailable
 from server.db import reading, transaction
 from server.models.inspections import Derivative, EvidenceItem, MediaFacts
 from server.models.uploads import MediaObject, UnsafeMedia
@@ -37,16 +38,42 @@ _log = logging.getLogger(__name__)
 THUMBNAIL: Final = "thumbnail"
 POSTER: Final = "poster"
 PLAYBACK: Final = "playback"
+#: What was seen of a recording of which nothing need be made, or nothing could be: that is
+#: tried again by a worker that starts anew, maybe with a better program.
+LOOK: Final = "look"
+TRIED: Final = "tried"
+#: Each of these says how long the recording plays (``played_ms`` in its recipe).
+MEASURED: Final = (POSTER, PLAYBACK, LOOK, TRIED)
 _STEP = 1 << 20
-#: Sound that browsers play in this container nearly always; not worth fetching each to look.
-_SOUND_THAT_PLAYS = frozenset({"M4A", "F4A"})
+#: A recording that cannot be fetched is tried again after a minute, then ever more seldom.
+_FIRST_WAIT_MS = 60_000
+_LONGEST_WAIT_MS = 3_600_000
+#: After so many refusals in a row the store is away: the next round is soon.
+_STORE_IS_AWAY = 3
 
 
 @dataclass
 class Recordings:
-    """What one process remembers: recordings that it need not look at again."""
+    """What one process remembers, by digest; nothing of it is needed for being right.
+
+    ``settled`` need not be looked at again, ``again_at_ms`` and ``waits_ms`` are of those that
+    could not be fetched, ``cramped`` lack room on this machine.
+    """
 
     settled: set[str] = field(default_factory=set)
+    again_at_ms: dict[str, int] = field(default_factory=dict)
+    waits_ms: dict[str, int] = field(default_factory=dict)
+    cramped: set[str] = field(default_factory=set)
+
+    def postpone(self, sha256: str, now_ms: int) -> None:
+        wait_ms = min(2 * self.waits_ms.get(sha256, _FIRST_WAIT_MS // 2), _LONGEST_WAIT_MS)
+        self.waits_ms[sha256], self.again_at_ms[sha256] = wait_ms, now_ms + wait_ms
+
+    def settle(self, sha256: str) -> None:
+        self.settled.add(sha256)
+        self.waits_ms.pop(sha256, None)
+        self.again_at_ms.pop(sha256, None)
+        self.cramped.discard(sha256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +85,17 @@ class _Work:
     kind: str
 
 
-def derive_from_recordings(services: Services, memory: Recordings) -> None:
-    """Make what is lacking, the newest recordings first; nothing without ``ffmpeg``."""
+def _never() -> bool:
+    return False
+
+
+def derive_from_recordings(
+    services: Services, memory: Recordings, *, until: Callable[[], bool] = _never
+) -> None:
+    """Make what is lacking, the newest recordings first; nothing without ``ffmpeg``.
+
+    ``until`` is asked before each, since one may take hours: true ends the round.
+    """
     ffmpeg = Ffmpeg.find()
     if ffmpeg is None:
         return
@@ -67,18 +103,29 @@ def derive_from_recordings(services: Services, memory: Recordings) -> None:
         if not alone:
             return
         with SecondReader() as second:
-            for work in _waiting(memory):
-                try:
-                    _derive(services, ffmpeg, second, work, folder)
-                except MediaError as error:
-                    # The store is away: this one and the rest are tried in the next round.
-                    _log.warning("derive_postponed item=%s code=%s", work.item_id, error.code)
+            refused = 0
+            for work in _waiting(memory, services.now_ms()):
+                if until():
                     return
-                memory.settled.add(work.sha256)
+                try:
+                    done = _derive(services, ffmpeg, second, memory, work, folder)
+                # Whatever is wrong with one recording, or with its place, holds up no other.
+                except (MediaError, OSError) as error:
+                    code = getattr(error, "code", type(error).__name__)
+                    _log.warning("derive_postponed item=%s code=%s", work.item_id, code)
+                    memory.postpone(work.sha256, services.now_ms())
+                    refused += isinstance(error, StoreUnavailable)
+                    if refused == _STORE_IS_AWAY:
+                        return
+                else:
+                    refused = 0
+                    if done:
+                        memory.settle(work.sha256)
 
 
-def _waiting(memory: Recordings) -> list[_Work]:
+def _waiting(memory: Recordings, now_ms: int) -> list[_Work]:
     """Recordings that a reader has seen, without anything made from them."""
+    passed = memory.settled | {one for one, at_ms in memory.again_at_ms.items() if at_ms > now_ms}
     with reading() as session:
         found = session.execute(
             select(EvidenceItem.id, MediaObject, MediaFacts.facts)
@@ -94,7 +141,7 @@ def _waiting(memory: Recordings) -> list[_Work]:
                 held(EvidenceItem.sha256, EvidenceItem.organization_id),
                 ~exists().where(
                     Derivative.source_sha256 == EvidenceItem.sha256,
-                    Derivative.purpose.in_((POSTER, PLAYBACK)),
+                    Derivative.purpose.in_((POSTER, PLAYBACK, LOOK)),
                 ),
                 or_(
                     ~exists().where(UnsafeMedia.sha256 == EvidenceItem.sha256),
@@ -105,11 +152,11 @@ def _waiting(memory: Recordings) -> list[_Work]:
         )
         waiting: dict[str, _Work] = {}
         for item_id, media, facts in found:
-            if media.sha256 in memory.settled or media.sha256 in waiting:
+            if media.sha256 in passed or media.sha256 in waiting:
                 continue
             kind = json.loads(facts)["type"]
-            if kind not in READERS or kind in _SOUND_THAT_PLAYS:
-                memory.settled.add(media.sha256)
+            if kind not in READERS:
+                memory.settle(media.sha256)
                 continue
             waiting[media.sha256] = _Work(
                 item_id=item_id, sha256=media.sha256, key=media.key, size=media.size, kind=kind
@@ -118,16 +165,24 @@ def _waiting(memory: Recordings) -> list[_Work]:
 
 
 def _derive(
-    services: Services, ffmpeg: Ffmpeg, second: SecondReader, work: _Work, folder: Path
-) -> None:
-    """Look at one recording and keep what could be made of it.
+    services: Services,
+    ffmpeg: Ffmpeg,
+    second: SecondReader,
+    memory: Recordings,
+    work: _Work,
+    folder: Path,
+) -> bool:
+    """Look at one recording and keep what could be made of it; False if there is no room now.
 
     Raises:
         MediaError: if the store does not give or take bytes.
+        OSError: if this machine's disk does not.
     """
     if shutil.disk_usage(folder).free < work.size + (2 * COPY_LIMIT_MB << 20):
-        _log.warning("derive_without_room item=%s size=%s", work.item_id, work.size)
-        return
+        if work.sha256 not in memory.cramped:
+            memory.cramped.add(work.sha256)
+            _log.warning("derive_without_room item=%s size=%s", work.item_id, work.size)
+        return False
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
         source = place / "original"
@@ -138,7 +193,7 @@ def _derive(
         look = ffmpeg.look(source, work.kind, place)
         if isinstance(look, FilmFailed):
             _log.info("derive_nothing item=%s reason=%r", work.item_id, look.reason)
-            return
+            return True
         made: dict[str, Made | Picture | FilmFailed] = {}
         if look.video:
             still = made[POSTER] = ffmpeg.still(source, work.kind, place)
@@ -148,11 +203,17 @@ def _derive(
                     made[THUMBNAIL] = drawn
         if not plays(work.kind, look):
             made[PLAYBACK] = ffmpeg.playback(source, work.kind, place)
-        _keep(services, work, look, made)
+        _keep(services, work, look, made, seen_with=ffmpeg.version)
+    return True
 
 
 def _keep(
-    services: Services, work: _Work, look: Look, made: dict[str, Made | Picture | FilmFailed]
+    services: Services,
+    work: _Work,
+    look: Look,
+    made: dict[str, Made | Picture | FilmFailed],
+    *,
+    seen_with: str,
 ) -> None:
     rows = []
     content: bytes | Path
@@ -165,7 +226,7 @@ def _keep(
                 content, media_type, recipe = one.jpeg, "image/jpeg", f"of the poster: {one.recipe}"
             case Made():
                 content, media_type = one.path, one.media_type
-                recipe = _recipe(one, look)
+                recipe = _recipe(one.command, look)
         rows.append(
             store_derivative(
                 services,
@@ -174,6 +235,19 @@ def _keep(
                 purpose=purpose,
                 media_type=media_type,
                 made_with=one.made_with,
+                recipe=recipe,
+            )
+        )
+    if not rows and look.played_ms is not None:
+        recipe = _recipe(look.command, look)
+        rows.append(
+            store_derivative(
+                services,
+                recipe.encode(),
+                source_sha256=work.sha256,
+                purpose=TRIED if made else LOOK,
+                media_type="application/json",
+                made_with=seen_with,
                 recipe=recipe,
             )
         )
@@ -196,12 +270,12 @@ def _keep(
 
 
 def played_ms(session: Session, sha256: str) -> int | None:
-    """How long a recording is that something was made from, by what is in it."""
+    """How long a recording plays by what is in it; None if nobody has looked."""
     recipe = session.scalars(
         select(Derivative.recipe)
         .where(
             Derivative.source_sha256 == sha256,
-            Derivative.purpose.in_((POSTER, PLAYBACK)),
+            Derivative.purpose.in_(MEASURED),
         )
         .limit(1)
     ).first()
@@ -209,11 +283,11 @@ def played_ms(session: Session, sha256: str) -> int | None:
     return found
 
 
-def _recipe(one: Made, look: Look) -> str:
+def _recipe(command: tuple[str, ...], look: Look) -> str:
     """The command, and what the program saw in the original."""
     return json.dumps(
         {
-            "command": one.command,
+            "command": command,
             "stated_ms": look.stated_ms,
             "played_ms": look.played_ms,
             "video": look.video,

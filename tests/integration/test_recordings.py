@@ -4,11 +4,14 @@ import fcntl
 import hashlib
 import json
 import subprocess
+from types import SimpleNamespace
 
 import imageio_ffmpeg
 import pytest
 
-from media.store import StoreUnavailable
+from media.second.film import Ffmpeg
+from media.store import ObjectMissing, StoreUnavailable
+from server.db import reading
 from server.models.inspections import Derivative, Finding, ItemCheck
 from server.models.ledger import LedgerEvent
 from server.operations import media_checks, recordings
@@ -27,6 +30,11 @@ def films(tmp_path_factory):
         "hevc.mp4": f"{_FILM} {_SOUND} -c:v libx265 -x265-params log-level=error -c:a aac",
         "h264.mp4": f"{_FILM} {_SOUND} -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart",
         "talk.amr": f"{_SOUND} -c:a libopencore_amrnb -ar 8000 -ac 1",
+        "talk.m4a": f"{_SOUND} -c:a aac -movflags +faststart",
+        "talk.mp3": f"{_SOUND} -c:a libmp3lame",
+        "talk.wav": f"{_SOUND} -ar 8000 -ac 1",
+        "covered.m4a": f"{_SOUND} -f lavfi -i color=size=64x64:rate=1,trim=end_frame=1 -c:a aac"
+        " -c:v mjpeg -pix_fmt yuvj420p -disposition:v attached_pic",
     }
     for name, options in ways.items():
         subprocess.run([PROGRAM, "-loglevel", "error", *options.split(), folder / name], check=True)
@@ -158,6 +166,121 @@ def test_without_the_program_nothing_is_made_and_the_page_is_whole(world, films,
     assert visitor(world, "reviewer").get(f"/items/{item}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("talk.m4a", "audio/mp4"),
+        ("covered.m4a", "audio/mp4"),
+        ("talk.mp3", "audio/mpeg"),
+        ("talk.wav", "audio/wav"),
+    ],
+)
+def test_sound_that_plays_is_measured_and_nothing_else_is_made(world, films, name, media_type):
+    item = _receive(world, films[name], media_type)
+    memory = recordings.Recordings()
+
+    _derive(world, memory)
+
+    (look,) = _made(world).values()
+    assert look.purpose == "look"
+    assert 5_900 <= json.loads(look.recipe)["played_ms"] <= 6_300
+    assert world.services.store.objects[look.key] == look.recipe.encode()
+    with world.app.app_context(), reading() as session:
+        assert recordings.played_ms(session, look.source_sha256) is not None
+        assert recordings._waiting(recordings.Recordings(), world.now_ms) == []
+    page = visitor(world, "reviewer").get(f"/items/{item}")
+    assert f"/items/{item}/original" in page.text
+
+
+def test_sound_shorter_than_it_says_is_found_when_it_has_been_played(world, films):
+    item = _receive(world, films["talk.m4a"][: len(films["talk.m4a"]) * 2 // 3], "audio/mp4")
+
+    _derive(world)
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+
+    newest = max(row.id for row in world.rows(ItemCheck, item_id=item))
+    assert "DURATION" in {row.code for row in world.rows(Finding, check_id=newest)}
+
+
+def test_what_a_poorer_program_could_not_make_is_measured_and_tried_again(
+    world, films, monkeypatch
+):
+    _receive(world, films["talk.amr"], "audio/amr")
+    with monkeypatch.context() as patch:
+        patch.setattr(Ffmpeg, "_encoders", None)
+        _derive(world)
+    assert set(_made(world)) == {"tried"}
+
+    _derive(world)
+
+    assert set(_made(world)) == {"tried", "playback"}
+
+
+def _refuse(world, monkeypatch, key, error):
+    read = world.services.store.read
+
+    def refuse(wanted, *more):
+        if wanted == key:
+            raise error
+        return read(wanted, *more)
+
+    monkeypatch.setattr(world.services.store, "read", refuse)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ObjectMissing("gone"), StoreUnavailable("InternalError", status=500), OSError("disk")],
+    ids=lambda error: type(error).__name__,
+)
+def test_one_film_that_is_not_given_holds_up_no_older_one(world, films, monkeypatch, error):
+    for name in ("h264.mp4", "hevc.mp4"):
+        _receive(world, films[name])
+    memory = recordings.Recordings()
+    with world.app.app_context():
+        newest, older = recordings._waiting(memory, world.now_ms)
+    with monkeypatch.context() as patch:
+        _refuse(world, patch, newest.key, error)
+        _derive(world, memory)
+        assert {row.source_sha256 for row in world.rows(Derivative)} == {older.sha256}
+
+    _derive(world, memory)
+    assert {row.source_sha256 for row in world.rows(Derivative)} == {older.sha256}
+    world.now_ms += 60_000
+    _derive(world, memory)
+    assert {row.source_sha256 for row in world.rows(Derivative)} == {older.sha256, newest.sha256}
+
+
+def test_a_film_waits_for_room_on_this_machine_and_is_named_once(world, films, monkeypatch, caplog):
+    _receive(world, films["h264.mp4"])
+    memory = recordings.Recordings()
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 30))
+        for _ in range(3):
+            _derive(world, memory)
+        assert _made(world) == {}
+
+    _derive(world, memory)
+
+    assert set(_made(world)) == {"poster", "thumbnail"}
+    assert caplog.text.count("derive_without_room") == 1
+
+
+def test_a_round_ends_between_two_films_when_other_work_is_due(world, films):
+    for name in ("h264.mp4", "hevc.mp4"):
+        _receive(world, films[name])
+    asked = []
+
+    with world.app.app_context():
+        recordings.derive_from_recordings(
+            world.services,
+            recordings.Recordings(),
+            until=lambda: bool(asked.append(1)) or len(asked) > 1,
+        )
+
+    assert len({row.source_sha256 for row in world.rows(Derivative)}) == 1
+
+
 def test_a_store_that_is_away_is_asked_again_in_the_next_round(world, films, monkeypatch):
     _receive(world, films["h264.mp4"])
     memory = recordings.Recordings()
@@ -170,6 +293,7 @@ def test_a_store_that_is_away_is_asked_again_in_the_next_round(world, films, mon
         _derive(world, memory)
     assert _made(world) == {}
 
+    world.now_ms += 60_000
     _derive(world, memory)
 
     assert set(_made(world)) == {"poster", "thumbnail"}

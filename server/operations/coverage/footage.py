@@ -13,7 +13,7 @@ from server.operations.coverage.ledger_at import had_event
 from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.peers import Upto
 from server.operations.recorder_clocks import recorder_offset
-from server.operations.recordings import PLAYBACK, POSTER
+from server.operations.recordings import MEASURED
 
 _MAX_SECONDS = 1e6
 _SOUND_OR_FILM = ("video/", "audio/")
@@ -33,7 +33,7 @@ def measured_ms(session: Session, digests: Sequence[str], upto: Upto | None) -> 
     """How long files really play, of those that somebody has played (docs/evidence.md §7)."""
     rows = session.execute(
         select(Derivative.source_sha256, Derivative.recipe).where(
-            Derivative.source_sha256.in_(digests), Derivative.purpose.in_((POSTER, PLAYBACK))
+            Derivative.source_sha256.in_(digests), Derivative.purpose.in_(MEASURED)
         )
     ).all()
     known = had_event(session, "derive", [row.source_sha256 for row in rows], upto)
