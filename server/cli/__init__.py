@@ -126,7 +126,13 @@ def _keep_checkpoints(kept: str) -> str:
 
 
 @cli.command()
-@click.option("--threads", default=2, show_default=True, help="Jobs at a time.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=jobs.THREADS, clamp=True),
+    default=jobs.THREADS,
+    show_default=True,
+    help="Jobs at a time; at least one of each kind.",
+)
 def worker(threads: int) -> None:
     """Do the work that nobody waits for, until it is told to stop."""
     settings = Settings.from_env(os.environ)

@@ -3,13 +3,16 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 import click
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from media.errors import MediaError
 from server.app import create_app
 from server.operations import uploads
-from server.operations.storekeeping import Report, rehash, sweep
+from server.operations.storekeeping import Report, rehash, sentence, summary, sweep
 from server.services import services
 from server.settings import Settings
 from sync import catalogue
@@ -39,47 +42,48 @@ def check(*, repair: bool, amount: str | None, as_json: bool) -> None:
     """
     if amount is not None and amount != "all" and not (amount.isascii() and amount.isdigit()):
         raise click.BadParameter("N or all", param_hint="--rehash")
-    app = create_app(Settings.from_env(os.environ))
-    with app.app_context():
-        desk = uploads.open_desk(app)
-        try:
-            locking = services().settings.object_lock_mode != "off"
-            lacks = services().store.traits().lacks(locking=locking)
-            reports = [sweep(desk, repair=repair)]
-            if amount is not None:
-                budget = None if amount == "all" else int(amount)
-                reports += rehash(services(), budget_bytes=budget)
-        except MediaError as error:
-            for lang in catalogue.LANGUAGES:
-                click.echo(catalogue.text(f"errors.{error.code}", lang), err=True)
-            sys.exit(_CANNOT)
+    budget = None if amount in (None, "all") else int(amount or "0")
+    reports: list[Report] = []
+    lacks: tuple[str, ...] = ()
+    trouble = ""
+    try:
+        app = create_app(Settings.from_env(os.environ))
+        with app.app_context():
+            parts = services()
+            lacks = parts.store.traits().lacks(locking=parts.settings.object_lock_mode != "off")
+            for report in _reports(app, repair=repair, again=amount is not None, budget=budget):
+                reports.append(report)
+                if not as_json:
+                    _tell(report)
+    except MediaError as error:
+        trouble = f"errors.{error.code}"
+    except SQLAlchemyError:
+        trouble = "store.database_away"
     if as_json:
         click.echo(json.dumps([json.loads(report.to_json()) for report in reports]))
-    else:
-        for report in reports:
-            _tell(report)
-        for name in lacks:
-            for lang in catalogue.LANGUAGES:
+    for lang in catalogue.LANGUAGES:
+        if trouble:
+            click.echo(catalogue.text(trouble, lang), err=True)
+        elif not as_json:
+            for name in lacks:
                 click.echo(catalogue.text(f"store.lacks.{name}", lang))
+    if trouble:
+        sys.exit(_CANNOT)
     sys.exit(_DOUBTS if any(report.doubts for report in reports) else 0)
 
 
+def _reports(app: Flask, *, repair: bool, again: bool, budget: int | None) -> Iterator[Report]:
+    """What is asked for, each report when it is there."""
+    yield sweep(uploads.open_desk(app), repair=repair)
+    if again:
+        yield from rehash(services(), budget_bytes=budget)
+
+
 def _tell(report: Report) -> None:
+    plain = json.loads(report.to_json())
     for lang in catalogue.LANGUAGES:
-        click.echo(
-            catalogue.text(
-                f"store.{report.kind}",
-                lang,
-                objects=report.objects,
-                megabytes=report.bytes // 1_000_000,
-                doubts=len(report.doubts),
-            )
-        )
-        if any(report.done.values()):
-            name = "store.tidied" if report.repair else "store.to_tidy"
-            click.echo(catalogue.text(name, lang, **report.done))
-        if report.adopted:
-            click.echo(catalogue.text("store.adopted", lang, count=len(report.adopted)))
-    for doubt in report.doubts:
+        for line in summary(plain, lang):
+            click.echo(line)
+    for doubt in plain["doubts"]:
         for lang in catalogue.LANGUAGES:
-            click.echo(catalogue.text(f"store.doubt.{doubt.kind}", lang, object=doubt.key))
+            click.echo(sentence(doubt, lang))

@@ -8,7 +8,7 @@ from server.console.blueprint import bp
 from server.db import reading
 from server.operations.custody import Shown
 from server.operations.room import gauge_of
-from server.operations.storekeeping import read_store
+from server.operations.storekeeping import read_store, sentence, summary
 from server.services import Services, services
 from sync import catalogue
 
@@ -19,10 +19,7 @@ def store() -> str:
     with reading() as db_session:
         view = read_store(db_session, session.current_actor())
         room = gauge_of(current_app, parts.settings).room(db_session, parts.now_ms())
-    items = [item for item, _ in {one for lost in view.lost for one in lost.items}]
-    session.leave_leaf(
-        Shown(page="store", items=sorted({*items, *(one.item_id for one in view.expected)}))
-    )
+    session.leave_leaf(Shown(page="store", items=sorted(view.shown_items)))
     return render_template(
         "store.html",
         view=view,
@@ -31,10 +28,8 @@ def store() -> str:
         lock_days=parts.settings.object_lock_days,
         lacks=_lacks(parts),
         hours=parts.settings.recording_hours,
-        doubts=[
-            catalogue.text(f"store.doubt.{doubt['kind']}", g.lang, object=doubt["key"])
-            for doubt in (view.sweep.report["doubts"] if view.sweep else [])
-        ],
+        summary=summary,
+        sentence=sentence,
     )
 
 

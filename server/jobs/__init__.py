@@ -6,13 +6,14 @@ finished, and a periodic round finds whatever no wake-up named.
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from flask import Flask, current_app
 from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
-from server.db import transaction
-from server.operations import export, feed, media_checks, recordings, storekeeping, uploads
+from server.jobs.nightly import Nights
+from server.operations import export, media_checks, recordings, uploads
 from server.services import services
 from server.settings import Settings
 
@@ -22,8 +23,12 @@ _QUEUE = "liuhen.queue"
 CHECK_MEDIA = "check_media"
 BUILD_PACKAGES = "build_packages"
 KEEP_UPLOADS = "keep_uploads"
+#: What may take hours and waits for everything else: nights, and copies of films.
+QUIET_WORK = "quiet_work"
 
-_DAY_MS = 86_400_000
+KINDS: Final = (CHECK_MEDIA, BUILD_PACKAGES, KEEP_UPLOADS, QUIET_WORK)
+#: One for each kind: so many threads, and no kind of work ever waits for another.
+THREADS: Final = len(KINDS)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -38,16 +43,25 @@ def install(app: Flask, settings: Settings) -> None:
         uploads.collect_leftovers(desk)
 
     rounds = media_checks.Rounds()
+    nights = Nights(desk, settings)
+    memory = recordings.Recordings()
+
+    def work_quietly() -> None:
+        nights.perform()
+        # A day of films takes hours: whatever a night brings comes between two of them.
+        recordings.derive_from_recordings(services(), memory, until=nights.are_due)
+
     work: dict[str, Callable[[], object]] = {
         CHECK_MEDIA: lambda: media_checks.check_waiting_items(services(), rounds),
         BUILD_PACKAGES: lambda: export.build_waiting_packages(services()),
         KEEP_UPLOADS: keep_uploads,
+        QUIET_WORK: work_quietly,
     }
 
     # Work of one kind is done by one thread at a time. Whoever finds it under way asks for
     # another round and goes on, so that a long round of one kind holds up no other.
-    turns = {name: threading.Lock() for name in work}
-    asked = {name: threading.Event() for name in work}
+    turns = {name: threading.Lock() for name in KINDS}
+    asked = {name: threading.Event() for name in KINDS}
 
     def perform(name: str) -> None:
         asked[name].set()
@@ -59,35 +73,15 @@ def install(app: Flask, settings: Settings) -> None:
             finally:
                 turns[name].release()
 
-    def perform_nightly() -> None:
-        with app.app_context():
-            now_ms = services().now_ms()
-            oldest_ms = now_ms - settings.feed_retention_days * _DAY_MS
-            with transaction() as session:
-                feed.compact(session, older_than_ms=oldest_ms, now_ms=now_ms)
-            storekeeping.sweep(desk, repair=True)
-            storekeeping.rehash(
-                services(),
-                budget_bytes=settings.rehash_bytes,
-                before_ms=now_ms - settings.rehash_days * _DAY_MS,
-            )
-
-    def perform_all() -> None:
-        for name in work:
-            perform(name)
-
-    memory = recordings.Recordings()
-
-    def derive_from_recordings() -> None:
-        # Takes hours after a day of films: who finds it under way goes on with other work.
-        with app.app_context():
-            recordings.derive_from_recordings(services(), memory)
+    def perform_every_minute(name: str) -> None:
+        # A task for each kind: one that fails each time keeps no other from its turn.
+        every_minute = queue.periodic_task(crontab(minute="*"), name=f"every_minute_{name}")
+        every_minute(lambda: perform(name))
 
     app.extensions[_QUEUE] = queue
     app.extensions[_TASK] = queue.task(name="perform")(perform)
-    queue.periodic_task(crontab(minute="*"), name="perform_all")(perform_all)
-    queue.periodic_task(crontab(minute="*"), name="recordings")(derive_from_recordings)
-    queue.periodic_task(crontab(minute="17", hour="3"), name="perform_nightly")(perform_nightly)
+    for name in KINDS:
+        perform_every_minute(name)
 
 
 def queue_of(app: Flask) -> Huey:

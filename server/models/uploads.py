@@ -109,6 +109,18 @@ class ObjectFixity(Base):
     ledger_index: Mapped[Big]
 
 
+class UnreadableObject(Base):
+    """An original that the store did not give when it was last asked; gone when it does again."""
+
+    __tablename__ = "unreadable_object"
+
+    sha256: Mapped[Digest] = mapped_column(primary_key=True)
+    #: Our code of what the store answered.
+    code: Mapped[str] = mapped_column(String(64))
+    since_ms: Mapped[Millis]
+    tried_at_ms: Mapped[Millis]
+
+
 class StoreCheck(Base):
     """One run over the store: what was looked at, and every doubt in it, as JSON."""
 

@@ -3,12 +3,18 @@
 import base64
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from media.s3 import S3Store
 from media.s3_objects import open_client
+from media.store import StoreUnavailable
 from server.app import create_app
 from server.cli.store import store as store_commands
 from server.db import reading
@@ -24,6 +30,8 @@ from tests.support import draw
 from tests.support.bureau import environment
 from tests.support.simdevice import new_id
 from tests.support.world import World
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -128,7 +136,7 @@ class House:
 
     def rehash(self, **options):
         with self.world.app.app_context():
-            return rehash(self.world.services, **options)
+            return tuple(rehash(self.world.services, **options))
 
     def doubts(self, item):
         with self.world.app.app_context(), reading() as session:
@@ -212,7 +220,7 @@ def test_those_are_read_first_that_were_not_read_for_longest(house):
 
     assert len(first) == 1
     assert {row.sha256 for row in house.world.rows(ObjectFixity)} == set(digests)
-    assert house.rehash(before_ms=1) == ()
+    assert [(one.objects, one.doubts) for one in house.rehash(before_ms=1)] == [(0, ())]
 
 
 def test_a_whole_object_without_a_row_is_adopted_and_its_item_checked(house):
@@ -304,6 +312,96 @@ def test_the_command_says_what_it_found_and_ends_with_its_status(house, variable
     away = {**variables, "LIUHEN_S3_ENDPOINT": "http://127.0.0.1:9"}
     gone = CliRunner(env=away).invoke(store_commands, ["check"])
     assert gone.exit_code == 2
+
+
+def test_the_command_goes_on_after_what_the_store_does_not_give(house, variables, monkeypatch):
+    keys = [house.key(house.keep(colour)[1]) for colour in ("navy", "gold")]
+    stream = S3Store.stream
+
+    def refuse(store, key):
+        if key == keys[0]:
+            raise StoreUnavailable(f"{key}: InternalError 500", status=500)
+        return stream(store, key)
+
+    monkeypatch.setattr(S3Store, "stream", refuse)
+    found = CliRunner(env=variables).invoke(store_commands, ["check", "--rehash", "all"])
+
+    assert found.exit_code == 1
+    assert f"The store does not give {keys[0]}; it is tried again." in found.output
+    assert f"读不出：{keys[0]}，下次再试。" in found.output
+    assert "Read 1 originals again" in found.output
+
+
+def test_the_command_tells_what_it_had_found_before_the_store_went_away(
+    house, variables, monkeypatch
+):
+    house.keep("navy")
+
+    def gone(_store, key, *_more):
+        raise StoreUnavailable(f"{key}: no answer")
+
+    house.keep("gold")
+    monkeypatch.setattr(S3Store, "stream", gone)
+    monkeypatch.setattr(S3Store, "read", gone)
+    monkeypatch.setattr("server.operations.storekeeping.fixity._SUSPICIOUS", 1)
+    house.overwrite(f"media/long/{new_id()}", b"whole")
+    found = CliRunner(env=variables).invoke(store_commands, ["check", "--rehash", "all"])
+
+    assert found.exit_code == 2
+    assert "Compared 3 objects" in found.stdout
+    assert "核对了 3 个对象" in found.stdout
+    assert "Read" not in found.stdout
+    assert len(found.stderr.splitlines()) == 2
+
+
+def test_a_database_that_does_not_answer_is_said_in_a_sentence(variables):
+    away = {**variables, "LIUHEN_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/none"}
+
+    found = CliRunner(env=away).invoke(store_commands, ["check", "--json"])
+
+    assert (found.exit_code, json.loads(found.stdout)) == (2, [])
+    assert found.stderr.splitlines() == ["数据库没有应答。", "The database does not answer."]
+
+
+def test_two_workers_nights_at_once_leave_a_report_each_and_no_error(house, variables):
+    house.keep("navy")
+    lost = {f"media/{digest[:2]}/{digest}": data for data, digest in _named_bytes(20)}
+    for key, data in lost.items():
+        house.overwrite(key, data)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.nights"],
+            cwd=_ROOT,
+            env={**os.environ, **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready True\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    told = [worker.communicate(timeout=120) for worker in workers]
+
+    assert [out for out, _ in told] == ["done False\n"] * 2
+    assert [err for _, err in told if "night_failed" in err or "Traceback" in err] == []
+    reports = [json.loads(row.report) for row in house.world.rows(StoreCheck)]
+    sweeps = [report for report in reports if report["kind"] == "sweep"]
+    assert [report["doubts"] for report in reports] == [[]] * 4
+    assert [report["objects"] for report in sweeps] == [21, 21]
+    assert sorted(key for report in sweeps for key in report["adopted"]) == sorted(lost)
+    assert {row.key for row in house.world.rows(AdoptedObject)} == set(lost)
+    assert len(house.world.rows(ObjectFixity)) == 21
+
+
+def _named_bytes(count):
+    for number in range(count):
+        data = f"{new_id()} {number}".encode()
+        yield data, hashlib.sha256(data).hexdigest()
 
 
 def test_the_page_names_what_is_lost_and_what_has_not_come(house):

@@ -63,6 +63,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_object_fixity_due", "object_fixity", ["checked_at_ms"], unique=False)
     op.create_table(
+        "unreadable_object",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("tried_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_unreadable_object")),
+    )
+    op.create_table(
         "store_check",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),

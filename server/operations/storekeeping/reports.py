@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.models.uploads import StoreCheck
@@ -24,9 +25,11 @@ class Doubt:
     - ``changed``: an object's bytes have another digest than the row says;
     - ``size``: its length differs;
     - ``unadopted``: no row names an object, and ``--repair`` was not asked for;
-    - ``misnamed``: an object without a row has not the digest of its name;
+    - ``misnamed``: an object without a row has not the digest of its name, or of its upload;
     - ``duplicate``: an object without a row holds bytes that are kept under another name;
-    - ``unreadable``: the store did not give it; it is tried again.
+    - ``stray``: no row names an object that was set aside;
+    - ``unreadable``: the store did not give it; it is tried again;
+    - ``undeleted``: the store does not let go of what uploads have left over.
     """
 
     kind: str
@@ -37,17 +40,24 @@ class Doubt:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One run: ``objects`` and ``bytes`` were looked at; ``done`` counts what was tidied up."""
+    """One run, or a slice of it: ``objects`` and ``bytes`` were looked at.
+
+    All slices of a run say when the run began.
+    """
 
     kind: str
     repair: bool
     began_at_ms: int
     objects: int
     bytes: int
-    #: What was, or without ``repair`` would be, done: ``expired``, ``tails``, ``multiparts``.
-    done: Mapping[str, int]
-    adopted: tuple[str, ...]
-    doubts: tuple[Doubt, ...]
+    #: What was, or without ``repair`` would be, tidied up: ``expired``, ``tails``, ``multiparts``.
+    done: Mapping[str, int] = field(default_factory=dict)
+    #: Objects that are no evidence, and known: ``quarantined``, ``under_way``, ``duplicates``.
+    beside: Mapping[str, int] = field(default_factory=dict)
+    adopted: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    #: Why the run was broken off, as an error's code; empty if it was not.
+    failed: str = ""
 
     def to_json(self) -> str:
         plain: dict[str, Any] = {
@@ -56,6 +66,7 @@ class Report:
             "adopted_count": len(self.adopted),
             "doubts": [asdict(doubt) for doubt in self.doubts[:LISTED]],
             "doubt_count": len(self.doubts),
+            "doubt_kinds": by_kind(self.doubts),
         }
         return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -74,6 +85,7 @@ def keep_report(session: Session, report: Report, *, now_ms: int) -> StoreCheck:
             "objects": report.objects,
             "bytes": report.bytes,
             "doubts": len(report.doubts),
+            **({"failed": report.failed} if report.failed else {}),
         },
         about=("store",),
         now_ms=now_ms,
@@ -84,7 +96,7 @@ def keep_report(session: Session, report: Report, *, now_ms: int) -> StoreCheck:
             "alarm",
             actor={"server": "store"},
             subject={"store": report.kind},
-            snapshot={"doubts": _by_kind(report.doubts)},
+            snapshot={"doubts": by_kind(report.doubts)},
             about=("store", *_media(report.doubts)),
             now_ms=now_ms,
         )
@@ -102,7 +114,24 @@ def keep_report(session: Session, report: Report, *, now_ms: int) -> StoreCheck:
     return row
 
 
-def _by_kind(doubts: Sequence[Doubt]) -> dict[str, int]:
+def keep_failure(session: Session, kind: str, code: str, *, began_ms: int, now_ms: int) -> None:
+    """Note that a run was broken off, with the ``code`` of the reason; once while it goes on so."""
+    ledger.lock_head(session)
+    newest = newest_rows(session, kind, 1)
+    if newest and json.loads(newest[0].report)["failed"] == code:
+        return
+    report = Report(kind=kind, repair=False, began_at_ms=began_ms, objects=0, bytes=0, failed=code)
+    keep_report(session, report, now_ms=now_ms)
+
+
+def newest_rows(session: Session, kind: str, most: int) -> Sequence[StoreCheck]:
+    """The newest runs and slices of that kind, the newest first."""
+    return session.scalars(
+        select(StoreCheck).where(StoreCheck.kind == kind).order_by(StoreCheck.id.desc()).limit(most)
+    ).all()
+
+
+def by_kind(doubts: Sequence[Doubt]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for doubt in doubts:
         counts[doubt.kind] = counts.get(doubt.kind, 0) + 1

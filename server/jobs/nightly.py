@@ -1,0 +1,125 @@
+"""The work of a night: each step on its own, once after each 3:17, and again where it failed.
+
+What has been done stands in the tables, so that a worker that was off in the night makes
+up for it in the morning, and one that is started anew does nothing twice.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta, timezone
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from server.db import reading, transaction
+from server.models.ledger import Generation
+from server.operations import feed, storekeeping
+from server.operations.storekeeping import REHASH, SWEEP
+from server.operations.uploads import Desk
+from server.services import services
+from server.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: When nobody is at work in China, whatever the clock of the machine is set to.
+_BEGINS = time(3, 17)
+_CHINA = timezone(timedelta(hours=8))
+_DAY_MS = 86_400_000
+_AGAIN_MS = 30 * 60_000
+
+COMPACT = "compact"
+
+
+class Nights:
+    """What one worker has to do by night; it remembers when to try again what failed."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._compacted_at_ms = 0
+        self._again_at_ms: dict[str, int] = {}
+        self._steps: dict[str, Callable[[], None]] = {
+            COMPACT: self._compact,
+            SWEEP: self._sweep,
+            REHASH: self._rehash,
+        }
+
+    def are_due(self) -> bool:
+        """Whether there is something to do now."""
+        return any(True for _ in self._due())
+
+    def perform(self) -> None:
+        """Do what is due; whatever goes wrong with one step keeps no other from being done."""
+        for name in list(self._due()):
+            began_ms = services().now_ms()
+            try:
+                self._steps[name]()
+            except Exception as error:
+                self._note_failure(name, error, began_ms=began_ms)
+            else:
+                self._again_at_ms.pop(name, None)
+
+    def _due(self) -> Iterator[str]:
+        now_ms = services().now_ms()
+        night_ms = begun_ms(now_ms)
+        with reading() as session:
+            for name in self._steps:
+                waits = self._again_at_ms.get(name, 0) > now_ms
+                if not (waits or self._is_done(session, name, night_ms)):
+                    yield name
+
+    def _is_done(self, session: Session, name: str, night_ms: int) -> bool:
+        installed_ms = session.scalar(select(func.min(Generation.opened_at_ms)))
+        if installed_ms is None or installed_ms > night_ms:
+            return True
+        if name == COMPACT:
+            return self._compacted_at_ms >= night_ms
+        return storekeeping.has_run(session, name, since_ms=night_ms)
+
+    def _compact(self) -> None:
+        now_ms = services().now_ms()
+        oldest_ms = now_ms - self._settings.feed_retention_days * _DAY_MS
+        with transaction() as session:
+            feed.compact(session, older_than_ms=oldest_ms, now_ms=now_ms)
+        self._compacted_at_ms = now_ms
+
+    def _sweep(self) -> None:
+        storekeeping.sweep(self._desk, repair=True)
+
+    def _rehash(self) -> None:
+        now_ms = services().now_ms()
+        for _ in storekeeping.rehash(
+            services(),
+            budget_bytes=self._settings.rehash_bytes,
+            before_ms=now_ms - self._settings.rehash_days * _DAY_MS,
+        ):
+            pass
+
+    def _note_failure(self, name: str, error: Exception, *, began_ms: int) -> None:
+        code = getattr(error, "code", "")
+        _log.warning("night_failed step=%s code=%s", name, code, exc_info=not code)
+        now_ms = services().now_ms()
+        self._again_at_ms[name] = now_ms + _AGAIN_MS
+        if name == COMPACT:
+            return
+        try:
+            with transaction() as session:
+                storekeeping.keep_failure(
+                    session,
+                    name,
+                    code or type(error).__name__,
+                    began_ms=began_ms,
+                    now_ms=now_ms,
+                )
+        except Exception:
+            # Where the database is what fails, there is nowhere to write that down.
+            _log.warning("night_failed step=%s unwritten", name, exc_info=True)
+
+
+def begun_ms(now_ms: int) -> int:
+    """When the newest night began: the last 3:17 in China."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_CHINA)
+    night = datetime.combine(now.date(), _BEGINS, _CHINA)
+    if night > now:
+        night -= timedelta(days=1)
+    return int(night.timestamp() * 1000)

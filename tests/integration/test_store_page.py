@@ -1,0 +1,143 @@
+"""The page of the store: what the last runs found, what waits for how long, and what failed."""
+
+import json
+
+import pytest
+
+from media.store import StoreUnavailable, media_key
+from server.db import transaction
+from server.models.ledger import LedgerEvent
+from server.operations import uploads
+from server.operations.storekeeping import REHASH, SWEEP, keep_failure, rehash, sweep
+from tests.support.console import console_world, make_case, visitor
+from tests.support.keeping import digest
+
+_DAY_MS = 86_400_000
+
+
+class Scene:
+    """A visit whose files are looked after, and somebody who looks at the page."""
+
+    def __init__(self, world):
+        self.world = world
+        self.case = make_case(world)
+        self.objects = world.services.store.objects
+
+    def key(self, title):
+        return media_key(digest(self.case.bytes[title]))
+
+    def night(self):
+        with self.world.app.app_context():
+            sweep(uploads.open_desk(self.world.app), repair=True)
+            return list(rehash(self.world.services))
+
+    def fail(self, kind, code):
+        with self.world.app.app_context(), transaction() as session:
+            now_ms = self.world.now_ms
+            keep_failure(session, kind, code, began_ms=now_ms, now_ms=now_ms)
+
+    def page(self, lang):
+        # Sessions end with the hours that a test lets pass.
+        answer = visitor(self.world, "supervisor").get(f"/store?lang={lang}")
+        assert answer.status_code == 200
+        return answer.text
+
+
+@pytest.fixture
+def scene(database_url, tmp_path):
+    return Scene(console_world(database_url, tmp_path / "var"))
+
+
+def _section(page, name):
+    return page.partition(f'id="{name}"')[2].partition("</section>")[0]
+
+
+def test_before_the_first_night_it_says_so(scene):
+    assert scene.page("en").count("not yet (every night at 3:17)") == 2
+
+
+def test_what_a_night_found_stands_there_by_kind_with_its_items(scene, monkeypatch):
+    gone, changed, refused = "废水总排口", "在线监测站房", "雨水沟"
+    del scene.objects[scene.key(gone)]
+    scene.objects[scene.key(changed)] += b"?"
+    stream = scene.world.services.store.stream
+
+    def answer(key):
+        if key == scene.key(refused):
+            raise StoreUnavailable(f"{key}: InternalError 500", status=500)
+        return stream(key)
+
+    monkeypatch.setattr(scene.world.services.store, "stream", answer)
+    scene.night()
+    scene.world.now_ms += 3 * 3_600_000
+    page = scene.page("en")
+
+    runs = _section(page, "runs")
+    assert "missing 1 · of another length 1" in runs
+    assert "changed 1 · missing 1 · not given 1" in runs
+    assert "Compared 4 objects" in runs
+    assert "Read 4 originals again" in runs
+    assert runs.count("3 h ago") == 2
+    for title in (gone, changed, refused):
+        assert f'href="/items/{scene.case.items[title]}"' in runs
+    assert f'href="/items/{scene.case.items[refused]}"' in _section(page, "refused")
+    assert "media.store_unavailable" in _section(page, "refused")
+    assert scene.case.items[refused] not in _section(page, "lost")
+    views = [json.loads(row.event) for row in scene.world.rows(LedgerEvent, kind="view")]
+    shown = next(event["subject"] for event in views if event["subject"]["page"] == "store")
+    assert {scene.case.items[title] for title in (gone, changed, refused)} <= set(shown["items"])
+    assert "缺失 1 · 长度不符 1" in _section(scene.page("zh"), "runs")
+
+
+@pytest.mark.parametrize(
+    ("lang", "days", "hours"), [("zh", "3 天前", "5 小时前"), ("en", "3 days ago", "5 h ago")]
+)
+def test_what_has_not_come_is_shown_with_its_age(scene, lang, days, hours):
+    waiting = scene.case.items["危废暂存间"]
+    announced_ms = scene.world.now_ms
+
+    for passed_ms, age in ((5 * 3_600_000 + 1, hours), (3 * _DAY_MS + 1, days)):
+        scene.world.now_ms = announced_ms + passed_ms
+        expected = _section(scene.page(lang), "expected")
+        assert f'href="/items/{waiting}"' in expected
+        assert age in expected
+
+
+def test_all_slices_of_a_run_are_shown_as_one(scene, monkeypatch):
+    monkeypatch.setattr("server.operations.storekeeping.fixity._SLICE_OBJECTS", 2)
+    del scene.objects[scene.key("废水总排口")]
+
+    assert len(scene.night()) == 3
+
+    runs = _section(scene.page("en"), "runs")
+    assert "Read 5 originals again" in runs
+    assert "missing 1" in runs
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [("zh", "重读原件未能完成，自"), ("en", "Reading originals again has been broken off since")],
+)
+def test_a_run_that_is_broken_off_again_and_again_is_told_once_with_the_reason(scene, lang, said):
+    scene.night()
+    before = len(scene.world.rows(LedgerEvent))
+    for _ in range(3):
+        scene.world.now_ms += 60_000
+        scene.fail(REHASH, "media.store_unavailable")
+
+    runs = _section(scene.page(lang), "runs")
+    assert said in runs
+    assert "<code>media.store_unavailable</code>" in runs
+    assert "Compared" in runs or "核对了" in runs
+    kinds = [row.kind for row in scene.world.rows(LedgerEvent)[before:]]
+    assert kinds.count("rehash") == 1
+
+    scene.world.now_ms += 60_000
+    scene.night()
+    assert said not in scene.page(lang)
+
+
+def test_a_sweep_that_fails_for_another_reason_is_told_anew(scene):
+    for code in ("media.store_unavailable", "OperationalError"):
+        scene.fail(SWEEP, code)
+        assert f"<code>{code}</code>" in _section(scene.page("en"), "runs")
