@@ -20,13 +20,18 @@ _XML = Format("XML", "text/xml")
 _SCRIPT = Format("SCRIPT", "text/plain")
 
 _SPACE = b" \t\r\n\f"
-_BEHIND_SPACE = re.compile(rb"[^ \t\r\n\f]")
 _BYTE_ORDERS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
     # XML may leave the mark out.
     (b"<\0?\0x\0m\0l\0", "utf-16-le"),
     (b"\0<\0?\0x\0m\0l", "utf-16-be"),
+)
+_COMMENTS = re.compile(rb"(?:[ \t\r\n\f]++|<!--.*?-->)*+", re.DOTALL)
+#: Comments, instructions, and a document type, whose own declarations stand in brackets.
+_PROLOG = re.compile(
+    rb"(?:[ \t\r\n\f]++|<!--.*?-->|<\?.*?\?>|<!doctype[^\[>]*+(?:\[.*?\][ \t\r\n\f]*+)?>)*+",
+    re.DOTALL,
 )
 #: How texts begin that some program runs when the file is opened, in lower case.
 _SCRIPTS = re.compile(
@@ -37,14 +42,13 @@ _SCRIPTS = re.compile(
 #: The elements with which a page may begin: those that browsers look for, and those that run
 #: or load something by themselves.
 _PAGES = re.compile(
-    rb"<!doctype html|<(?:"
-    rb"html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|"
+    rb"<(?:html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|"
     rb"img|math|video|audio|object|embed|applet|form|input|button|select|textarea|details|"
     rb"marquee|frameset|frame|link|meta|base|center|span|ul|ol|dl|pre|template|noscript|main|"
     rb"section|article|header|footer|nav|h[2-6]|hr|i|u|em|strong"
     rb")(?=[\s/>])"
 )
-_DRAWING = re.compile(rb"<!doctype svg|<(?:[a-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
+_DRAWING = re.compile(rb"<(?:[a-z_][\w.-]{0,60}:)?svg(?=[\s/>])")
 _DRAWING_SPACE, _PAGE_SPACE = b"http://www.w3.org/2000/svg", b"http://www.w3.org/1999/xhtml"
 
 
@@ -55,11 +59,11 @@ def sniff_text(text: bytes) -> Format | None:
         return _markup(text)
     if _SCRIPTS.match(text):
         return _SCRIPT
-    root = _past(text, (b"<!--",))
-    if _DRAWING.match(root):
+    at = _behind(_COMMENTS, text)
+    if _DRAWING.match(text, at):
         return _SVG
     # Browsers take a comment alone for the beginning of a page.
-    return _HTML if text.startswith(b"<!--") or _PAGES.match(root) else None
+    return _HTML if text.startswith(b"<!--") or _PAGES.match(text, at) else None
 
 
 def sniff_wide_text(text: bytes) -> Format | None:
@@ -91,32 +95,17 @@ def read_markup(window: Window, into: Collector) -> None:
 
 def _markup(text: bytes) -> Format:
     """What XML is to a browser: by its first element, and by whose elements it says to hold."""
-    root = _past(text, (b"<?", b"<!--", b"<!doctype"))
-    if _DRAWING.match(root) or text.startswith(b"<!doctype svg") or _DRAWING_SPACE in text:
-        return _SVG
     if text.startswith(b"<!doctype html"):
         return _HTML
-    return _XHTML if _PAGES.match(root) or _PAGE_SPACE in text else _XML
+    at = _behind(_PROLOG, text)
+    if _DRAWING.match(text, at) or text.startswith(b"<!doctype svg") or _DRAWING_SPACE in text:
+        return _SVG
+    return _XHTML if _PAGES.match(text, at) or _PAGE_SPACE in text else _XML
 
 
-def _past(text: bytes, openings: tuple[bytes, ...]) -> bytes:
-    """``text`` behind comments, instructions and a document type, as far as they are closed."""
-    at = 0
-    while text.startswith(openings, at):
-        if text.startswith(b"<!--", at):
-            closing = b"-->"
-        elif text.startswith(b"<?", at):
-            closing = b"?>"
-        else:
-            # Declarations inside a document type stand in brackets.
-            inner = text.find(b"[", at, text.find(b">", at) + 1)
-            closing = b">" if inner < 0 else b"]>"
-        end = text.find(closing, at)
-        if end < 0:
-            return b""
-        found = _BEHIND_SPACE.search(text, end + len(closing))
-        at = found.start() if found else len(text)
-    return text[at:]
+def _behind(what: re.Pattern[bytes], text: bytes) -> int:
+    found = what.match(text)
+    return 0 if found is None else found.end()
 
 
 def _narrow(text: bytes) -> bytes:

@@ -60,6 +60,7 @@ LONG_COMMENT = b"<!--" + b"x" * 5000 + b"-->"
             + b"<script xmlns='http://www.w3.org/1999/xhtml'>",
             "HTML",
         ),
+        (b"<?xml version='1.0'?>" + b"<?a?><!--b-->" * 100_000 + b"<html><script>", "HTML"),
         (b"<?xml version='1.0'?><!DOCTYPE r [<!ENTITY a '>'>]><html><script>", "HTML"),
         (PROGRAM, "PE"),
         (PROGRAM[:62], "PE"),
