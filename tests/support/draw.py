@@ -208,10 +208,10 @@ def movie(
     return head + before + (body + data if front else data + body)
 
 
-def heic(block: bytes, *, inline: bool = False) -> bytes:
+def heic(block: bytes, *, inline: bool = False, brand: bytes = b"heic") -> bytes:
     """A HEIC without a picture whose EXIF item stands in ``idat`` or behind all boxes."""
     item = struct.pack(">I", 6) + b"Exif\0\0" + block
-    head = box(b"ftyp", b"heic", bytes(4), b"mif1", b"heic")
+    head = box(b"ftyp", brand, bytes(4), b"mif1", brand)
 
     def meta(offset: int) -> bytes:
         info = box(b"infe", b"\x02\0\0\0", struct.pack(">HH4s", 7, 0, b"Exif"), b"\0")
