@@ -7,32 +7,37 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from server.models.uploads import MediaObject, QuarantinedMedia
+from server.models.inspections import Derivative, EvidencePackage
+from server.models.uploads import AdoptedObject, MediaObject, QuarantinedMedia, Upload
 from server.settings import Settings
 
 _EXTENSION = "liuhen.room"
-_RATE_DAYS = 14
 _DAY_MS = 86_400_000
-#: Uploads begin thousands of times a minute; the disk is asked this seldom.
+_RATE_MS = 14 * _DAY_MS
+#: What pages and devices are told is looked up this seldom.
 _KEEP_S = 20.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_UNDER_WAY = ("open", "committing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """Bytes; None where the store's size is not known.
 
-    ``days_left`` is how long the room above the stop mark lasts at the rate of the last
-    14 days; ``recordings`` whether audio and video are taken.
+    ``promised`` is what uploads under way still bring. ``daily`` is the rate of the last
+    ``days`` (14, or as many as there are), ``days_left`` how long the room above the stop
+    mark lasts at that rate, ``recordings`` whether audio and video are taken.
     """
 
     capacity: int | None
     free: int | None
     stop_below: int | None
+    promised: int
     daily: int
+    days: int
     days_left: int | None
     recordings: bool
 
@@ -68,34 +73,111 @@ def measure(session: Session, settings: Settings, *, now_ms: int) -> Room:
     without it the disk under the data folder, if the store is on this machine.
     """
     capacity, free = _capacity(session, settings)
-    since_ms = now_ms - _RATE_DAYS * _DAY_MS
-    recent = session.scalar(
-        select(func.sum(MediaObject.size)).where(MediaObject.stored_at_ms > since_ms)
-    )
-    daily = int(recent or 0) // _RATE_DAYS
+    promised = _promised(session)
+    daily, days = _rate(session, now_ms)
     if capacity is None or free is None:
         return Room(
-            capacity=None, free=None, stop_below=None, daily=daily, days_left=None, recordings=True
+            capacity=None,
+            free=None,
+            stop_below=None,
+            promised=promised,
+            daily=daily,
+            days=days,
+            days_left=None,
+            recordings=True,
         )
-    stop_below = capacity * settings.recordings_stop_percent // 100
+    stop_below = _mark(settings, capacity)
+    left = free - promised - stop_below
     return Room(
         capacity=capacity,
-        free=free,
+        free=max(0, free),
         stop_below=stop_below,
+        promised=promised,
         daily=daily,
-        days_left=max(0, free - stop_below) // daily if daily else None,
-        recordings=free >= stop_below,
+        days=days,
+        days_left=max(0, left) // daily if daily else None,
+        recordings=left >= 0,
     )
+
+
+def takes_recording(session: Session, settings: Settings, *, size: int) -> bool:
+    """Whether a recording of ``size`` may begin: with all that is promised it stays above the mark.
+
+    Looked up anew each time: a morning's recorders begin within seconds.
+    """
+    capacity, free = _capacity(session, settings)
+    if capacity is None or free is None:
+        return True
+    return free - _promised(session) - size >= _mark(settings, capacity)
+
+
+def _mark(settings: Settings, capacity: int) -> int:
+    return capacity * settings.recordings_stop_percent // 100
 
 
 def _capacity(session: Session, settings: Settings) -> tuple[int | None, int | None]:
     if settings.store_capacity_bytes:
-        used = sum(
-            int(session.scalar(select(func.sum(column))) or 0)
-            for column in (MediaObject.size, QuarantinedMedia.size)
-        )
-        return settings.store_capacity_bytes, max(0, settings.store_capacity_bytes - used)
+        return settings.store_capacity_bytes, settings.store_capacity_bytes - _used(session)
     if urlsplit(settings.s3_endpoint).hostname not in _LOOPBACK or not settings.data_dir.exists():
         return None, None
     disk = shutil.disk_usage(settings.data_dir)
     return disk.total, disk.free
+
+
+def _used(session: Session) -> int:
+    """What the tables know to lie in the store, received parts and tails included."""
+    sums = (
+        select(func.sum(MediaObject.size)).where(MediaObject.status == "stored"),
+        select(func.sum(QuarantinedMedia.size)),
+        select(func.sum(Derivative.size)),
+        select(func.sum(EvidencePackage.size)).where(EvidencePackage.key.is_not(None)),
+        select(func.sum(Upload.offset)).where(
+            or_(
+                Upload.status.in_(_UNDER_WAY),
+                # Pieces that wait for the others of their file.
+                and_(Upload.status == "stored", Upload.concat == "partial"),
+            )
+        ),
+    )
+    return sum(int(session.scalar(query) or 0) for query in sums)
+
+
+def _promised(session: Session) -> int:
+    """What uploads under way still bring.
+
+    A file that a device has begun twice, since an answer was lost, comes once; one whose
+    bytes are here by now does not come any more.
+    """
+    rest = (
+        select(
+            (func.max(Upload.length) - func.max(Upload.offset)).label("bytes"),
+        )
+        .where(
+            Upload.status.in_(_UNDER_WAY),
+            Upload.length.is_not(None),
+            ~exists().where(MediaObject.sha256 == Upload.sha256, MediaObject.status == "stored"),
+        )
+        .group_by(Upload.device_id, func.coalesce(Upload.sha256, Upload.id))
+        .subquery()
+    )
+    positive = case((rest.c.bytes > 0, rest.c.bytes), else_=0)
+    return int(session.scalar(select(func.sum(positive))) or 0)
+
+
+def _rate(session: Session, now_ms: int) -> tuple[int, int]:
+    """Bytes that came a day, and over how many days that was looked at: at most 14.
+
+    Adopted objects did not come: they were there.
+    """
+    received = and_(
+        MediaObject.stored_at_ms.is_not(None),
+        ~exists().where(AdoptedObject.sha256 == MediaObject.sha256),
+    )
+    first_ms = session.scalar(select(func.min(MediaObject.stored_at_ms)).where(received))
+    covered_ms = min(max(now_ms - (first_ms or now_ms), _DAY_MS), _RATE_MS)
+    recent = session.scalar(
+        select(func.sum(MediaObject.size)).where(
+            received, MediaObject.stored_at_ms > now_ms - _RATE_MS
+        )
+    )
+    return int(recent or 0) * _DAY_MS // covered_ms, round(covered_ms / _DAY_MS)

@@ -88,7 +88,7 @@ class Desk:
         limit_bytes: of one file.
         unannounced_limit_bytes: of what a device sent that no journal line names.
         open_limit: unfinished uploads of one device.
-        runs_low: whether the store has so little room that recordings must wait.
+        takes_recording: whether the store has room for a recording of so many bytes.
         ttl_ms: an upload that stands still for so long expires.
         undeletable: leftovers that the store did not let go of, and when each is tried
             again; this process remembers it to spare requests.
@@ -103,7 +103,7 @@ class Desk:
     unannounced_limit_bytes: int
     open_limit: int
     ttl_ms: int
-    runs_low: Callable[[Session], bool]
+    takes_recording: Callable[[Session, int], bool]
     undeletable: dict[Leftover, int] = field(default_factory=dict)
 
 

@@ -107,7 +107,7 @@ def begin(
         )
         quota.check_open(session, desk, device_id)
         if not stored:
-            quota.check_room(session, desk, metadata.filetype, digests)
+            quota.check_room(session, desk, organization_id, metadata, more=length or 0)
         if not known:
             quota.check_unannounced(session, desk, device_id, more=more - counted)
         elif sha256 is not None and not stored:

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from server.db import reading, transaction
-from server.operations.room import gauge_of
+from server.operations.room import takes_recording
 from server.operations.uploads.desk import Desk, Transaction
 from server.operations.uploads.heart import Heart
 from server.services import services
@@ -17,7 +17,6 @@ def open_desk(app: Flask) -> Desk:
     """The desk of ``app``; one for a process, since its heartbeat speaks for the process."""
     with app.app_context():
         parts = services()
-    gauge = gauge_of(app, parts.settings)
     return Desk(
         store=parts.store,
         write=transaction,
@@ -28,7 +27,7 @@ def open_desk(app: Flask) -> Desk:
         unannounced_limit_bytes=parts.settings.unannounced_limit_bytes,
         open_limit=parts.settings.open_uploads_limit,
         ttl_ms=parts.settings.upload_ttl_s * 1000,
-        runs_low=lambda session: not gauge.room(session, parts.now_ms()).recordings,
+        takes_recording=lambda session, size: takes_recording(session, parts.settings, size=size),
     )
 
 

@@ -5,14 +5,13 @@ store with bytes that no line names. What the store keeps counts, in whatever wa
 upload ended; bytes that were not those of their digest are named by no line.
 """
 
-from collections.abc import Sequence
-
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from media.upload import StoreLow, TooManyUploads, UnannouncedQuota, read_metadata
+from media.upload import Metadata, StoreLow, TooManyUploads, UnannouncedQuota, read_metadata
 from server.models.inspections import EvidenceItem
 from server.models.uploads import Upload
+from server.operations import ledger
 from server.operations.uploads.desk import Desk, UploadState
 
 _UNDER_WAY = ("open", "committing")
@@ -127,18 +126,28 @@ def is_share(
     return bool(others + length <= size)
 
 
-def check_room(session: Session, desk: Desk, filetype: str, digests: Sequence[str]) -> None:
-    """Refuse a recording while the store runs low; by what the line says, else the client.
+def check_room(
+    session: Session, desk: Desk, organization_id: str, metadata: Metadata, *, more: int
+) -> None:
+    """Refuse a recording of ``more`` bytes for which the store has no room.
+
+    What is one says the organisation's line, else the client.
 
     Raises:
-        StoreLow: it does, and this is one.
+        StoreLow: this is one, and with it the store would run low.
     """
-    if not desk.runs_low(session):
-        return
     announced = session.scalars(
-        select(EvidenceItem.media_type).where(EvidenceItem.sha256.in_(digests))
+        select(EvidenceItem.media_type).where(
+            EvidenceItem.organization_id == organization_id,
+            EvidenceItem.sha256 == metadata.sha256,
+        )
     )
-    if any(kind.startswith(("audio/", "video/")) for kind in (filetype, *announced)):
+    kinds = (metadata.filetype, *announced)
+    if not any(kind.lower().startswith(("audio/", "video/")) for kind in kinds):
+        return
+    # One after the other: each must see what those before it have been promised.
+    ledger.hold_head(session)
+    if not desk.takes_recording(session, more):
         raise StoreLow("recordings wait until there is room")
 
 
