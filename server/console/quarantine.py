@@ -75,9 +75,11 @@ def _entry_page(kind: str, subject: str, *, problem: bool = False) -> str:
     with reading() as db_session:
         entry = read_entry(db_session, session.current_actor(), kind, subject)
     case = entry.row.inspection_id
+    film = entry.frame.item if entry.frame else None
     session.leave_leaf(
         Shown(
             page="quarantined",
+            items=[film.id] if film else [],
             inspections=[case] if case else [],
             # Each entry is seen on its own: a leaf about one covers no other.
             query=f"{kind}:{subject}",

@@ -41,7 +41,7 @@ _NO_NAME = re.compile(
     r"拒签|拒绝|未签|不签|没签|无法|不在|缺席|见附|见纸|纸质|已签|本人|手写|签名|签字|签章|盖章"
     r"|^(?:无|有|是|否|[-—]+)$"
 )
-_AFTER_NAME = re.compile(r"[（(\[【].*$|[:：,，;；、/].*$|(?:签名|签字|签章|盖章|手印|捺印).*$")
+_AFTER_NAME = re.compile(r"[（(\[【].*$|[,，;；、/\d].*$|(?:签名|签字|签章|盖章|手印|捺印).*$")
 _RECORD = "journal:" + acts.RECORD_SAVED
 
 
@@ -160,7 +160,8 @@ def _signer(signature: object) -> str:
         return "".join(name.split()) if isinstance(name, str) else ""
     if not isinstance(signature, str):
         return ""
-    name = _AFTER_NAME.sub("", "".join(signature.split()))
+    said = re.split("[:：]", "".join(signature.split()))[-1]
+    name = _AFTER_NAME.sub("", said)
     return "" if _NO_NAME.search(name) else name
 
 

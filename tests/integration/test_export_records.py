@@ -60,3 +60,28 @@ def test_the_report_shows_conflicts_choices_gaps_and_sensitive_fields(sqlite_tem
         "未列入定稿锁定清单",
     ):
         assert shown in report, shown
+
+
+def test_a_mistyped_year_keeps_no_package_from_being_built(database_url, tmp_path):
+    world = make_world(database_url, tmp_path / "var", store=MemoryStore())
+    device = world.on_patrol()
+    by = {"officer": world.officers[0], "inspection": device.inspection}
+    device.write(
+        "record.saved",
+        **by,
+        record=new_id(),
+        template={"id": "site_inspection_record", "version": 1},
+        fields={"started_at": "0001-01-01T00:00", "ended_at": "9999-12-31T23:59-23:59"},
+        base=[],
+    )
+    device.write("inspection.sealed", **by, revisions=[], media=[], heads=[])
+    assert world.push(device).status_code == 200
+    desk = PackageDesk(world)
+
+    row = desk.build(desk.request(device.inspection))
+
+    assert (row.state, row.verdict) == ("ready", "PASS"), row.failure
+    with zipfile.ZipFile(io.BytesIO(desk.bytes_of(row))) as archive:
+        report = archive.read("report/report.html").decode()
+    assert "9999-12-31" in report
+    assert "整体核查规则 visit-1" in report

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete
 
+from server.console import show
 from server.db import reading, transaction
 from server.failures import Conflict, NotIndependent
 from server.models.base import position_of
@@ -30,6 +31,7 @@ from server.operations.media_checks import item_bytes_arrived
 from server.operations.peers import Upto
 from server.operations.recorder_clocks import recorder_offset
 from sync import shortcode
+from sync.catalogue import LANGUAGES
 from tests.support.simdevice import MORNING_MS, new_id
 
 MINUTE = 60_000
@@ -130,8 +132,13 @@ class Team:
         assert answer.status_code == 200, answer.text
 
     def whole(self, upto=None):
+        """What is found; each finding has its sentence in both languages."""
         with self.world.app.app_context(), reading() as session:
-            return inspection_doubts(session, session.get_one(Inspection, self.inspection), upto)
+            found = inspection_doubts(session, session.get_one(Inspection, self.inspection), upto)
+        for doubt in found.doubts:
+            for lang in LANGUAGES:
+                assert "{" not in show.doubt_sentence(doubt, lang)
+        return found
 
     def minutes(self, what="recorded"):
         """How long the visit was, or was recorded; each line takes a second to write."""
@@ -808,6 +815,8 @@ def test_what_a_form_says_itself_is_no_copied_passage(world, team):
         ("李某（签字）", True),
         ("张 某", False),
         ("张某（签名），2026年5月4日", False),
+        ("现场负责人签名：张某 2026年5月4日", False),
+        ("签名时间：2026年5月4日", False),
         ("当事人拒绝签名", False),
         ("已签", False),
         ("无", False),

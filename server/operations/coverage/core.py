@@ -199,7 +199,7 @@ def cover(
         ),
         short_ms=sum(_total(without(hole, told)) for hole in short),
         overlong=overlong,
-        explained_whole=bool(reasons) and _total(without(visit, told)) < TOLERANCE_MS,
+        explained_whole=_total(told) > 0 and _total(without(visit, told)) < TOLERANCE_MS,
     )
 
 

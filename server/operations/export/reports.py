@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from media.findings import model, words
 from server.operations.cards import in_force
+from server.operations.doubts import VISIT_RULES_VERSION
 from server.operations.export import writings
 from server.operations.export.case import CaseState
 from server.operations.export.confirmations import Sessions, Unlocked, doubts_about
@@ -80,6 +81,7 @@ def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[Pa
         "addenda": writings.shown_addenda(session, case),
         "counts": _counts(case),
         "doubts": [_shown_finding(doubt) for doubt in doubts_about(session, case)],
+        "visit_rules": VISIT_RULES_VERSION,
         "certified": lambda officer: _certified(officer, case.inspection.opened_at_ms),
     }
     for path, template, heading in (

@@ -3,6 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
+from sync.client import process_commands
 from sync.client.cli import cli
 from sync.client.clock_screen import draw, head_picture, large, until_next_second
 from sync.client.errors import ReasonMissing, RecorderTimeUnknown, UnknownItem
@@ -203,3 +204,36 @@ def test_the_command_shows_one_picture_where_nobody_watches(liuhen, kit):
     assert spell(head.seq, head.head) in shown.output
     assert "没有与服务器对过时" in shown.output
     assert (plain["seq"], plain["head"], plain["compared"]) == (head.seq, head.head, False)
+
+
+class _Second:
+    """A clock of which each reading is a second later; ``patience`` sleeps, then Ctrl-C."""
+
+    patience = 99
+
+    def __init__(self):
+        self.wall_ms = MARCH_MS
+
+    def read(self):
+        self.wall_ms += 500
+        return DeviceTime(self.wall_ms, 1, "boot", 480)
+
+    def sleep(self, seconds):
+        assert 0 < seconds <= 1
+        if self.patience == 0:
+            raise KeyboardInterrupt
+        self.patience -= 1
+
+
+@pytest.mark.parametrize(("patience", "pictures"), [(99, 3), (1, 2)])
+def test_the_screen_is_drawn_anew_each_second_until_it_is_stopped(
+    liuhen, monkeypatch, patience, pictures
+):
+    liuhen("open", "--officer", OFFICERS[0], "--officer", OFFICERS[1])
+    monkeypatch.setattr(_Second, "patience", patience)
+    monkeypatch.setattr(process_commands, "SystemClock", _Second)
+
+    shown = liuhen("clock-screen", "--seconds", "3")
+
+    assert shown.exit_code == 0
+    assert shown.output.count("2026-03-14 +08:00") == pictures
