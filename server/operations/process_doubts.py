@@ -99,8 +99,8 @@ def _steps(visit: Visit) -> Iterator[Doubt]:
 
 def _gaps(visit: Visit) -> Iterator[Doubt]:
     coverage = visit.coverage
-    for one in visit.announced:
-        yield _announced_doubt(visit, one)
+    for one in coverage.announced:
+        yield _announced_doubt(one)
     if coverage.visit is None:
         return
     if visit.recordings:
@@ -111,7 +111,7 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
             yield whole_doubt(
                 "RECORDING_GAP", WARN, "pieces", _RECORDING, seconds=coverage.short_ms // 1000
             )
-    elif not visit.announced and not any(gap.explained for gap in coverage.gaps):
+    elif not coverage.announced and not any(gap.explained for gap in coverage.gaps):
         yield whole_doubt(
             "RECORDING_GAP",
             INFO,
@@ -122,7 +122,7 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
         )
 
 
-def _announced_doubt(visit: Visit, one: Announced) -> Doubt:
+def _announced_doubt(one: Announced) -> Doubt:
     """A recording of which only the journal tells; files that are to come are told apart too."""
     return whole_doubt(
         "RECORDING_GAP",

@@ -130,6 +130,8 @@ class Coverage:
     recorded_ms: int
     #: Holes of a minute and more.
     gaps: tuple[Gap, ...]
+    #: Recordings that no file shows, as far as a minute of the visit and more hangs on them.
+    announced: tuple[Announced, ...]
     #: Shorter holes, each between two recordings.
     breaks: tuple[Span, ...]
     #: What all shorter holes make up without a stated reason.
@@ -175,6 +177,7 @@ def cover(
             visit=None,
             recorded_ms=0,
             gaps=(),
+            announced=(),
             breaks=(),
             short_ms=0,
             overlong=overlong,
@@ -185,7 +188,10 @@ def cover(
         for one in explained
         if one not in overlong
     ]
-    claimed = union(one.span for one in announced)
+    # A few seconds that were recorded by mistake and discarded are told nowhere, and stand for
+    # nothing either: else many of them would hide a gap.
+    weighty = tuple(one for one in announced if _matters(one, visit, merged))
+    claimed = union(one.span for one in weighty)
     told = union(one.span for one in reasons)
     holes = without(visit, merged)
     short = [hole for hole in holes if hole.length_ms < TOLERANCE_MS]
@@ -194,6 +200,7 @@ def cover(
         visit=visit,
         recorded_ms=visit.length_ms - _total(holes),
         gaps=tuple(_gap(hole, reasons, claimed) for hole in holes if hole not in short),
+        announced=weighty,
         breaks=tuple(
             hole for hole in short if visit.from_ms < hole.from_ms and hole.to_ms < visit.to_ms
         ),
@@ -218,6 +225,14 @@ def _step(
         photographed=any(mark.photo for mark in own),
         stated=stated,
     )
+
+
+def _matters(one: Announced, visit: Span, recorded: Sequence[Span]) -> bool:
+    """Whether a minute of the visit hangs on a recording, or nobody knows how much does."""
+    inside = one.span.within(visit)
+    if one.why == "unstopped":
+        return inside.length_ms >= 0
+    return _total(without(inside, recorded)) >= TOLERANCE_MS
 
 
 def _gap(hole: Span, explained: Sequence[Explained], claimed: Sequence[Span]) -> Gap:

@@ -13,7 +13,6 @@ from server.models.process import ExplainedGap, ProcessStep
 from server.operations.coverage.bounds import Odd, bound
 from server.operations.coverage.clocks import DeviceClocks
 from server.operations.coverage.core import (
-    Announced,
     Coverage,
     Explained,
     Marked,
@@ -43,7 +42,6 @@ class Visit:
     shots: tuple[Shot, ...]
     marks: tuple[Marked, ...]
     recordings: tuple[Recorded, ...]
-    announced: tuple[Announced, ...]
     #: Times of arriving and leaving that cannot be.
     odd: tuple[Odd, ...]
     #: Its ``visit`` is None while the visit goes on.
@@ -82,7 +80,6 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
         shots=shots,
         marks=marks,
         recordings=recordings,
-        announced=announced,
         odd=bounds.odd,
         coverage=cover(
             required=[one.step for one in required],

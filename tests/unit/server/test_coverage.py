@@ -89,6 +89,18 @@ def test_a_recording_that_no_file_shows_is_no_recording_and_no_unexplained_gap_e
     assert (gap.announced_ms, gap.unexplained_ms) == (25 * MINUTE, 5 * MINUTE)
 
 
+def test_what_was_recorded_for_seconds_by_mistake_stands_for_nothing():
+    found = covered([(30, 60)], announced=[(n + 0.01, n + 0.99) for n in range(30)])
+
+    assert found.announced == ()
+    assert found.gaps[0].unexplained_ms == 30 * MINUTE
+
+
+def test_a_recording_that_others_cover_is_not_missed():
+    assert covered([(0, 60)], announced=[(10, 20)]).announced == ()
+    assert covered([(0, 60)], announced=[(-20, -10)]).announced == ()
+
+
 def test_seconds_filmed_of_every_minute_do_not_make_a_filmed_hour():
     found = covered([(n, n + 1 / 60) for n in range(60)])
 
