@@ -214,6 +214,7 @@ def _multi_picture(window: Window, into: Collector, at: int, length: int) -> Non
                 into.type = "MPO"
 
 
+#: What is read of the segments APP0 (E0) to APP15, of comments (FE) and of frames.
 _READERS: Mapping[int, Callable[[Window, Collector, Segment], None]] = {
     0xE0: _app0,
     0xE1: _app1,

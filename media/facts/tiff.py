@@ -20,6 +20,7 @@ from media.source import Window
 BLOCK_LIMIT_BYTES = 1024 * 1024
 ENTRY_LIMIT = 1024
 VALUE_LIMIT_BYTES = 4096
+SECOND_EXIF = "File:SecondExif"
 
 #: ASCII, undefined and (Exif 3.0) UTF-8.
 _TEXTS = (2, 7, 129)
@@ -132,26 +133,28 @@ def read_tiff(block: Block, into: Collector, *, group: str = "IFD0") -> None:
     _Reader(block, into).walk(group)
 
 
+def without_identifier(block: Block) -> Block:
+    """An EXIF block without the identifier of JPEG, which some writers put there everywhere."""
+    identified = block.read(0, len(_IDENTIFIER)) == _IDENTIFIER
+    return block.after(len(_IDENTIFIER)) if identified else block
+
+
 def read_exif(block: Block, into: Collector) -> None:
     """As ``read_tiff`` for the EXIF of a container, which a broken one costs nothing else.
-
-    Some writers put the identifier of JPEG before it in every container.
 
     Raises:
         LimitReached: when the read budget is spent.
     """
-    if block.read(0, len(_IDENTIFIER)) == _IDENTIFIER:
-        block = block.after(len(_IDENTIFIER))
     try:
-        read_tiff(block, into)
+        read_tiff(without_identifier(block), into)
     except (Truncated, Malformed) as error:
         into.fault(error)
 
 
 def note_second_exif(into: Collector, *, offset: int, size: int) -> None:
     """Note a block that is not read: other programs may show the times and places of that one."""
-    if not into.has("File:SecondExif"):
-        into.add("File:SecondExif", "", offset=offset, size=size)
+    if not into.has(SECOND_EXIF):
+        into.add(SECOND_EXIF, "", offset=offset, size=size)
 
 
 def read_tiff_file(window: Window, into: Collector) -> None:

@@ -161,6 +161,13 @@ BOMBS = {
     ),
     "billions of extents without width": (lambda: extents(10_900), {"entries"}),
     "billions of extents of the item itself": (lambda: extents(10_900, wanted=2), {"entries"}),
+    "blocks of EXIF in every chunk": (
+        lambda: draw.png(
+            draw.png_chunk(b"eXIf", draw.exif() + bytes(1_000_000)),
+            *[draw.png_chunk(b"eXIf", draw.exif())] * 5000,
+        ),
+        {"segments"},
+    ),
     "labels in every chunk": (
         lambda: draw.png(*[draw.png_chunk(b"tEXt", b"AIGC\0" + b"{AIGC" * 190)] * 4000),
         {"work"},

@@ -333,6 +333,29 @@ def test_a_second_block_of_exif_is_told_of_and_the_first_one_counts():
         assert [one.raw for one in facts.values if one.tag == "IFD0:Make"] == ["A"]
 
 
+def test_one_block_of_exif_that_a_png_holds_as_a_chunk_and_as_text_is_one():
+    block = draw.exif(make="A")
+
+    def text(exif):
+        profile = b"\nexif\n  %d\n%s\n" % (len(exif), (b"Exif\0\0" + exif).hex().encode())
+        return draw.png_chunk(b"tEXt", b"Raw profile type exif\0" + profile)
+
+    for parts in ((text(block), draw.png_chunk(b"eXIf", block)), (text(block), text(block))):
+        assert "File:SecondExif" not in raws(draw.png(*parts))
+    other = draw.png_chunk(b"eXIf", draw.exif(make="B"))
+    assert "File:SecondExif" in raws(draw.png(text(block), other))
+
+
+def test_compressed_text_of_a_png_that_names_its_language_is_read():
+    head = b"XML:com.adobe.xmp\0\1\0zh-CN\0" + "元数据".encode() + b"\0"
+    data = head + zlib.compress(packet(b"", b"xap:CreateDate='2026'"))
+
+    facts = read(draw.png(draw.png_chunk(b"iTXt", data)))
+
+    assert "XMP-xmp:CreateDate" in {value.tag for value in facts.values}
+    assert facts.faults == ()
+
+
 def test_the_rest_of_a_long_block_of_exif_is_no_second_one():
     assert "File:SecondExif" not in raws(jpeg(draw.app1(draw.exif()), draw.app1(bytes(100))))
 
