@@ -88,9 +88,12 @@ class _Chunks:
             self._first_exif = block
             self._into.add("PNG:Exif", "", offset=start, size=length)
             read_exif(block, self._into)
-        elif not self._into.has(SECOND_EXIF):
-            if first.read(0, UNPACKED_LIMIT_BYTES) != block.read(0, UNPACKED_LIMIT_BYTES):
-                note_second_exif(self._into, offset=start, size=length)
+        elif not self._into.has(SECOND_EXIF) and _content(first) != _content(block):
+            note_second_exif(self._into, offset=start, size=length)
+
+
+def _content(block: Block) -> bytes:
+    return block.read(0, UNPACKED_LIMIT_BYTES)
 
 
 class _Text:
