@@ -1,9 +1,10 @@
 """Stills and playback copies of recordings, made by ``ffmpeg`` where the machine has it.
 
-A recording is as hostile as any file, and a program of a million lines reads it: it runs
-confined (``media.second.confined``), sees one file through the one reader that our own
-look at the first bytes chose (so no playlist can name another), and writes into one
-folder. No recording can make this module raise; the original is never touched.
+Photos that only it can decode (HEIC) are drawn by it, too. A recording is as hostile as any
+file, and a program of a million lines reads it: it runs confined (``media.second.confined``),
+sees one file through the one reader that our own look at the first bytes chose (so no playlist
+can name another), and writes into one folder. No recording can make this module raise; the
+original is never touched.
 """
 
 import re
@@ -20,6 +21,7 @@ _CONFINED = Path(__file__).with_name("confined.py")
 
 MEMORY_LIMIT_MB = 2048
 STILL_CPU_SECONDS, STILL_WALL_SECONDS, STILL_LIMIT_MB = 120, 180.0, 4
+PICTURE_LIMIT_MB = 32
 COPY_CPU_SECONDS, COPY_WALL_SECONDS, COPY_LIMIT_MB = 4 * 3600, 2 * 3600.0, 2048
 #: Of what the program says about a file, as much as a file with many streams needs.
 _SAID_LIMIT = 64 * 1024
@@ -43,6 +45,9 @@ READERS: Mapping[str, str] = {
     "FLAC": "flac",
     **dict.fromkeys(("OGG", "OPUS"), "ogg"),
 }
+#: The same of photos that nothing else here decodes.
+PICTURES: Mapping[str, str] = {"HEIC": "mov", "HEIF": "mov"}
+_OPENERS = {**READERS, **PICTURES}
 #: What current browsers play, in containers that they open.
 _CONTAINERS = frozenset({"MP4", "MOV", "M4V", "F4V", "M4A", "F4A", "WEBM", "MP3", "OPUS"})
 _FILM_CODECS = frozenset({"h264", "vp8", "vp9", "av1"})
@@ -127,6 +132,7 @@ _WAYS = (
 #: Browsers' sizes and rates, even sides; nothing of the original's metadata or other streams.
 _FILM_FILTER = "scale='min(1280,iw)':-2,fps=25"
 _STILL_FILTER = "scale='min(1280,iw)':-2,thumbnail=25"
+_JPEG = ("-frames:v", "1", "-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-f", "image2")
 _PLAIN = ("-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-bitexact")
 #: ``V`` is film, without the pictures that sound carries of its cover.
 _BOTH = ("-map", "0:V:0?", "-map", "0:a:0?")
@@ -184,12 +190,22 @@ class Ffmpeg:
 
     def still(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
         """The most typical of the first pictures, upright, as a JPEG in ``folder``."""
-        options = ("-map", "0:V:0", *_PLAIN, "-vf", _STILL_FILTER, "-frames:v", "1")
+        options = ("-map", "0:V:0", *_PLAIN, "-vf", _STILL_FILTER, *_JPEG)
+        return self._make(
+            source, kind, folder / "still.jpg", options, wall_seconds=STILL_WALL_SECONDS
+        )
+
+    def picture(self, source: Path, kind: str, folder: Path) -> Made | FilmFailed:
+        """A photo of one of ``PICTURES``, upright and in its own size, as a JPEG in ``folder``.
+
+        An older program takes one tile of it for the whole: ask :func:`is_whole`.
+        """
+        # Which pictures of the file make up the photo, the program itself chooses best.
         return self._make(
             source,
             kind,
-            folder / "still.jpg",
-            (*options, "-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", "-f", "image2"),
+            folder / "picture.jpg",
+            (*_PLAIN, *_JPEG),
             wall_seconds=STILL_WALL_SECONDS,
         )
 
@@ -207,7 +223,13 @@ class Ffmpeg:
         )
 
     def _make(
-        self, source: Path, kind: str, target: Path, options: Sequence[str], *, wall_seconds: float
+        self,
+        source: Path,
+        kind: str,
+        target: Path,
+        options: Sequence[str],
+        *,
+        wall_seconds: float,
     ) -> Made | FilmFailed:
         run = self._run(
             source, kind, (*options, str(target)), telling="error", wall_seconds=wall_seconds
@@ -217,7 +239,7 @@ class Ffmpeg:
         if run.status != 0 or not target.is_file() or not target.stat().st_size:
             return FilmFailed(run.last_word)
         media_type = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".webm": "video/webm"}
-        command = ("ffmpeg", "-f", READERS[kind], "-i", "ORIGINAL", *options, target.name)
+        command = ("ffmpeg", "-f", _OPENERS[kind], "-i", "ORIGINAL", *options, target.name)
         return Made(target, media_type[target.suffix], self.version, command)
 
     def _run(
@@ -230,14 +252,17 @@ class Ffmpeg:
         wall_seconds: float,
     ) -> "_Run | FilmFailed":
         copying = wall_seconds > STILL_WALL_SECONDS
+        small_mb = PICTURE_LIMIT_MB if kind in PICTURES else STILL_LIMIT_MB
         limits = (
             str(MEMORY_LIMIT_MB),
             str(COPY_CPU_SECONDS if copying else STILL_CPU_SECONDS),
-            str(COPY_LIMIT_MB if copying else STILL_LIMIT_MB),
+            str(COPY_LIMIT_MB if copying else small_mb),
         )
         manner = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", telling)
-        reading = ("-protocol_whitelist", "file", "-f", READERS[kind], "-i", str(source))
-        command = [self._program, *manner, "-y", "-threads", "2", *reading, *options]
+        reading = ("-protocol_whitelist", "file", "-f", _OPENERS[kind], "-i", str(source))
+        # A photo is made of dozens of tiles: with two threads for each, memory would not do.
+        threads = "1" if kind in PICTURES else "2"
+        command = [self._program, *manner, "-y", "-threads", threads, *reading, *options]
         # A file and not a pipe: a damaged recording makes the program talk without end,
         # and only what it writes to files is bounded.
         with tempfile.TemporaryFile() as said:
@@ -275,6 +300,17 @@ class _Run:
     def last_word(self) -> str:
         lines = self.said.strip().splitlines()
         return lines[-1][:200] if lines else f"ended with {self.status}"
+
+
+def is_whole(drawn: tuple[int, int], stated: tuple[int, int]) -> bool:
+    """Whether a picture of that size, width first, is all of one that states its own size.
+
+    It may be turned, and an odd side may lose its last row; a tile is far too small.
+    """
+    return any(
+        abs(drawn[0] - width) <= 1 and abs(drawn[1] - height) <= 1
+        for width, height in (stated, stated[::-1])
+    )
 
 
 def plays(kind: str, look: Look) -> bool:

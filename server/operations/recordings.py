@@ -14,15 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.facts import READER_VERSION
-from media.second import Picture, SecondReader
-from media.second.film import COPY_LIMIT_MB, READERS, Ffmpeg, FilmFailed, Look, Made, plays
+from media.second import Picture, PixelFacts, SecondReader
+from media.second.film import (
+    COPY_LIMIT_MB,
+    PICTURES,
+    READERS,
+    Ffmpeg,
+    FilmFailed,
+    Look,
+    Made,
+    is_whole,
+    plays,
+)
 from media.store import StoreUnavailable
 from server.db import reading, transaction
 from server.models.inspections import Derivative, EvidenceItem, MediaFacts
@@ -36,6 +46,7 @@ from server.services import Services
 _log = logging.getLogger(__name__)
 
 THUMBNAIL: Final = "thumbnail"
+PREVIEW: Final = "preview"
 POSTER: Final = "poster"
 PLAYBACK: Final = "playback"
 #: What was seen of a recording of which nothing need be made, or nothing could be: that is
@@ -83,6 +94,8 @@ class _Work:
     key: str
     size: int
     kind: str
+    #: Width and height that a photo states; None where it does not.
+    picture: tuple[int, int] | None
 
 
 def _never() -> bool:
@@ -125,6 +138,7 @@ def derive_from_recordings(
 
 def _waiting(memory: Recordings, now_ms: int) -> list[_Work]:
     """Recordings that a reader has seen, without anything made from them."""
+    called = func.lower(EvidenceItem.media_type)
     passed = memory.settled | {one for one, at_ms in memory.again_at_ms.items() if at_ms > now_ms}
     with reading() as session:
         found = session.execute(
@@ -134,14 +148,11 @@ def _waiting(memory: Recordings, now_ms: int) -> list[_Work]:
             .where(
                 MediaFacts.reader_version == READER_VERSION,
                 MediaObject.status == "stored",
-                or_(
-                    EvidenceItem.media_type.startswith("video/"),
-                    EvidenceItem.media_type.startswith("audio/"),
-                ),
+                or_(*(called.startswith(name) for name in ("video/", "audio/", "image/hei"))),
                 held(EvidenceItem.sha256, EvidenceItem.organization_id),
                 ~exists().where(
                     Derivative.source_sha256 == EvidenceItem.sha256,
-                    Derivative.purpose.in_((POSTER, PLAYBACK, LOOK)),
+                    Derivative.purpose.in_((POSTER, PLAYBACK, LOOK, PREVIEW)),
                 ),
                 or_(
                     ~exists().where(UnsafeMedia.sha256 == EvidenceItem.sha256),
@@ -154,14 +165,29 @@ def _waiting(memory: Recordings, now_ms: int) -> list[_Work]:
         for item_id, media, facts in found:
             if media.sha256 in passed or media.sha256 in waiting:
                 continue
-            kind = json.loads(facts)["type"]
-            if kind not in READERS:
+            plain = json.loads(facts)
+            kind, picture = plain["type"], _stated_size(plain)
+            if kind not in READERS and (kind not in PICTURES or picture is None):
                 memory.settle(media.sha256)
                 continue
             waiting[media.sha256] = _Work(
-                item_id=item_id, sha256=media.sha256, key=media.key, size=media.size, kind=kind
+                item_id=item_id,
+                sha256=media.sha256,
+                key=media.key,
+                size=media.size,
+                kind=kind,
+                picture=picture,
             )
-        return list(waiting.values())
+        # Photos are drawn at once, while a film may take hours.
+        return sorted(waiting.values(), key=lambda work: work.kind not in PICTURES)
+
+
+def _stated_size(plain: dict[str, Any]) -> tuple[int, int] | None:
+    for value in plain["values"]:
+        if value["tag"] == "File:ImageSize":
+            width, height = map(int, str(value["raw"]).split())
+            return width, height
+    return None
 
 
 def _derive(
@@ -190,6 +216,9 @@ def _derive(
             for start in range(0, work.size, _STEP):
                 size = min(_STEP, work.size - start)
                 file.write(services.store.read(work.key, start, size))
+        if work.kind in PICTURES:
+            _keep_picture(services, ffmpeg, second, work, source)
+            return True
         look = ffmpeg.look(source, work.kind, place)
         if isinstance(look, FilmFailed):
             _log.info("derive_nothing item=%s reason=%r", work.item_id, look.reason)
@@ -205,6 +234,42 @@ def _derive(
             made[PLAYBACK] = ffmpeg.playback(source, work.kind, place)
         _keep(services, work, look, made, seen_with=ffmpeg.version)
     return True
+
+
+def _keep_picture(
+    services: Services, ffmpeg: Ffmpeg, second: SecondReader, work: _Work, source: Path
+) -> None:
+    """A preview and a thumbnail of a photo that browsers do not show, if it is drawn whole."""
+    drawn = ffmpeg.picture(source, work.kind, source.parent)
+    if isinstance(drawn, FilmFailed):
+        _log.info("derive_failed item=%s %s reason=%r", work.item_id, PREVIEW, drawn.reason)
+        return
+    seen = second.pixels(drawn.path)
+    if not isinstance(seen, PixelFacts) or work.picture is None:
+        return
+    if not is_whole((seen.width, seen.height), work.picture):
+        _log.info("derive_failed item=%s %s reason='a tile only'", work.item_id, PREVIEW)
+        return
+    rows = []
+    for purpose in (PREVIEW, THUMBNAIL):
+        small = second.draw(drawn.path, purpose)
+        if isinstance(small, Picture):
+            steps = {"command": drawn.command, "then": small.recipe}
+            rows.append(
+                store_derivative(
+                    services,
+                    small.jpeg,
+                    source_sha256=work.sha256,
+                    purpose=purpose,
+                    media_type="image/jpeg",
+                    made_with=f"{drawn.made_with}, {small.made_with}",
+                    recipe=json.dumps(steps, sort_keys=True, separators=(",", ":")),
+                )
+            )
+    with transaction() as session:
+        ledger.lock_head(session)
+        for row in rows:
+            keep_derivative(session, row, item_id=work.item_id, now_ms=services.now_ms())
 
 
 def _keep(

@@ -2,12 +2,14 @@
 
 import fcntl
 import hashlib
+import io
 import json
 import subprocess
 from types import SimpleNamespace
 
 import imageio_ffmpeg
 import pytest
+from PIL import Image
 
 from media.second.film import Ffmpeg
 from media.store import ObjectMissing, StoreUnavailable
@@ -16,6 +18,7 @@ from server.models.inspections import Derivative, Finding, ItemCheck
 from server.models.ledger import LedgerEvent
 from server.operations import media_checks, recordings
 from tests.support.console import console_world, store, visitor
+from tests.support.heic import heic
 from tests.support.hostile import media
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
@@ -279,6 +282,63 @@ def test_a_round_ends_between_two_films_when_other_work_is_due(world, films):
         )
 
     assert len({row.source_sha256 for row in world.rows(Derivative)}) == 1
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory):
+    """One frame of 640 x 480 in HEVC."""
+    path = tmp_path_factory.mktemp("frame") / "frame.mp4"
+    options = "-f lavfi -i testsrc=size=640x480 -frames:v 1 -pix_fmt yuv420p -c:v libx265"
+    manner = "-x265-params log-level=error:info=0 -tag:v hvc1"
+    subprocess.run(
+        [PROGRAM, "-loglevel", "error", *options.split(), *manner.split(), path], check=True
+    )
+    return path.read_bytes()
+
+
+def test_a_photo_in_heic_gets_a_preview_that_its_page_shows(world, frame):
+    item = _receive(world, heic(frame, 640, 480), "image/HEIC")
+    browser = visitor(world, "reviewer")
+    before = browser.get(f"/items/{item}?lang=en").text
+    assert "no decoder comes with this system" in before
+    assert f"/items/{item}/download" in before
+
+    _derive(world)
+
+    made = _made(world)
+    assert set(made) == {"preview", "thumbnail"}
+    assert json.loads(made["preview"].recipe)["command"][:3] == ["ffmpeg", "-f", "mov"]
+    assert "within 2048x2048" in json.loads(made["preview"].recipe)["then"]
+    page = browser.get(f"/items/{item}?lang=en").text
+    assert f'<img src="/items/{item}/derived/preview"' in page
+    assert "a preview made for browsers; the original is untouched" in page
+    preview = browser.get(f"/items/{item}/derived/preview")
+    with Image.open(io.BytesIO(preview.data)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (640, 480))
+    assert len(world.rows(LedgerEvent, kind="derive")) == 2
+    assert browser.get(f"/items/{item}/download").data == heic(frame, 640, 480)
+
+
+@pytest.mark.parametrize("stated", [(1280, 960), (4032, 3024), (640, 640)])
+def test_one_tile_of_a_photo_never_passes_for_the_whole(world, frame, stated):
+    item = _receive(world, heic(frame, 640, 480, stated=stated), "image/heic")
+
+    _derive(world)
+
+    assert _made(world) == {}
+    page = visitor(world, "reviewer").get(f"/items/{item}?lang=zh").text
+    assert "浏览器不能显示 image/heic，请下载原件查看。" in page
+    assert "本系统不带解码器" in page
+
+
+def test_photos_are_drawn_before_films(world, films, frame):
+    _receive(world, heic(frame, 640, 480), "image/heic")
+    _receive(world, films["h264.mp4"])
+
+    with world.app.app_context():
+        waiting = recordings._waiting(recordings.Recordings(), world.now_ms)
+
+    assert [work.kind for work in waiting] == ["HEIC", "MP4"]
 
 
 def test_a_store_that_is_away_is_asked_again_in_the_next_round(world, films, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from media.second import film
-from media.second.film import Ffmpeg, FilmFailed, Look, Made, plays
+from media.second.film import Ffmpeg, FilmFailed, Look, Made, is_whole, plays
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
 FILMS = {
@@ -173,3 +173,18 @@ def test_a_machine_without_the_program_has_none(tmp_path, monkeypatch):
 
     (tmp_path / "ffmpeg").symlink_to(PROGRAM)
     assert Ffmpeg.find() is not None
+
+
+@pytest.mark.parametrize(
+    ("drawn", "stated", "whole"),
+    [
+        ((4032, 3024), (4032, 3024), True),
+        ((3024, 4032), (4032, 3024), True),
+        ((2566, 3312), (2566, 3313), True),
+        ((512, 512), (4032, 3024), False),
+        ((512, 512), (1024, 1024), False),
+        ((320, 240), (4032, 3024), False),
+    ],
+)
+def test_a_tile_is_not_the_photo(drawn, stated, whole):
+    assert is_whole(drawn, stated) is whole
