@@ -19,6 +19,7 @@ from media.store import TAIL_PREFIX, MultipartGone, StoreUnavailable, Traits
 _TRIAL_LOCK = datetime.timedelta(minutes=20)
 #: Answers that say nothing about what a store can do: come back later.
 _LATER = frozenset({0, 429, 502, 503, 504})
+_BAD_REQUEST = 400
 
 
 def survey(objects: S3Objects) -> Traits:
@@ -183,13 +184,14 @@ def _works(trial: Callable[[], bool]) -> bool:
 
 
 def _is_refused(write: Callable[[], object]) -> bool:
+    """Whether the store names the request wrong; that it failed at it proves nothing."""
     try:
         with typed("survey"):
             write()
     except StoreUnavailable as error:
         if error.status in _LATER:
             raise
-        return True
+        return error.status == _BAD_REQUEST
     return False
 
 

@@ -5,9 +5,10 @@ moves bytes goes this way; everything else goes through boto3 (docs/benchmarks.m
 """
 
 import datetime
+import os
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 import urllib3
@@ -27,6 +28,7 @@ _HEADERS = {
     "ObjectLockMode": "x-amz-object-lock-mode",
     "ObjectLockRetainUntilDate": "x-amz-object-lock-retain-until-date",
 }
+_BLOCK_BYTES = 256 << 10
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 #: The body is guarded by its checksum header, which is signed: hashing it twice adds nothing.
 _UNSIGNED = Config(s3={"payload_signing_enabled": False})
@@ -51,6 +53,8 @@ class Wire:
         )
         self._pool = urllib3.PoolManager(
             maxsize=64,
+            # Of a file that is sent.
+            blocksize=_BLOCK_BYTES,
             ca_certs=str(address.ca_bundle) if address.ca_bundle else None,
             timeout=urllib3.Timeout(connect=3, read=60),
             retries=urllib3.Retry(
@@ -86,7 +90,11 @@ class Wire:
         self, method: str, key: str, query: str, headers: Mapping[str, str], body: Content | None
     ) -> urllib3.BaseHTTPResponse:
         url = f"{self._root}{quote(key, safe='/~')}{'?' if query else ''}{query}"
-        signed = AWSRequest(method, url, headers=dict(headers))
+        said = dict(headers)
+        if not (body is None or isinstance(body, bytes | memoryview)):
+            # A file would else go in chunks, which few stores take.
+            said["content-length"] = str(_left(body))
+        signed = AWSRequest(method, url, headers=said)
         signed.context["client_config"] = _UNSIGNED
         self._signer.add_auth(signed)
         try:
@@ -97,13 +105,22 @@ class Wire:
             raise StoreUnavailable(f"{key}: {error}") from error
         if answer.status >= 300:
             code = _CODE.search(answer.data)
-            raise Refused(answer.status, code[1].decode("ascii") if code else "")
+            # Some stores and proxies give no name with it; what is read is just not there.
+            bare = "NoSuchKey" if (method, answer.status) == ("GET", 404) else ""
+            raise Refused(answer.status, code[1].decode("ascii") if code else bare)
         return answer
 
 
 def headers_of(parameters: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of a boto3 call as the headers that it would send."""
     return {_HEADERS[name]: _text(value) for name, value in parameters.items()}
+
+
+def _left(file: BinaryIO) -> int:
+    at = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    return end - at
 
 
 def _text(value: Any) -> str:

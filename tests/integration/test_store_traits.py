@@ -9,6 +9,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from media import s3 as s3_module
@@ -76,6 +77,23 @@ def test_what_a_store_can_do_is_found_out_by_trying(request, kind, mode):
     address = request.getfixturevalue(kind).address(retention=Retention(mode, 1))
 
     assert S3Store(address).traits() == CAN_DO[kind]
+
+
+@pytest.mark.parametrize("status", [500, 501, 403])
+def test_a_store_that_fails_at_a_trial_has_not_passed_it(seaweedfs, monkeypatch, status):
+    store = S3Store(seaweedfs.address())
+    send = store.client.put_object
+
+    def fail_at_damage(**asked):
+        if asked["Key"].endswith("/damaged"):
+            raise ClientError(
+                {"Error": {"Code": "Any"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Put"
+            )
+        return send(**asked)
+
+    monkeypatch.setattr(store.client, "put_object", fail_at_damage)
+
+    assert not store.traits().refuses_damage
 
 
 def test_trying_leaves_nothing_behind_where_nothing_is_locked(any_s3, monkeypatch):

@@ -552,6 +552,79 @@ def test_a_commit_interrupted_at_the_store_is_finished_by_the_sweeper(
     assert len(bureau.events("verify")) == 1
 
 
+@pytest.mark.parametrize("slower", ["in parts", "in one piece"])
+def test_two_that_commit_the_same_bytes_in_different_ways_make_one_object(bureau, store, slower):
+    data = os.urandom(PART_BYTES + 100)
+    answer = bureau.request(
+        "POST", "/api/v1/uploads", Upload_Defer_Length=1, Upload_Metadata=metadata(data)
+    )
+    parts, single = answer.headers["Location"].removeprefix("http://localhost"), bureau.create(data)
+    bureau.patch(parts, data[:-1], 0)
+    bureau.patch(single, data[:-1], 0)
+    inside, go_on, answers = threading.Event(), threading.Event(), []
+
+    def wait(act, key):
+        if act == ("complete" if slower == "in parts" else "put") and key.startswith("media/"):
+            inside.set()
+            go_on.wait(20)
+
+    def end(path):
+        answers.append(bureau.patch(path, data[-1:], len(data) - 1, Upload_Length=len(data)))
+
+    store.before = wait
+    first, second = (parts, single) if slower == "in parts" else (single, parts)
+    threads = [threading.Thread(target=end, args=(path,)) for path in (first, second)]
+    threads[0].start()
+    inside.wait(20)
+    threads[1].start()
+    # The second has met the first one's intent by then, and waits for its end.
+    wait_until(lambda: bureau.row(Upload, upload_id(second))["owner"] is not None)
+    time.sleep(0.2)
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert store.objects == {bureau.row(MediaObject, digest(data))["key"]: data}
+    assert store.parts == {}
+
+
+def test_an_intent_that_nobody_has_any_more_is_taken_over(bureau, store):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    with bureau.app.app_context(), transaction() as session:
+        session.add(
+            MediaObject(
+                sha256=digest(data), size=LARGE, crc32=0, key="media/long/gone", status="committing"
+            )
+        )
+
+    answer = bureau.patch(path, data, 0)
+
+    assert answer.status_code == 204
+    assert store.objects == {long_key(upload_id(path)): data}
+    assert bureau.row(MediaObject, digest(data))["key"] == long_key(upload_id(path))
+
+
+def test_giving_up_an_upload_that_another_request_has_taken_is_refused(bureau, monkeypatch):
+    path = bureau.create(b"0123456789")
+    vacate = uploads.offers.vacate
+
+    def overtaken(there, upload, **more):
+        state = vacate(there, upload, **more)
+        with transaction() as session:
+            session.get(Upload, upload).fence += 1
+        return state
+
+    monkeypatch.setattr(uploads.offers, "vacate", overtaken)
+    answer = bureau.request("DELETE", path)
+    monkeypatch.undo()
+
+    assert refused(answer) == (503, "media.upload_busy")
+    assert bureau.offset(path) == 0
+    assert bureau.request("DELETE", path).status_code == 204
+
+
 def test_a_commit_that_cannot_be_finished_holds_up_no_other(bureau, store, monkeypatch):
     bury(monkeypatch)
     paths = [bureau.create(data) for data in (b"first", b"second")]
@@ -866,7 +939,7 @@ class Silent:
         return
 
 
-def test_a_sender_that_falls_silent_does_not_hold_a_thread_for_ever(bureau):
+def test_a_sender_that_falls_silent_does_not_hold_a_thread_for_ever(bureau, tmp_path):
     path = bureau.create(b"0123456789")
     heart = desk(bureau).heart
     impatient = Heart(write=heart._write, read=heart._read, beat_s=0.02, idle_limit_s=0.2)
@@ -881,6 +954,8 @@ def test_a_sender_that_falls_silent_does_not_hold_a_thread_for_ever(bureau):
 
     assert caught.value.offset == 4
     assert bureau.offset(path) == 4
+    # Its bytes waited on the disk of the data, which /tmp need not be.
+    assert list((tmp_path / "spool").iterdir()) == []
 
 
 def test_the_heart_survives_whatever_goes_wrong_in_a_round(bureau):

@@ -8,18 +8,20 @@ anybody: a sweeper does it for processes that died in between (docs/protocol.md 
 import base64
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Select, Table, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.hashing import RunningDigest
 from media.store import (
+    Content,
     MultipartGone,
     ObjectDiffers,
     ObjectMissing,
@@ -27,7 +29,7 @@ from media.store import (
     StoreUnavailable,
     long_key,
 )
-from media.upload import DEAD_AFTER_MS, UploadGone, parts_end
+from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS, UploadBusy, UploadGone, parts_end
 from server.models.base import position_of
 from server.models.uploads import MediaObject, ObjectFixity, QuarantinedMedia, Upload
 from server.operations import ledger
@@ -84,6 +86,8 @@ _END_UPLOAD = (
     )
 )
 
+_LOOK_AGAIN_S = 0.02
+
 _log = logging.getLogger(__name__)
 
 #: Called in the transaction that stores an object, with its digest, the place in the
@@ -114,9 +118,9 @@ class AlreadyStored:
 
 @dataclass(frozen=True)
 class Contended:
-    """Another upload of the same bytes is being committed."""
+    """Another upload of the same bytes is being committed; None if it has just ended."""
 
-    upload_id: str
+    upload_id: str | None
 
 
 Begun = Intended | AlreadyStored | Contended
@@ -136,7 +140,7 @@ def commit(
     *,
     found: str | None,
     crc32: int,
-    content: bytes | memoryview | None,
+    content: Content | None,
 ) -> UploadState:
     """Store the bytes of a complete upload and answer how it ended.
 
@@ -147,6 +151,7 @@ def commit(
     Raises:
         Fenced: somebody else has taken the upload over.
         StoreUnavailable: nothing is decided; the bytes acknowledged before are safe.
+        UploadBusy: another upload of the same bytes is being committed, and takes long.
         UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
@@ -156,7 +161,8 @@ def commit(
                 _discard(desk, state)
                 return done
             case Contended(other):
-                finish_commit(desk, other)
+                if other is not None:
+                    _await_commit(desk, other)
             case Intended():
                 return _carry_out(desk, begun, crc32=crc32, content=content)
 
@@ -176,6 +182,30 @@ def finish_commit(desk: Desk, upload_id: str) -> UploadState:
     crc32 = known.crc32 if known is not None else state.digest.crc32
     lost = known.lost if known is not None and state.genuine else ""
     return _carry_out(desk, Intended(state, lost), crc32=crc32, content=None)
+
+
+def _await_commit(desk: Desk, upload_id: str) -> None:
+    """Wait until a living process has ended its commit; end that of a dead one.
+
+    Raises:
+        UploadBusy: the living one takes long.
+        StoreUnavailable: as for :func:`finish_commit`.
+    """
+    asked_at = time.monotonic()
+    while True:
+        with desk.read() as session:
+            state = load(session, upload_id)
+            age = beat_age_ms(session, state.owner) if state.owner else None
+        if state.status != "committing":
+            return
+        if age is None or age > DEAD_AFTER_MS:
+            # However that one ends, this one goes on.
+            with suppress(Fenced, UploadGone):
+                finish_commit(desk, upload_id)
+            return
+        if (time.monotonic() - asked_at) * 1000 > RELEASE_WAIT_MS:
+            raise UploadBusy(upload_id)
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def finish_interrupted_commits(desk: Desk) -> list[str]:
@@ -220,14 +250,18 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         elif existing.status == "stored":
             return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
         elif existing.store_key != intended.target_key:
-            # One of both is in parts, under a key of its own; undo and let the other go first.
+            # One of both is in parts, under a key of its own.
+            behind = session.scalar(_others(intended))
+            if behind is None and _take_over(session, intended, existing.store_key):
+                return Intended(intended)
+            # Undo and let the other go first.
             change(session, intended, status="open", found_sha256=None)
-            return Contended(_upload_behind(session, found))
+            return Contended(behind)
         return Intended(intended)
 
 
 def _carry_out(
-    desk: Desk, intended: Intended, *, crc32: int, content: bytes | memoryview | None
+    desk: Desk, intended: Intended, *, crc32: int, content: Content | None
 ) -> UploadState:
     state = intended.state
     try:
@@ -256,7 +290,7 @@ def _carry_out(
     return done
 
 
-def _make(desk: Desk, state: UploadState, content: bytes | memoryview | None) -> _Made:
+def _make(desk: Desk, state: UploadState, content: Content | None) -> _Made:
     """Have the store make the object of a complete upload, or find that it has.
 
     Raises:
@@ -276,24 +310,24 @@ def _make(desk: Desk, state: UploadState, content: bytes | memoryview | None) ->
     return _Made(state.target_key)
 
 
-def _make_single(
-    store: Store, state: UploadState, content: bytes | memoryview, sha256: str
-) -> _Made:
-    key = state.target_key
+def _make_single(store: Store, state: UploadState, content: Content, sha256: str) -> _Made:
+    key, size = state.target_key, state.length or 0
     try:
-        store.put_once(key, content, size=len(content), sha256=sha256)
+        store.put_once(key, content, size=size, sha256=sha256)
         return _Made(key)
     except ObjectDiffers:
         _log.error("store_holds_other_bytes key=%s upload=%s", key, state.id)
+    if not isinstance(content, bytes | memoryview):
+        content.seek(0)
     if state.concat == "partial":
         # Half written when the store died. It is no evidence, and this upload's alone.
         store.delete_tails([key])
-        store.put_once(key, content, size=len(content), sha256=sha256)
+        store.put_once(key, content, size=size, sha256=sha256)
         return _Made(key)
     # Nothing is overwritten: the right bytes go where those of a file in parts would, and
     # the rows say so.
     aside = long_key(state.id)
-    store.put_once(aside, content, size=len(content), sha256=sha256)
+    store.put_once(aside, content, size=size, sha256=sha256)
     return _Made(aside, wrong=key)
 
 
@@ -547,11 +581,7 @@ def _take_back(session: Session, state: UploadState, values: dict[str, object]) 
         .values(**values, fence=Upload.fence + 1)
         .execution_options(synchronize_session=False)
     )
-    others = session.scalar(
-        select(Upload.id)
-        .where(Upload.sha256 == state.sha256, Upload.status == "committing")
-        .limit(1)
-    )
+    others = session.scalar(_others(state))
     if changed_rows(result) == 1 and others is None:
         session.execute(
             delete(MediaObject)
@@ -578,11 +608,31 @@ def _recognised(state: UploadState, found: str | None) -> dict[str, str | None]:
     return {"found_sha256": found} if named else {"found_sha256": found, "sha256": found}
 
 
-def _upload_behind(session: Session, sha256: str) -> str:
-    """The upload that is about to make the object of that digest."""
-    return session.execute(
-        select(Upload.id).where(Upload.sha256 == sha256, Upload.status == "committing").limit(1)
-    ).scalar_one()
+def _others(state: UploadState) -> Select[str]:
+    """Another upload that is about to make the object of the same digest."""
+    return (
+        select(Upload.id)
+        .where(
+            Upload.id != state.id,
+            Upload.sha256 == state.sha256,
+            Upload.found_sha256 == state.sha256,
+            Upload.status == "committing",
+        )
+        .limit(1)
+    )
+
+
+def _take_over(session: Session, state: UploadState, key: str) -> bool:
+    """Make the intent to write ``key`` our own; False if it has come to an end meanwhile."""
+    result = session.execute(
+        update(_OBJECT).where(
+            _OBJECT.c.sha256 == state.sha256,
+            _OBJECT.c.status == "committing",
+            _OBJECT.c.store_key == key,
+        ),
+        {"store_key": state.target_key},
+    )
+    return changed_rows(result) == 1
 
 
 def _discard(desk: Desk, state: UploadState) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from sqlalchemy import CursorResult, Row, Table, bindparam, insert, select, text, update
@@ -90,6 +91,7 @@ class Desk:
         open_limit: unfinished uploads of one device.
         takes_recording: whether the store has room for a recording of so many bytes.
         ttl_ms: an upload that stands still for so long expires.
+        spool_dir: on a disk; where the bytes of slow senders wait.
         undeletable: leftovers that the store did not let go of, and when each is tried
             again; this process remembers it to spare requests.
     """
@@ -104,6 +106,7 @@ class Desk:
     open_limit: int
     ttl_ms: int
     takes_recording: Callable[[Session, int], bool]
+    spool_dir: Path
     undeletable: dict[Leftover, int] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from media.upload import (
     Metadata,
     Partial,
     TooLarge,
+    UploadBusy,
     UploadGone,
     UploadIsFinal,
     check_open,
@@ -208,7 +209,9 @@ def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
     check_mine(desk, upload_id, organization_id=organization_id)
     state = vacate(desk, upload_id)
     check_open(state.status)
-    end(desk, state, status="terminated")
+    if not end(desk, state, status="terminated"):
+        # Somebody has come to write it in between.
+        raise UploadBusy(upload_id)
 
 
 def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -> Lacking:

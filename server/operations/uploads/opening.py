@@ -28,6 +28,7 @@ def open_desk(app: Flask) -> Desk:
         open_limit=parts.settings.open_uploads_limit,
         ttl_ms=parts.settings.upload_ttl_s * 1000,
         takes_recording=lambda session, size: takes_recording(session, parts.settings, size=size),
+        spool_dir=parts.settings.data_dir / "spool",
     )
 
 

@@ -2,21 +2,25 @@
 
 Memory for parts is bounded for the whole process. A sender that pauses, or is slow, has
 its bytes moved to an unlinked file and leaves its memory to one that is not: a stalled
-upload costs a few kilobytes, however much of a part it has sent.
+upload costs a few kilobytes, however much of a part it has sent. From the file they go
+to the store without being in memory once more, however many wait for a slow store.
 """
 
+import shutil
 import tempfile
 import threading
 import time
-from typing import IO
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, cast
 
+from media.store import Content
 from media.upload import PART_BYTES
 
 #: Parts that this process holds in memory at once.
 BUFFERS = 8
 #: A sender that has not filled a part by then is slow.
 _FAST_S = 2.0
-_AWAIT_MEMORY_S = 10.0
 _SCRATCH_BYTES = 64 << 10
 
 
@@ -26,22 +30,21 @@ class Buffers:
     def __init__(self, count: int) -> None:
         self._unmade = count
         self._free: list[bytearray] = []
-        self._given_back = threading.Condition()
+        self._lock = threading.Lock()
 
-    def take(self, *, wait_s: float = 0.0) -> bytearray | None:
-        """One of them; None if none is free within ``wait_s``."""
-        with self._given_back:
-            if not self._given_back.wait_for(lambda: self._free or self._unmade, wait_s):
-                return None
+    def take(self) -> bytearray | None:
+        """One of them; None if none is free."""
+        with self._lock:
             if self._free:
                 return self._free.pop()
+            if not self._unmade:
+                return None
             self._unmade -= 1
         return bytearray(PART_BYTES)
 
     def give_back(self, buffer: bytearray) -> None:
-        with self._given_back:
+        with self._lock:
             self._free.append(buffer)
-            self._given_back.notify()
 
 
 _SHARED = Buffers(BUFFERS)
@@ -55,13 +58,16 @@ class Spool:
         filed: whether they are in the file; from the next :meth:`clear` on they need not be.
     """
 
-    def __init__(self, buffers: Buffers = _SHARED) -> None:
+    def __init__(self, folder: Path, buffers: Buffers = _SHARED) -> None:
+        """``folder`` is for its file. It should be no memory in disguise, as ``/tmp`` may be."""
         self.size = 0
         self.filed = False
+        self._folder = folder
         self._buffers = buffers
         self._held: list[bytearray] = []
         self._held_since = 0.0
-        self._file: IO[bytes] | None = None
+        self._file: BinaryIO | None = None
+        self._joined: BinaryIO | None = None
         self._scratch = bytearray()
 
     def __enter__(self) -> "Spool":
@@ -97,7 +103,7 @@ class Spool:
     def move_out(self) -> None:
         """Move everything to the file and leave the memory to others."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+            self._file = self._open_file()
         self._file.seek(0)
         left = self.size
         for buffer in self._held:
@@ -106,27 +112,56 @@ class Spool:
         self._give_back()
         self.filed = True
 
-    def content(self) -> bytes | memoryview:
-        """All bytes. What it gives may be used until :meth:`clear` or the end of the block."""
-        if self.filed and self._file is not None and not self._held:
-            self._file.seek(0)
-            if not _SCRATCH_BYTES < self.size <= PART_BYTES:
-                return self._file.read(self.size)
-            # Many may wait for the store at once: without this each would hold a part.
-            buffer = self._buffers.take(wait_s=_AWAIT_MEMORY_S)
-            if buffer is None:
-                return self._file.read(self.size)
-            self._held.append(buffer)
-            self._file.readinto(memoryview(buffer)[: self.size])  # type: ignore[attr-defined]  # IO lacks it
-        if len(self._held) > 1:
-            return b"".join(self._held)[: self.size]
-        return memoryview(self._held[0])[: self.size] if self._held else b""
+    def content(self, before: Iterable[bytes] = ()) -> Content:
+        """``before`` and then all bytes: in memory if these are, else a file at its beginning.
+
+        What it gives may be used until :meth:`clear` or the end of the block.
+        """
+        if self._held:
+            pieces: list[bytes | memoryview] = list(before)
+            left = self.size
+            for buffer in self._held:
+                pieces.append(memoryview(buffer)[:left])
+                left -= len(buffer)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._close_joined()
+        for piece in before:
+            if self._joined is None:
+                self._joined = self._open_file()
+            self._joined.write(piece)
+        if self._joined is None:
+            return self._own_file() or b""
+        own = self._own_file()
+        if own is not None:
+            shutil.copyfileobj(own, self._joined, _SCRATCH_BYTES)
+        self._joined.seek(0)
+        return self._joined
+
+    def _own_file(self) -> BinaryIO | None:
+        """The file with just these bytes, at its beginning; None if there are none."""
+        if self._file is None or not self.size:
+            return None
+        # Longer ones may have waited in it before.
+        self._file.truncate(self.size)
+        self._file.seek(0)
+        return self._file
+
+    def _open_file(self) -> BinaryIO:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        # Closed by whoever holds it here; it has no name that could be left over.
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._folder))
 
     def clear(self) -> None:
         """Begin anew: the bytes are in the store."""
         self.size = 0
         self.filed = False
+        self._close_joined()
         self._give_back()
+
+    def _close_joined(self) -> None:
+        if self._joined is not None:
+            self._joined.close()
+            self._joined = None
 
     def _hold_more(self) -> bool:
         buffer = self._buffers.take()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from media.hashing import HashStateUnusable, RunningDigest
 from media.store import (
+    Content,
     MultipartGone,
     ObjectMissing,
     Part,
@@ -51,6 +52,7 @@ from server.operations.uploads.spool import Spool
 
 #: A sender that pauses for so long waits on disk from then on.
 _PAUSE_S = 0.25
+_READ_BYTES = 256 << 10
 #: Of the life of an upload: when so much has passed, bytes that arrive begin it anew.
 _LIFE_SPENT = 0.1
 
@@ -190,7 +192,7 @@ class _Writer:
         self._tenure = tenure
         self._reserved = reserved
         self._digest: RunningDigest | None = None
-        self._spool = Spool()
+        self._spool = Spool(desk.spool_dir)
 
     def run(self) -> UploadState:
         with self._spool:
@@ -323,11 +325,9 @@ class _Writer:
         state = self._state
         return room_in_buffer(offset=self._reached(), parts=state.parts, length=state.length)
 
-    def _waiting_bytes(self) -> bytes | memoryview:
+    def _waiting_bytes(self) -> Content:
         """What lies in tails, then what came since: everything that is in no part yet."""
-        pieces: list[bytes | memoryview] = [*self._tails()]
-        came = self._spool.content()
-        return b"".join([*pieces, came]) if pieces else came
+        return self._spool.content(self._tails())
 
     def _check_growth(self) -> None:
         """A body in chunks says nowhere else how long it is, nor do the others beside it."""
@@ -342,8 +342,8 @@ class _Writer:
             multipart_id,
             data,
             number=number,
-            size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            size=self._reached() - parts_end(self._state.parts),
+            sha256=_sha256(data),
         )
         self._advance(parts=(*self._state.parts, part), tails=(), offset=self._reached())
         # Bytes under a checksum are not acknowledged before it is known to hold, and the
@@ -362,12 +362,11 @@ class _Writer:
             else:
                 data = self._spool.content()
             key = tail_key(self._state.id, offset=offset, epoch=self._state.fence)
-            self._desk.store.put_once(
-                key, data, size=len(data), sha256=hashlib.sha256(data).hexdigest()
-            )
+            tail = Tail(key, offset, self._reached() - offset)
+            self._desk.store.put_once(key, data, size=tail.size, sha256=_sha256(data))
             self._advance(
                 parts=self._state.parts,
-                tails=(*tails, Tail(key, offset, len(data))),
+                tails=(*tails, tail),
                 offset=self._state.offset + size,
             )
         self._save(release=True)
@@ -457,3 +456,13 @@ class _Writer:
 
 def _room_for(size: int) -> memoryview:
     return memoryview(bytearray(size))
+
+
+def _sha256(content: Content) -> str:
+    if isinstance(content, bytes | memoryview):
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    while piece := content.read(_READ_BYTES):
+        digest.update(piece)
+    content.seek(0)
+    return digest.hexdigest()

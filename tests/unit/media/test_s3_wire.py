@@ -1,6 +1,7 @@
 """Bytes on their way to an S3 address: what is said with them, and what answers mean."""
 
 import datetime
+import io
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -115,3 +116,36 @@ def test_what_boto3_is_told_by_name_goes_as_headers():
         "x-amz-server-side-encryption": "AES256",
         "x-amz-object-lock-retain-until-date": "2027-01-02T03:04:05Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [(b"", "NoSuchKey"), (b"<html>not here</html>", "NoSuchKey"), (b"<Code>Other</Code>", "Other")],
+)
+def test_what_is_not_there_is_named_so_where_the_store_gives_no_name(gateway, said, code):
+    gateway.answers = [(404, said)]
+
+    with pytest.raises(Refused) as raised:
+        wire(gateway).get("media/x", headers={})
+
+    assert (raised.value.status, raised.value.code) == (404, code)
+
+
+def test_a_write_that_is_answered_with_404_is_no_missing_object(gateway):
+    gateway.answers = [(404, b"")]
+
+    with pytest.raises(Refused) as raised:
+        wire(gateway).put("media/x", b"x", headers={})
+
+    assert raised.value.code == ""
+
+
+def test_a_file_goes_with_its_length_and_again_from_where_it_stood(gateway):
+    gateway.answers = [(503, b""), (200, b"")]
+    file = io.BytesIO(b"head" + bytes(1_000_000))
+    file.seek(4)
+
+    wire(gateway).put("media/x", file, headers={})
+
+    assert [len(body) for _, _, body in gateway.seen] == [1_000_000] * 2
+    assert all("Transfer-Encoding" not in headers for _, headers, _ in gateway.seen)
