@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import json
 
 import pytest
 
 from server.models.inspections import EvidenceItem, Finding
 from server.models.people import Organization
 from server.models.uploads import QuarantinedMedia
+from server.operations.media_checks import check_waiting_items
+from tests.support import draw
 from tests.support.casework import Case, add_officer
 from tests.support.console import add_stranger, console_world, visitor
 from tests.support.simdevice import new_id
@@ -47,6 +50,38 @@ def test_rubbish_under_a_digest_casts_doubt_only_on_an_item_that_lacks_its_bytes
 
     assert doubted == {case.items["unsent"]}
     assert case.world.rows(EvidenceItem, id=case.items["outfall"])[0].state == "stored"
+
+
+@pytest.mark.parametrize("lie", [-1, 1])
+def test_a_line_with_the_right_digest_and_another_length_is_doubted_as_the_bytes_arrive(case, lie):
+    data, device = draw.photo(colour="teal"), case.world.on_patrol()
+    case.second = device
+    item = device.write(
+        "media.captured",
+        officer=case.world.officers[0],
+        inspection=device.inspection,
+        item=new_id(),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data) + lie,
+        media_type="image/jpeg",
+        **{"class": "A"},
+    ).act["item"]
+    case.world.push(device)
+
+    answer = _send(case, data, data)
+
+    assert (answer.status_code, "Repr-Digest" in answer.headers) == (201, True)
+    assert case.world.rows(EvidenceItem, id=item)[0].state == "stored"
+    (finding,) = case.world.rows(Finding, item_id=item)
+    assert (finding.code, finding.severity) == ("DIGEST_MISMATCH", "fail")
+    expected = json.loads(finding.evidence)["expected"]
+    assert (expected["size"], expected["received_size"]) == (len(data) + lie, len(data))
+
+    with case.world.app.app_context():
+        check_waiting_items(case.world.services)
+
+    [newest] = case.world.rows(Finding, item_id=item, code="DIGEST_MISMATCH")[1:]
+    assert newest.severity == "fail"
 
 
 def test_knowing_a_digest_opens_no_other_organisations_evidence(database_url, tmp_path):

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from media.findings import model
 from media.findings.rules import digest_mismatch
 from server.models.inspections import EvidenceItem
-from server.models.uploads import QuarantinedMedia
+from server.models.uploads import MediaObject, QuarantinedMedia
 from server.operations.holding import held
 from server.operations.media_checks.examining import Compared
 from server.operations.media_checks.keeping import keep_check
@@ -27,19 +27,30 @@ _ARRIVED = (
     )
     .execution_options(synchronize_session=False)
 )
-_ITEMS = select(EvidenceItem).where(*_THEIRS).execution_options(populate_existing=True)
+_ITEMS = (
+    select(EvidenceItem, MediaObject.size)
+    .join(MediaObject, MediaObject.sha256 == EvidenceItem.sha256)
+    .where(*_THEIRS)
+    .execution_options(populate_existing=True)
+)
 
 
 def item_bytes_arrived(session: Session, sha256: str, position: int, now_ms: int) -> None:
     """Mark the items whose bytes are in the store now; called as the bytes are committed.
+
+    A line that names them rightly but gives them another length gets DIGEST_MISMATCH at
+    once. The bytes stay: by their digest they are those of the item.
 
     ``position`` is the place in the ledger of the event that says so.
     """
     arrived = {"digest": sha256}
     if changed_rows(session.execute(_ARRIVED, arrived)) == 0:
         return
-    items = session.scalars(_ITEMS, arrived).all()
-    items_changed(session, items, position=position, now_ms=now_ms)
+    rows = session.execute(_ITEMS, arrived).all()
+    items_changed(session, [item for item, _ in rows], position=position, now_ms=now_ms)
+    for item, size in rows:
+        if item.size != size:
+            _keep_mismatch(session, item, model.Content(sha256=sha256, size=size), now_ms=now_ms)
 
 
 def item_bytes_differed(session: Session, announced: str, found: str) -> None:
@@ -64,16 +75,19 @@ def item_bytes_differed(session: Session, announced: str, found: str) -> None:
             EvidenceItem.state == "captured",
         )
     )
+    came = model.Content(sha256=found, size=received.size)
     for item in items:
-        context = model.Context(
-            hints=model.Hints(capture_class=item.capture_class),
-            announced=model.Content(sha256=announced, size=item.size),
-            received=model.Content(sha256=found, size=received.size),
-        )
-        mismatch = tuple(digest_mismatch((), context))
-        keep_check(
-            session,
-            item,
-            Compared(context=context, claims=(), found=mismatch),
-            now_ms=received.received_at_ms,
-        )
+        _keep_mismatch(session, item, came, now_ms=received.received_at_ms)
+
+
+def _keep_mismatch(
+    session: Session, item: EvidenceItem, received: model.Content, *, now_ms: int
+) -> None:
+    """Add a run that compared nothing but what the line announces with what came."""
+    context = model.Context(
+        hints=model.Hints(capture_class=item.capture_class),
+        announced=model.Content(sha256=item.sha256, size=item.size),
+        received=received,
+    )
+    mismatch = tuple(digest_mismatch((), context))
+    keep_check(session, item, Compared(context=context, claims=(), found=mismatch), now_ms=now_ms)
