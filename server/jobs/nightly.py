@@ -31,12 +31,13 @@ COMPACT = "compact"
 
 
 class Nights:
-    """What one worker has to do by night; it remembers when to try again what failed."""
+    """What one worker has to do by night; it remembers what is done, and what to try again when."""
 
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
         self._settings = settings
-        self._compacted_at_ms = 0
+        #: For which night each step was last known to be done.
+        self._done: dict[str, int] = {}
         self._again_at_ms: dict[str, int] = {}
         self._steps: dict[str, Callable[[], None]] = {
             COMPACT: self._compact,
@@ -69,19 +70,22 @@ class Nights:
                     yield name
 
     def _is_done(self, session: Session, name: str, night_ms: int) -> bool:
-        installed_ms = session.scalar(select(func.min(Generation.opened_at_ms)))
-        if installed_ms is None or installed_ms > night_ms:
+        if self._done.get(name, 0) >= night_ms:
             return True
-        if name == COMPACT:
-            return self._compacted_at_ms >= night_ms
-        return storekeeping.has_run(session, name, since_ms=night_ms)
+        installed_ms = session.scalar(select(func.min(Generation.opened_at_ms)))
+        done = installed_ms is None or installed_ms > night_ms
+        if name != COMPACT:
+            done = done or storekeeping.has_run(session, name, since_ms=night_ms)
+        if done:
+            self._done[name] = night_ms
+        return done
 
     def _compact(self) -> None:
         now_ms = services().now_ms()
         oldest_ms = now_ms - self._settings.feed_retention_days * _DAY_MS
         with transaction() as session:
             feed.compact(session, older_than_ms=oldest_ms, now_ms=now_ms)
-        self._compacted_at_ms = now_ms
+        self._done[COMPACT] = begun_ms(now_ms)
 
     def _sweep(self) -> None:
         storekeeping.sweep(self._desk, repair=True)

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from media.store import StoreUnavailable, media_key
+from media.store import StoreUnavailable, Traits, media_key
 from server.db import transaction
 from server.models.ledger import LedgerEvent
 from server.operations import uploads
+from server.operations.room import Room
 from server.operations.storekeeping import REHASH, SWEEP, keep_failure, rehash, sweep
 from tests.support.console import console_world, make_case, visitor
 from tests.support.keeping import digest
@@ -101,6 +102,63 @@ def test_what_has_not_come_is_shown_with_its_age(scene, lang, days, hours):
         expected = _section(scene.page(lang), "expected")
         assert f'href="/items/{waiting}"' in expected
         assert age in expected
+
+
+@pytest.mark.parametrize(
+    ("lang", "sentences"),
+    [
+        ("zh", ["近 3 天", "还可存 12 天", "未传完的文件还需 5.0 GiB", "暂不接收"]),
+        (
+            "en",
+            [
+                "Last 3 days",
+                "at this rate there is room for recordings for 12 days",
+                "5.0 GiB still to come of files under way",
+                "not taken: the store runs low",
+            ],
+        ),
+    ],
+)
+def test_the_room_is_shown_with_the_days_that_it_lasts(scene, monkeypatch, lang, sentences):
+    found = Room(
+        capacity=100 << 30,
+        free=20 << 30,
+        stop_below=10 << 30,
+        promised=5 << 30,
+        daily=1 << 30,
+        days=3,
+        days_left=12,
+        recordings=False,
+    )
+    monkeypatch.setattr("server.operations.room.measure", lambda *_, **_named: found)
+
+    shown = _section(scene.page(lang), "room")
+
+    assert [sentence for sentence in sentences if sentence not in shown] == []
+    assert "20.0 GiB" in shown
+
+
+def test_what_the_store_cannot_do_is_shown_one_by_one(scene, monkeypatch):
+    store = scene.world.services.store
+    assert "compares what is written, never overwrites" in _section(scene.page("en"), "room")
+
+    lacking = Traits(refuses_damage=False, keeps_parts=False, lists_multiparts=False)
+    monkeypatch.setattr(store, "traits", lambda: lacking)
+    shown = _section(scene.page("en"), "room")
+    for sentence in (
+        "The store compares no SHA-256",
+        "multipart uploads cannot be relied upon",
+        "does not list unfinished multipart uploads",
+        "The bucket has no Object Lock that works",
+    ):
+        assert sentence in shown
+    assert "overwrites objects" not in shown
+
+    def silent():
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(store, "traits", silent)
+    assert "the store does not answer" in _section(scene.page("en"), "room")
 
 
 def test_all_slices_of_a_run_are_shown_as_one(scene, monkeypatch):

@@ -314,6 +314,28 @@ def test_the_command_says_what_it_found_and_ends_with_its_status(house, variable
     assert gone.exit_code == 2
 
 
+def test_the_command_tidies_up_and_takes_nothing_away(house, variables, monkeypatch):
+    house.keep("navy")
+    lost = draw.photo(colour="gold")
+    digest = hashlib.sha256(lost).hexdigest()
+    house.overwrite(f"media/{digest[:2]}/{digest}", lost)
+    house.overwrite(f"media/00/{'0' * 64}", b"not those bytes")
+    house.overwrite(f"quarantine/{new_id()}", b"set aside")
+    house.overwrite(f"derived/00/{'1' * 64}", b"drawn")
+    house.overwrite(f"tail/{new_id()}/0-1", b"left over")
+    monkeypatch.setattr("server.operations.uploads.leftovers.LEFTOVER_AGE_MS", -(10**13))
+    before = {found.key for found in house.list("")}
+
+    repaired = CliRunner(env=variables).invoke(store_commands, ["check", "--repair"])
+
+    assert repaired.exit_code == 1
+    assert "Adopted 1 objects that no row named." in repaired.output
+    assert "收编了 1 个没有记录的对象。" in repaired.output
+    assert "collected 1 tails" in repaired.output
+    gone = before - {found.key for found in house.list("")}
+    assert [key.partition("/")[0] for key in gone] == ["tail"]
+
+
 def test_the_command_goes_on_after_what_the_store_does_not_give(house, variables, monkeypatch):
     keys = [house.key(house.keep(colour)[1]) for colour in ("navy", "gold")]
     stream = S3Store.stream
