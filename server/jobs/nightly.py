@@ -11,7 +11,9 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from media.errors import MediaError
 from server.db import reading, transaction
+from server.failures import ServerError
 from server.models.ledger import Generation
 from server.operations import feed, storekeeping
 from server.operations.storekeeping import REHASH, SWEEP
@@ -100,7 +102,8 @@ class Nights:
             pass
 
     def _note_failure(self, name: str, error: Exception, *, began_ms: int) -> None:
-        code = getattr(error, "code", "")
+        # SQLAlchemy has codes of its own, which say nothing here.
+        code = error.code if isinstance(error, MediaError | ServerError) else ""
         _log.warning("night_failed step=%s code=%s", name, code, exc_info=not code)
         now_ms = services().now_ms()
         self._again_at_ms[name] = now_ms + _AGAIN_MS

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from media.store import StoreUnavailable, media_key
 from server.jobs.nightly import Nights, begun_ms
@@ -112,6 +113,15 @@ def test_a_step_that_fails_stops_no_other_and_is_tried_again(keeping, worker, st
     assert begun[4:] == [name]
     assert not worker.due()
     assert _runs(keeping) == ["rehash", "sweep"]
+
+
+def test_a_fault_of_the_database_is_named_by_its_kind(keeping, worker, steps):
+    _, failing = steps
+    failing["sweep"] = OperationalError("SELECT 1", {}, Exception("disk I/O error"))
+
+    worker.work()
+
+    assert _runs(keeping, failed="OperationalError") == ["sweep"]
 
 
 @pytest.mark.parametrize("name", ["sweep", "rehash"])

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from media.store import StoreUnavailable, media_key
+from media.store import ObjectMissing, StoreUnavailable, media_key
 from server.models.ledger import LedgerEvent
 from server.models.uploads import ObjectFixity, StoreCheck, UnreadableObject
 from tests.support.keeping import Keeping, digest
@@ -159,6 +159,31 @@ def test_what_was_found_before_stands_while_the_store_does_not_give_it(keeping, 
 
     [row] = [row for row in keeping.rows(ObjectFixity) if row.sha256 == digest(data)]
     assert row.outcome == "changed"
+
+
+def test_what_is_brought_back_while_a_slice_is_read_is_not_called_lost(keeping, monkeypatch):
+    data = os.urandom(100)
+    (key,) = keeping.lay(data)
+    keeping.announce(data)
+    del keeping.store.objects[key]
+    keeping.rehash()
+    stream = keeping.store.stream
+
+    def meanwhile(wanted):
+        with pytest.raises(ObjectMissing):
+            list(stream(wanted))
+        monkeypatch.undo()
+        keeping.now_ms += 1
+        keeping.keep(data)
+        raise ObjectMissing(wanted)
+
+    keeping.now_ms += _NIGHT_MS
+    monkeypatch.setattr(keeping.store, "stream", meanwhile)
+    (report,) = keeping.rehash()
+
+    assert report.doubts == ()
+    assert [row.outcome for row in keeping.rows(ObjectFixity)] == ["whole"]
+    assert keeping.store.objects[key] == data
 
 
 def test_a_run_without_anything_due_leaves_its_report(keeping):

@@ -65,11 +65,12 @@ def rehash(
             due = list(_due(session, most, read_before_ms=before_ms, tried_before_ms=began_ms))
         if reported and not due:
             break
+        read_ms = services.now_ms()
         read = _read_slice(services.store, due)
         if read.seen or not due:
             # Should our clock be set back meanwhile, what was read is still read.
             now_ms = max(began_ms, services.now_ms())
-            yield _keep(read.seen, began_ms, now_ms=now_ms)
+            yield _keep(read.seen, began_ms, read_ms=read_ms, now_ms=now_ms)
             reported = True
         if read.away is not None:
             raise read.away
@@ -184,22 +185,25 @@ def _others(refused: set[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _keep(seen: Sequence[_Seen], began_ms: int, *, now_ms: int) -> Report:
-    given = [one for one in seen if one.outcome != UNREADABLE]
-    report = Report(
-        kind=REHASH,
-        repair=False,
-        began_at_ms=began_ms,
-        objects=len(given),
-        bytes=sum(one.size for one in given),
-        doubts=tuple(
-            Doubt(kind=one.outcome, key=one.key, sha256=one.sha256, found=one.found)
-            for one in seen
-            if one.outcome != WHOLE
-        ),
-    )
+def _keep(seen: Sequence[_Seen], began_ms: int, *, read_ms: int, now_ms: int) -> Report:
+    """Write a slice down that was read since ``read_ms``, in a run since ``began_ms``."""
     with transaction() as session:
         ledger.lock_head(session)
+        later = _known_since(session, seen, read_ms)
+        seen = [one for one in seen if one.sha256 not in later]
+        given = [one for one in seen if one.outcome != UNREADABLE]
+        report = Report(
+            kind=REHASH,
+            repair=False,
+            began_at_ms=began_ms,
+            objects=len(given),
+            bytes=sum(one.size for one in given),
+            doubts=tuple(
+                Doubt(kind=one.outcome, key=one.key, sha256=one.sha256, found=one.found)
+                for one in seen
+                if one.outcome != WHOLE
+            ),
+        )
         row = keep_report(session, report, now_ms=now_ms)
         for one in given:
             session.merge(
@@ -214,6 +218,18 @@ def _keep(seen: Sequence[_Seen], began_ms: int, *, now_ms: int) -> Report:
             )
         _note_unreadable(session, seen, now_ms=now_ms)
     return report
+
+
+def _known_since(session: Session, seen: Sequence[_Seen], read_ms: int) -> set[str]:
+    """Those of which somebody knows better by now: a lost one was brought back meanwhile."""
+    return set(
+        session.scalars(
+            select(ObjectFixity.sha256).where(
+                ObjectFixity.sha256.in_([one.sha256 for one in seen]),
+                ObjectFixity.checked_at_ms > read_ms,
+            )
+        )
+    )
 
 
 def _note_unreadable(session: Session, seen: Sequence[_Seen], *, now_ms: int) -> None:
