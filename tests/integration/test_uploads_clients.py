@@ -13,9 +13,19 @@ import requests
 from tusclient.client import TusClient
 
 from media.store import long_key, media_key
+from server.db import db, reading
+from server.models.devices import Device
 from server.settings import Settings
 from tests.support import javascript
-from tests.support.bureau import TOKEN, TUS, environment, lay_out, s3_store
+from tests.support.bureau import (
+    TOKEN,
+    TUS,
+    Bureau,
+    environment,
+    lay_out,
+    s3_store,
+    upload_app,
+)
 from tests.support.webserver import WebServer
 
 MIB = 1 << 20
@@ -112,6 +122,54 @@ def test_tus_js_client_is_told_when_the_bytes_are_not_those_it_announced(browser
 
     assert process.returncode == 1
     assert "response code: 460" in complaint
+
+
+@pytest.fixture
+def here_already(server, recording):
+    """The metadata of a file that was announced, and that the server has."""
+    data = recording.read_bytes()
+    app = upload_app(Settings.from_env(server.environment))
+    with app.app_context():
+        with reading() as session:
+            device = session.query(Device).one()
+            parties = device.organization_id, device.id
+        Bureau(app, *parties).announce(data)
+        db.engine.dispose()
+    metadata = {"sha256": hashlib.sha256(data).hexdigest(), "filename": "录像.mp4"}
+    uploader(server, recording, metadata=metadata).upload()
+    return metadata
+
+
+@pytest.mark.parametrize(
+    ("scenario", "requests"), [("plain", ["POST", "PATCH"]), ("one_request", ["POST"])]
+)
+def test_tus_js_client_is_done_at_once_with_what_is_here_already(
+    browser, s3, recording, here_already, scenario, requests
+):
+    result = javascript.result_of(browser(scenario, recording, here_already))
+
+    assert result["requests"] == requests
+    assert "Repr-Digest" in look(result["url"]).headers
+
+
+def test_tuspy_is_done_at_once_with_what_is_here_already(
+    server, recording, here_already, monkeypatch
+):
+    sent, patch = [], requests.patch
+
+    def counted(url, *, data, **more):
+        sent.append(len(data))
+        return patch(url, data=data, **more)
+
+    monkeypatch.setattr(requests, "patch", counted)
+    sender = TusClient(server.url, headers=dict(BEARER)).uploader(
+        str(recording), chunk_size=MIB, metadata=here_already
+    )
+
+    sender.upload()
+
+    assert (sender.offset, sent) == (recording.stat().st_size, [MIB])
+    assert "Repr-Digest" in look(sender.url).headers
 
 
 @pytest.mark.parametrize("scenario", ["resumed", "parallel_resumed"])

@@ -1,5 +1,5 @@
 // One upload by tus-js-client as it is published: node tus_scenario.cjs SCENARIO (JSON on stdin).
-// Prints {"url", "bytesSent"} when the upload has ended as the scenario wants it.
+// Prints {"url", "bytesSent", "requests"} when the upload has ended as the scenario wants it.
 "use strict";
 
 const fs = require("node:fs");
@@ -54,11 +54,14 @@ function live() {
 /** Upload to the end; with `resume`, go on where the URL storage says that we stopped. */
 function run(more, file = source(), resume = false) {
   return new Promise((done, failed) => {
-    const seen = { bytesSent: 0 };
+    const seen = { bytesSent: 0, requests: [] };
     const upload = new tus.Upload(file, {
       ...options,
       ...more,
       onError: failed,
+      onBeforeRequest: (request) => {
+        seen.requests.push(request.getMethod());
+      },
       onChunkComplete: (size) => {
         seen.bytesSent += size;
       },

@@ -175,36 +175,39 @@ class Bureau:
         assert answer.status_code == 200, answer.status_code
         return int(answer.headers["Upload-Offset"])
 
+    def item(self, sha256, size):
+        """The values of an item that a journal line of this device has announced."""
+        self.lines += 1
+        return {
+            "id": str(uuid.uuid4()),
+            "organization_id": self.organization,
+            "device_id": self.device,
+            "epoch": uuid.uuid4().hex,
+            "branch": "",
+            "seq": self.lines,
+            "line_digest": "0" * 64,
+            "officer_id": str(uuid.uuid4()),
+            "capture_class": "A",
+            "sha256": sha256,
+            "size": size,
+            "media_type": "image/jpeg",
+            "name": "p.jpg",
+            "title": "",
+            "fact_to_prove": "",
+            "method": "",
+            "captured_at_ms": 0,
+            "tz_min": 480,
+            "state": "captured",
+            "check_wanted": False,
+            "discard_reason": "",
+            "outside_seal": False,
+        }
+
     def announce(self, data):
         """As if a journal line had named the digest of ``data``."""
-        self.lines += 1
         with self.app.app_context(), transaction() as session:
-            session.add(
-                EvidenceItem(
-                    id=str(uuid.uuid4()),
-                    organization_id=self.organization,
-                    device_id=self.device,
-                    epoch=uuid.uuid4().hex,
-                    branch="",
-                    seq=self.lines,
-                    line_digest="0" * 64,
-                    officer_id=str(uuid.uuid4()),
-                    capture_class="A",
-                    sha256=hashlib.sha256(data).hexdigest(),
-                    size=len(data),
-                    media_type="image/jpeg",
-                    name="p.jpg",
-                    title="",
-                    fact_to_prove="",
-                    method="",
-                    captured_at_ms=0,
-                    tz_min=480,
-                    state="captured",
-                    check_wanted=False,
-                    discard_reason="",
-                    outside_seal=False,
-                )
-            )
+            item = self.item(hashlib.sha256(data).hexdigest(), len(data))
+            session.add(EvidenceItem(**item))
 
     def colleague(self):
         """A device of another organisation at the same server."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -93,6 +94,11 @@ class WebServer:
     def url(self):
         return f"http://127.0.0.1:{self.port}/api/v1/uploads"
 
+    def pour(self, path, data, *, offset):
+        """Send a PATCH of ``data`` until the connection ends; see :class:`Pouring`."""
+        connection = self.half_patch(path, b"", offset=offset, claimed=len(data))
+        return Pouring(connection, data)
+
     def half_patch(self, path, data, *, offset, claimed):
         """Send a PATCH that announces ``claimed`` bytes but has only ``data``; the open socket."""
         connection = socket.create_connection(("127.0.0.1", self.port))
@@ -104,3 +110,29 @@ class WebServer:
         )
         connection.sendall(head.encode() + data)
         return connection
+
+
+class Pouring:
+    """A sender who counts the ``sent`` bytes that have left it."""
+
+    def __init__(self, connection, data):
+        # What waits in its own system was not sent, so that is little.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)
+        self.connection, self.sent = connection, 0
+        self._left = memoryview(data)
+        self._thread = threading.Thread(target=self._pour)
+        self._thread.start()
+
+    def _pour(self):
+        with contextlib.suppress(OSError):
+            while self._left:
+                n = self.connection.send(self._left[: 64 << 10])
+                self.sent, self._left = self.sent + n, self._left[n:]
+
+    def stop(self):
+        """End the connection, if it has not; answers ``sent``."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self.connection.close()
+        return self.sent

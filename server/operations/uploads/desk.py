@@ -150,6 +150,11 @@ class UploadState:
         return self.length is not None and self.offset == self.length
 
     @property
+    def was_here(self) -> bool:
+        """Whether its bytes were here when it began, so that nobody ever wrote it."""
+        return self.status == "stored" and self.fence == 0
+
+    @property
     def genuine(self) -> bool:
         """Whether the bytes are what was announced; without a word about them they are."""
         return self.found_sha256 is not None and self.sha256 in (None, self.found_sha256)
