@@ -19,6 +19,8 @@ _DAY_MS = 86_400_000
 _RATE_MS = 14 * _DAY_MS
 #: What pages and devices are told is looked up this seldom.
 _KEEP_S = 20.0
+#: What is kept for photos and journals at the most: some 5,000 photos.
+_MOST_KEPT_BYTES = 20 << 30
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _UNDER_WAY = ("open", "committing")
 
@@ -112,7 +114,7 @@ def takes_recording(session: Session, settings: Settings, *, size: int) -> bool:
 
 
 def _mark(settings: Settings, capacity: int) -> int:
-    return capacity * settings.recordings_stop_percent // 100
+    return min(capacity * settings.recordings_stop_percent // 100, _MOST_KEPT_BYTES)
 
 
 def _capacity(session: Session, settings: Settings) -> tuple[int | None, int | None]:

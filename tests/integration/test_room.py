@@ -50,6 +50,17 @@ def _room(keeping):
         return room.measure(session, keeping.settings, now_ms=keeping.now_ms)
 
 
+def test_of_a_large_store_no_more_is_kept_free_than_photos_can_need(database_url, tmp_path):
+    large = Keeping(
+        database_url,
+        tmp_path / "var",
+        LIUHEN_STORE_CAPACITY_BYTES=str(1 << 40),
+        LIUHEN_RECORDINGS_STOP_PERCENT="10",
+    )
+
+    assert _room(large).stop_below == 20 << 30
+
+
 def test_recordings_that_begin_at_once_share_the_room_above_the_mark(keeping):
     answers = [_begin(keeping, 40_000) for _ in range(4)]
 
