@@ -33,6 +33,12 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
+def s3(any_s3):
+    """Each of the stores that we run against, whatever LIUHEN_TEST_STORE says."""
+    return any_s3
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory, s3):
     made = environment(tmp_path_factory.mktemp("served"), s3)
     lay_out(Settings.from_env(made))

@@ -36,6 +36,12 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
+def s3(any_s3):
+    """Each of the stores that we run against, whatever LIUHEN_TEST_STORE says."""
+    return any_s3
+
+
+@pytest.fixture(scope="module")
 def served(sqlite_template, tmp_path_factory, s3):
     folder = tmp_path_factory.mktemp("conformance")
     shutil.copyfile(sqlite_template, folder / "world.sqlite")
