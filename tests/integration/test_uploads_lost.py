@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from media.store import long_key, media_key
 from media.upload import PART_BYTES, SINGLE_LIMIT_BYTES
 from server.db import transaction
-from server.models.uploads import MediaObject, ObjectFixity
+from server.models.uploads import MediaObject, ObjectFixity, Upload
 from server.operations.storekeeping import rehash
 from server.services import services
 from server.settings import Settings
@@ -177,6 +177,21 @@ def test_a_crash_while_it_comes_again_loses_neither_row_nor_bytes(
 
     assert store.objects[bureau.row(MediaObject, digest(data))["key"]] == data
     assert bureau.row(ObjectFixity, digest(data))["outcome"] == "whole"
+    assert not lacking(bureau, data)
+
+
+def test_it_comes_again_also_through_an_upload_whose_hash_could_not_be_carried(bureau, store, lose):
+    data = os.urandom(LARGE)
+    lose(data, "missing")
+    path = bureau.create(data)
+    bureau.patch(path, data[:PART_BYTES], 0)
+    with bureau.app.app_context(), transaction() as session:
+        session.get(Upload, upload_id(path)).hash_state = b"of another machine"
+
+    assert bureau.patch(path, data[PART_BYTES:], PART_BYTES).status_code == 204
+
+    assert bureau.row(MediaObject, digest(data))["key"] == long_key(upload_id(path))
+    assert store.objects == {long_key(upload_id(path)): data}
     assert not lacking(bureau, data)
 
 

@@ -5,8 +5,6 @@ makes the object, then the row says that it has. Every step may be repeated by
 anybody: a sweeper does it for processes that died in between (docs/protocol.md §7).
 """
 
-import base64
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Select, Table, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Row, Select, Table, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,11 +23,9 @@ from media.store import (
     MultipartGone,
     ObjectDiffers,
     ObjectMissing,
-    Store,
     StoreUnavailable,
-    long_key,
 )
-from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS, UploadBusy, UploadGone, parts_end
+from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS, UploadBusy, UploadGone
 from server.models.base import position_of
 from server.models.uploads import MediaObject, ObjectFixity, QuarantinedMedia, Upload
 from server.operations import ledger
@@ -44,6 +40,7 @@ from server.operations.uploads.desk import (
     changed_rows,
     load,
 )
+from server.operations.uploads.making import Made, make
 
 # Built once, as in ``desk``.
 _OBJECT = cast(Table, MediaObject.__table__)
@@ -99,14 +96,9 @@ on_mismatch: list[Callable[[Session, str, str], None]] = []
 
 @dataclass(frozen=True)
 class Intended:
-    """The row says what is to be made; the store comes next.
-
-    ``lost`` says how an original with these bytes was lost (``missing``, ``changed``), if
-    one was: this one takes its place.
-    """
+    """The row says what is to be made; the store comes next."""
 
     state: UploadState
-    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,14 +116,6 @@ class Contended:
 
 
 Begun = Intended | AlreadyStored | Contended
-
-
-@dataclass(frozen=True)
-class _Made:
-    """Where the object is; ``wrong`` is its proper key, if other bytes lie there."""
-
-    key: str
-    wrong: str = ""
 
 
 def commit(
@@ -155,16 +139,15 @@ def commit(
         UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
-        begun = _begin(desk, state, found=found, crc32=crc32)
-        match begun:
+        match _begin(desk, state, found=found, crc32=crc32):
             case AlreadyStored(done):
                 _discard(desk, state)
                 return done
             case Contended(other):
                 if other is not None:
                     _await_commit(desk, other)
-            case Intended():
-                return _carry_out(desk, begun, crc32=crc32, content=content)
+            case Intended(intended):
+                return _carry_out(desk, intended, crc32=crc32, content=content)
 
 
 def finish_commit(desk: Desk, upload_id: str) -> UploadState:
@@ -180,8 +163,7 @@ def finish_commit(desk: Desk, upload_id: str) -> UploadState:
     if state.status != "committing":
         return state
     crc32 = known.crc32 if known is not None else state.digest.crc32
-    lost = known.lost if known is not None and state.genuine else ""
-    return _carry_out(desk, Intended(state, lost), crc32=crc32, content=None)
+    return _carry_out(desk, state, crc32=crc32, content=None)
 
 
 def _await_commit(desk: Desk, upload_id: str) -> None:
@@ -245,10 +227,10 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         if existing is None:
             key = intended.target_key
             _add_object(session, intended, key=key, crc32=crc32, stored_at_ms=None)
-        elif existing.status == "stored" and existing.lost:
-            return Intended(intended, existing.lost)
         elif existing.status == "stored":
-            return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
+            # Bytes that were lost since are wanted again.
+            if not existing.lost:
+                return AlreadyStored(_settle(desk, session, intended, crc32=crc32))
         elif existing.store_key != intended.target_key:
             # One of both is in parts, under a key of its own.
             behind = session.scalar(_others(intended))
@@ -261,11 +243,10 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
 
 
 def _carry_out(
-    desk: Desk, intended: Intended, *, crc32: int, content: Content | None
+    desk: Desk, state: UploadState, *, crc32: int, content: Content | None
 ) -> UploadState:
-    state = intended.state
     try:
-        made = _make(desk, state, content)
+        made = make(desk.store, state, content)
     except ObjectDiffers as error:
         _abandon(desk, state, error)
         raise UploadGone("expired") from error
@@ -285,80 +266,9 @@ def _carry_out(
             _end_upload(desk, session, state, status="stored")
             done = load(session, state.id)
         else:
-            done = _settle(desk, session, state, crc32=crc32, made=made, lost=intended.lost)
+            done = _settle(desk, session, state, crc32=crc32, made=made)
     _delete_tails(desk, state)
     return done
-
-
-def _make(desk: Desk, state: UploadState, content: Content | None) -> _Made:
-    """Have the store make the object of a complete upload, or find that it has.
-
-    Raises:
-        ObjectMissing: it is not there, and its bytes are not at hand.
-        ObjectDiffers: wherever it may lie there are other bytes.
-        MultipartGone: the store has lost its parts.
-    """
-    if state.single and state.found_sha256 is not None:
-        if content is None:
-            return _find_single(desk.store, state, state.found_sha256)
-        return _make_single(desk.store, state, content, state.found_sha256)
-    if parts_end(state.parts) != state.length:
-        # Parts are listed in the row before anything can be committed: an object that
-        # is shorter than its digest says must not come to be, whatever went wrong.
-        raise ObjectMissing(state.target_key)
-    desk.store.complete(state.target_key, state.multipart_id or "", state.parts)
-    return _Made(state.target_key)
-
-
-def _make_single(store: Store, state: UploadState, content: Content, sha256: str) -> _Made:
-    key, size = state.target_key, state.length or 0
-    try:
-        store.put_once(key, content, size=size, sha256=sha256)
-        return _Made(key)
-    except ObjectDiffers:
-        _log.error("store_holds_other_bytes key=%s upload=%s", key, state.id)
-    if not isinstance(content, bytes | memoryview):
-        content.seek(0)
-    if state.concat == "partial":
-        # Half written when the store died. It is no evidence, and this upload's alone.
-        store.delete_tails([key])
-        store.put_once(key, content, size=size, sha256=sha256)
-        return _Made(key)
-    # Nothing is overwritten: the right bytes go where those of a file in parts would, and
-    # the rows say so.
-    aside = long_key(state.id)
-    store.put_once(aside, content, size=size, sha256=sha256)
-    return _Made(aside, wrong=key)
-
-
-def _find_single(store: Store, state: UploadState, sha256: str) -> _Made:
-    """The object that an interrupted commit may have made; its bytes count, not its length."""
-    key, wrong = state.target_key, ""
-    for candidate in (key, long_key(state.id)):
-        try:
-            if is_whole(store, candidate, size=state.length, sha256=sha256):
-                return _Made(candidate, wrong)
-            wrong = key
-        except ObjectMissing:
-            continue
-    raise ObjectMissing(key)
-
-
-def is_whole(store: Store, key: str, *, size: int | None, sha256: str) -> bool:
-    """Whether an object has these bytes; read whole where the store names no digest.
-
-    Raises:
-        ObjectMissing: there is none.
-    """
-    found = store.head(key)
-    if found.size != size:
-        return False
-    if found.checksum == base64.b64encode(bytes.fromhex(sha256)).decode("ascii"):
-        return True
-    digest = hashlib.sha256()
-    for piece in store.stream(key):
-        digest.update(piece)
-    return digest.hexdigest() == sha256
 
 
 def _settle(
@@ -367,12 +277,12 @@ def _settle(
     state: UploadState,
     *,
     crc32: int,
-    made: _Made | None = None,
-    lost: str = "",
+    made: Made | None = None,
 ) -> UploadState:
     """Write down that the object is there, once, its ledger event first.
 
-    ``made`` is None if it has been there since earlier; ``lost`` is as for :class:`Intended`.
+    ``made`` is None if it has been there since earlier. Made anew it takes the place of an
+    original that was lost; of two at the same moment the first one does.
     """
     key = made.key if made else state.target_key
     now_ms = desk.now_ms()
@@ -381,8 +291,8 @@ def _settle(
     head = ledger.lock_head(session)
     if not _end_upload(desk, session, state, status="stored" if genuine else "quarantined"):
         return load(session, state.id)
-    known = session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).one() if lost else None
-    lost = known.lost if known else ""
+    known = session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).one_or_none()
+    lost = known.lost if known and made and genuine else ""
     about = [f"device:{state.device_id}"]
     if genuine:
         about.append(f"media:{state.sha256}")
@@ -401,14 +311,14 @@ def _settle(
         now_ms=now_ms,
     )
     if genuine:
-        position = position_of(head.generation, index)
-        if known and lost:
-            if known.store_key != key:
-                _move_object(session, state, key=key)
-            _bring_back(session, state, place=(head.generation, index), now_ms=now_ms)
-        _settle_object(
-            session, state, key=key, crc32=crc32, position=position, news=bool(lost), now_ms=now_ms
+        place = (head.generation, index)
+        news = _settle_object(
+            session, state, known, key=key, crc32=crc32, lost=lost, place=place, now_ms=now_ms
         )
+        # Bytes that are here since earlier are news to an organisation that sends its first copy.
+        if news or not _sent_before(session, state):
+            for hook in after_stored:
+                hook(session, state.sha256 or "", position_of(*place), now_ms)
     else:
         _set_aside(session, state, key=key, now_ms=now_ms)
     if made and made.wrong:
@@ -453,15 +363,36 @@ def _end_upload(desk: Desk, session: Session, state: UploadState, *, status: str
     return changed_rows(result) == 1
 
 
-def _move_object(session: Session, state: UploadState, *, key: str) -> None:
-    """Name another place for an original; the database allows it only while it is lost."""
-    session.execute(update(_OBJECT).where(_OBJECT.c.sha256 == state.sha256), {"store_key": key})
+def _settle_object(
+    session: Session,
+    state: UploadState,
+    known: Row[str, str, int, str] | None,
+    *,
+    key: str,
+    crc32: int,
+    lost: str,
+    place: tuple[int, int],
+    now_ms: int,
+) -> bool:
+    """Write down where the bytes are; False if they have been there since earlier."""
+    if known is None:
+        _add_object(session, state, key=key, crc32=crc32, stored_at_ms=now_ms)
+    elif known.status == "committing":
+        session.execute(_SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": key})
+    elif lost:
+        _bring_back(session, state, known.store_key, key, place=place, now_ms=now_ms)
+    else:
+        return False
+    return True
 
 
 def _bring_back(
-    session: Session, state: UploadState, *, place: tuple[int, int], now_ms: int
+    session: Session, state: UploadState, was: str, key: str, *, place: tuple[int, int], now_ms: int
 ) -> None:
     """A lost original is whole again, since the event at that place in the ledger."""
+    if was != key:
+        # The database allows this only while it is lost.
+        session.execute(update(_OBJECT).where(_OBJECT.c.sha256 == state.sha256), {"store_key": key})
     session.execute(
         update(_FIXITY).where(_FIXITY.c.sha256 == state.sha256),
         {
@@ -472,28 +403,6 @@ def _bring_back(
             "ledger_index": place[1],
         },
     )
-
-
-def _settle_object(
-    session: Session,
-    state: UploadState,
-    *,
-    key: str,
-    crc32: int,
-    position: int,
-    news: bool,
-    now_ms: int,
-) -> None:
-    result = session.execute(_SETTLE_OBJECT, {"digest": state.sha256, "now_ms": now_ms, "key": key})
-    first = changed_rows(result) == 1
-    if not first and session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).first() is None:
-        _add_object(session, state, key=key, crc32=crc32, stored_at_ms=now_ms)
-        first = True
-    # Bytes that are here since earlier are news to an organisation that sends its first copy,
-    # and those that were lost to everybody.
-    if first or news or not _sent_before(session, state):
-        for hook in after_stored:
-            hook(session, state.sha256 or "", position, now_ms)
 
 
 def _sent_before(session: Session, state: UploadState) -> bool:
