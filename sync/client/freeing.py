@@ -11,7 +11,7 @@ from sync.client.api import Api
 from sync.client.clock import Clock
 from sync.client.errors import GenerationChanged, ReceiptInvalid
 from sync.client.folder import DeviceFolder
-from sync.client.outbox import SAFE, Medium, Outbox
+from sync.client.outbox import M_KEPT, SAFE, Medium, Outbox
 from sync.client.trust import Enrolment, read_receipt
 from sync.evidence.line import Line
 
@@ -118,6 +118,11 @@ class Freeing:
             asked = media[start : start + _DIGESTS_AT_ONCE]
             answer = self._api.lacking([medium.sha256 for medium in asked])
             missing = answer.lacking | answer.unannounced
+            with self._outbox.transaction():
+                # The server has lost it since: the next sync sends it again.
+                for medium in asked:
+                    if medium.sha256 in answer.lacking:
+                        self._outbox.set_medium(medium.sha256, state=M_KEPT)
             kept += [medium for medium in asked if medium.sha256 not in missing]
         return kept
 

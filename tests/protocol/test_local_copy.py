@@ -6,6 +6,8 @@ import os
 import pytest
 
 from server.models.ledger import LedgerHead
+from server.models.uploads import MediaObject
+from server.operations.storekeeping import rehash
 from tests.support.fieldkit import write
 
 
@@ -137,3 +139,24 @@ def test_a_copy_that_the_server_lacks_again_stays(world, device, network, photo)
 
     assert device.free(really=True).sha256 == ()
     assert list(device._folder.media.iterdir())
+
+
+def test_what_the_server_has_lost_is_sent_again_before_it_may_go(world, device, network, photo):
+    device.sync()
+    device.sync()
+    back_up(world, network)
+    store = world.services.store
+    key = world.rows(MediaObject, sha256=photo.sha256)[0].key
+    store.client.put_object(Bucket=store.bucket, Key=key, Body=b"other bytes")
+    with world.app.app_context():
+        assert [doubt.kind for report in rehash(world.services) for doubt in report.doubts] == [
+            "changed"
+        ]
+
+    assert device.free(really=True).sha256 == ()
+    assert device.sync().complete
+
+    moved = world.rows(MediaObject, sha256=photo.sha256)[0].key
+    assert moved != key
+    assert store.read(moved, 0, photo.size) == next(device._folder.media.iterdir()).read_bytes()
+    assert device.free(really=True).sha256 == (photo.sha256,)
