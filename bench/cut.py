@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import os
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -70,8 +71,12 @@ class _Link:
                 time.sleep(max(0.0, due - time.monotonic()))
                 self.carried += len(data)
                 if asking in self._silent:
-                    return
+                    break
                 server.sendall(data)
+        if asking in self._silent:
+            # A reset: an end alone does not reach a sender that waits for room.
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            asking.close()
 
     @staticmethod
     def _down(server: socket.socket, asking: socket.socket) -> None:
