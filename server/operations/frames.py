@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from server.models.base import place_of
@@ -21,7 +21,7 @@ from server.models.journal import (
     same_line,
 )
 from server.models.process import RecorderClock
-from server.operations.coverage.clocks import DeviceClocks
+from server.operations.clocks import nearest_comparison
 from server.operations.peers import Contradicts, Covers, Upto, before, compare_head
 from server.operations.projection import act_of_digest, is_uuid
 from server.operations.projection.process import FRAME_UNCONFIRMED
@@ -29,13 +29,15 @@ from sync import shortcode
 from sync.evidence import acts
 from sync.evidence.line import parse_header
 
-#: What became of the head that a frame shows. ``none``: none was read from it.
-NO_HEAD, HOLDS, UNKNOWN, CONTRADICTS, ELSEWHEN = (
+#: What became of the head that a frame shows. ``none``: none was read from it; ``uncompared``:
+#: a line that is here, of a device whose clock nobody has compared.
+NO_HEAD, HOLDS, UNKNOWN, CONTRADICTS, ELSEWHEN, UNCOMPARED = (
     "none",
     "holds",
     "unknown",
     "contradicts",
     "elsewhen",
+    "uncompared",
 )
 #: A device's clock, and who reads a screen from a film, are wrong by less than this.
 _TOLERANCE_MS = 120_000
@@ -81,6 +83,13 @@ def is_frame(act: dict[str, Any]) -> bool:
     )
 
 
+def film_of(session: Session, organization_id: str, act: dict[str, Any]) -> EvidenceItem | None:
+    """The film of a comparison for which :func:`is_frame` holds, if the organisation knows it."""
+    named = act.get("item")
+    item = session.get(EvidenceItem, named) if is_uuid(named) else None
+    return item if item is not None and item.organization_id == organization_id else None
+
+
 def read_frame(
     session: Session,
     organization_id: str,
@@ -89,10 +98,7 @@ def read_frame(
     upto: Upto | None = None,
 ) -> Frame:
     """What speaks for a comparison for which :func:`is_frame` holds."""
-    named = act.get("item")
-    item = session.get(EvidenceItem, named) if is_uuid(named) else None
-    if item is not None and item.organization_id != organization_id:
-        item = None
+    item = film_of(session, organization_id, act)
     head = act.get("head")
     head = head if isinstance(head, str) else ""
     return Frame(
@@ -120,7 +126,11 @@ def frames_of(
         .join(LineOutcome, same_line(LineOutcome, JournalLine))
         .where(
             LineOutcome.inspection_id == inspection.id,
-            (LineOutcome.code == FRAME_UNCONFIRMED) | LineOutcome.released,
+            (LineOutcome.code == FRAME_UNCONFIRMED)
+            | exists().where(
+                RecorderClock.line_digest == JournalLine.digest,
+                RecorderClock.method == acts.FRAME,
+            ),
             before(upto),
         )
         .order_by(JournalLine.generation, JournalLine.ledger_index)
@@ -143,6 +153,7 @@ def _state(session: Session, line_digest: str, upto: Upto | None) -> str:
             QuarantineDecision.kind == "line",
             QuarantineDecision.subject == line_digest,
             QuarantineDecision.decision == "kept",
+            QuarantineDecision.code == FRAME_UNCONFIRMED,
         )
     )
     for word in words:
@@ -163,24 +174,35 @@ def _head_check(
         return UNKNOWN
     match compare_head(session, organization_id, head, upto):
         case Covers(device, epoch):
-            on_screen = _was_newest(session, (device, epoch, head.seq), shown_ms)
-            return HOLDS if on_screen else ELSEWHEN
+            return _at_the_time(session, (device, epoch, head.seq), shown_ms, upto)
         case Contradicts():
             return CONTRADICTS
         case _:
             return UNKNOWN
 
 
-def _was_newest(session: Session, place: tuple[str, str, int], shown_ms: int) -> bool:
-    """Whether no line was written between that one and ``shown_ms``, and it was written before."""
+def _at_the_time(
+    session: Session, place: tuple[str, str, int], shown_ms: int, upto: Upto | None
+) -> str:
+    """Whether a line was written before ``shown_ms`` and none that is here in between."""
     device, epoch, seq = place
-    clocks = DeviceClocks(session, shown_ms)
+    compared = nearest_comparison(session, device, shown_ms)
+    if compared is None:
+        return UNCOMPARED
 
     def at_ms(number: int) -> int | None:
-        line = session.get(JournalLine, (device, epoch, MAIN, number))
-        return clocks.corrected(device, parse_header(line.header).t.wall_ms) if line else None
+        header = session.scalar(
+            select(JournalLine.header).where(
+                JournalLine.device_id == device,
+                JournalLine.epoch == epoch,
+                JournalLine.branch == MAIN,
+                JournalLine.seq == number,
+                before(upto),
+            )
+        )
+        return parse_header(header).t.wall_ms + compared.offset_ms if header else None
 
     written, following = at_ms(seq), at_ms(seq + 1)
-    if written is not None and written > shown_ms + _TOLERANCE_MS:
-        return False
-    return following is None or following >= shown_ms - _TOLERANCE_MS
+    early = written is not None and written > shown_ms + _TOLERANCE_MS
+    late = following is not None and following < shown_ms - _TOLERANCE_MS
+    return ELSEWHEN if early or late else HOLDS

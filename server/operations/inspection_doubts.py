@@ -77,6 +77,8 @@ def _of_frames(seen: Sequence[Frame]) -> Iterator[Doubt]:
         reasons = [(frames.PENDING, INFO)] if frame.state == frames.PENDING else []
         if frame.head_check in (frames.UNKNOWN, frames.CONTRADICTS, frames.ELSEWHEN):
             reasons.append((f"head_{frame.head_check}", WARN))
+        elif frame.head_check == frames.UNCOMPARED:
+            reasons.append((f"head_{frame.head_check}", INFO))
         for reason, severity in reasons:
             yield whole_doubt(
                 "RECORDER_CLOCK",

@@ -25,7 +25,7 @@ from server.models.people import Officer
 from server.models.uploads import QuarantinedMedia, UnsafeMedia
 from server.operations import ledger
 from server.operations.access import Actor, require
-from server.operations.frames import is_frame, read_frame
+from server.operations.frames import film_of, is_frame, read_frame
 from server.operations.outcomes import mark_changed
 from server.operations.projection import Projector, is_uuid
 from server.operations.projection.process import FRAME_UNCONFIRMED
@@ -85,7 +85,7 @@ class _Subject:
     device_id: str
     names: dict[str, object]
     inspections: tuple[str, ...]
-    officer_id: str
+    officers: frozenset[str] = frozenset()
     outcome: LineOutcome | None = None
     released: bool = False
 
@@ -194,7 +194,10 @@ def _release(session: Session, found: _Subject, *, now_ms: int) -> bool:
     outcome.released = True
     projector = Projector(session, found.organization_id, now_ms=now_ms)
     projector.release(outcome)
-    if outcome.projection == Projection.QUARANTINED.value:
+    if outcome.code == FRAME_UNCONFIRMED != found.code:
+        # Let through in spite of its first reason; at its frame nobody has looked yet.
+        outcome.released = False
+    elif outcome.projection == Projection.QUARANTINED.value:
         # Nothing is shown that waits for something else, too; all of it is rolled back.
         raise Conflict(f"cannot be shown: {outcome.code}")
     mark_changed(session, outcome)
@@ -221,11 +224,14 @@ def _find_line(session: Session, digest: str) -> _Subject:
         raise NotFound("quarantined", digest)
     body = session.get(JournalPart, (line.device_id, line.epoch, line.branch, line.seq, 0))
     act = canonical.loads(body.body) if body else {}
-    officer = act.get("officer")
+    organization_id = session.get_one(Device, line.device_id).organization_id
+    film = film_of(session, organization_id, act) if is_frame(act) else None
     case = session.get(Inspection, outcome.inspection_id) if outcome.inspection_id else None
+    cases = {case.id if case else None, film.inspection_id if film else None} - {None}
+    officers = {act.get("officer"), film.officer_id if film else None}
     return _Subject(
         code=outcome.code,
-        organization_id=session.get_one(Device, line.device_id).organization_id,
+        organization_id=organization_id,
         device_id=line.device_id,
         names={
             "device": line.device_id,
@@ -234,9 +240,9 @@ def _find_line(session: Session, digest: str) -> _Subject:
             "seq": line.seq,
             "digest": digest,
         },
-        inspections=(case.id,) if case is not None else (),
+        inspections=tuple(sorted(str(one) for one in cases)),
         # A line may claim anybody; PostgreSQL would not even look for U+0000.
-        officer_id=str(officer) if is_uuid(officer) else "",
+        officers=frozenset(str(one) for one in officers if is_uuid(one)),
         outcome=outcome,
         released=outcome.released,
     )
@@ -253,7 +259,6 @@ def _find_bytes(session: Session, subject: str) -> _Subject:
         device_id=row.device_id,
         names={"device": row.device_id, "epoch": row.epoch, "sha256": row.sha256},
         inspections=(),
-        officer_id="",
     )
 
 
@@ -281,7 +286,6 @@ def _find_media(session: Session, subject: str) -> _Subject:
             "sha256": row.found_sha256,
         },
         inspections=tuple(case for case in cases if case is not None),
-        officer_id="",
     )
 
 
@@ -295,7 +299,7 @@ def _find_unsafe(session: Session, subject: str) -> _Subject:
         device_id=item.device_id,
         names={"item": item.id, "sha256": item.sha256},
         inspections=(item.inspection_id,) if item.inspection_id else (),
-        officer_id=item.officer_id or "",
+        officers=frozenset({item.officer_id} if item.officer_id else ()),
         released=bool(session.scalar(select(let_through(item.id)))),
     )
 
@@ -309,9 +313,10 @@ def _line(session: Session, digest: str) -> tuple[JournalLine, LineOutcome]:
 
 
 def _independent(session: Session, actor: Actor, found: _Subject) -> bool:
-    officer = session.get(Officer, found.officer_id) if found.officer_id else None
-    if officer is not None and officer.person_id == actor.person_id:
-        return False
+    for officer_id in found.officers:
+        officer = session.get(Officer, officer_id)
+        if officer is not None and officer.person_id == actor.person_id:
+            return False
     return not any(stands_elsewhere(session, actor, case) for case in found.inspections)
 
 

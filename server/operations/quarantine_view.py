@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
+    and_,
     cast,
     func,
     literal,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -45,7 +47,7 @@ from server.operations.quarantine import (
     LINE,
     MEDIA,
 )
-from server.operations.serving import RELEASED, UNSAFE
+from server.operations.serving import RELEASED, UNSAFE, let_through
 from sync.wire import Projection
 
 PAGE = 100
@@ -141,7 +143,10 @@ def count_lines(session: Session, inspection_id: str) -> Counts:
         select(_STATE, func.count())
         .select_from(LineOutcome)
         .join(JournalLine, same_line(JournalLine, LineOutcome))
-        .outerjoin(QuarantineDecision, QuarantineDecision.id == newest)
+        .outerjoin(
+            QuarantineDecision,
+            and_(QuarantineDecision.id == newest, _holds(LineOutcome.released)),
+        )
         .where(LineOutcome.inspection_id == inspection_id, _is_quarantined())
         .group_by(_STATE)
     )
@@ -229,17 +234,18 @@ def entries_of(organization_id: str) -> Subquery:
         .where(held(EvidenceItem.sha256, EvidenceItem.organization_id))
     )
     subjects = (
-        (lines, LINE, JournalLine.digest),
-        (refused, BYTES, cast(QuarantinedLine.id, String(64))),
-        (media, MEDIA, QuarantinedMedia.upload_id),
-        (unsafe, UNSAFE, EvidenceItem.id),
+        (lines, LINE, JournalLine.digest, _holds(LineOutcome.released)),
+        (refused, BYTES, cast(QuarantinedLine.id, String(64)), true()),
+        (media, MEDIA, QuarantinedMedia.upload_id, true()),
+        (unsafe, UNSAFE, EvidenceItem.id, _holds(let_through(EvidenceItem.id))),
     )
     return union_all(
         *(
             query.outerjoin(
-                QuarantineDecision, QuarantineDecision.id == _newest_decision(kind, subject)
+                QuarantineDecision,
+                and_(QuarantineDecision.id == _newest_decision(kind, subject), holds),
             ).where(Device.organization_id == organization_id)
-            for query, kind, subject in subjects
+            for query, kind, subject, holds in subjects
         )
     ).subquery()
 
@@ -276,6 +282,11 @@ def _newest_decision(kind: str, subject: Any) -> Any:
         .where(decided.c.kind == kind, decided.c.subject == subject)
         .scalar_subquery()
     )
+
+
+def _holds(released: Any) -> Any:
+    """Whether a decision still stands: a release only while the thing is let through by it."""
+    return or_(QuarantineDecision.decision == KEPT, released)
 
 
 def _is_quarantined() -> Any:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, true
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
+from server.models.inspections import EvidenceItem
 from server.models.process import RecorderClock
+from sync.evidence import acts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +30,18 @@ def recorder_offset(
 ) -> RecorderOffset | None:
     """The comparison nearest to ``at_ms`` of the recorder's own clock; None if there is none.
 
-    Of two equally near the later line counts. ``before_position`` looks no further
-    than a place in the ledger.
+    Of two equally near the later line counts. What was read from a frame counts while its
+    film is not discarded. ``before_position`` looks no further than a place in the ledger.
     """
     if not recorder:
         return None
     row = session.scalars(
         select(RecorderClock)
+        .outerjoin(EvidenceItem, EvidenceItem.id == RecorderClock.item_id)
         .where(
             RecorderClock.organization_id == organization_id,
             RecorderClock.recorder == recorder,
+            or_(RecorderClock.method != acts.FRAME, EvidenceItem.state != "discarded"),
             true() if before_position is None else RecorderClock.position < before_position,
         )
         .order_by(func.abs(RecorderClock.recorder_ms - at_ms), RecorderClock.position.desc())

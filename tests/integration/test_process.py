@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from server.console import show
 from server.db import reading, transaction
@@ -23,12 +23,14 @@ from server.models.inspections import (
 from server.models.journal import LineOutcome
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
 from server.models.uploads import MediaObject
-from server.operations import forms, ledger, people, quarantine
+from server.operations import forms, frames, ledger, people, quarantine
 from server.operations.access import Actor
 from server.operations.doubts import VISIT_RULES_VERSION
+from server.operations.frames import read_frame
 from server.operations.inspection_doubts import inspection_doubts
 from server.operations.media_checks import item_bytes_arrived
 from server.operations.peers import Upto
+from server.operations.quarantine_view import Filter, list_quarantine
 from server.operations.recorder_clocks import recorder_offset
 from sync import shortcode
 from sync.catalogue import LANGUAGES
@@ -231,6 +233,14 @@ def _framed(team, item, *, shown=100_000, frame=12_500, **more):
     return team.device.write("recorder.compared", officer=team.officer, **(fields | more))
 
 
+def _compare_clock(team):
+    """The device's clock was compared, and is right."""
+    with team.world.app.app_context(), transaction() as session:
+        session.add(
+            ClockOffset(device_id=team.device.id, server_ms=MORNING_MS, offset_ms=0, error_ms=1000)
+        )
+
+
 def _offset(world):
     with world.app.app_context(), reading() as session:
         return recorder_offset(session, world.organization, "DSJ00012", MORNING_MS)
@@ -319,6 +329,7 @@ def test_the_head_in_a_frame_is_that_of_a_journal_at_the_time_shown(world, team)
     _framed(team, item, shown=60 * MINUTE, head=here)
     _framed(team, item, shown=-60 * MINUTE, head=here)
     team.push()
+    _compare_clock(team)
 
     checks = [frame.head_check for frame in team.whole().frames]
     told = [reason for _, reason in team.doubts("RECORDER_CLOCK") if reason != "pending"]
@@ -334,21 +345,168 @@ def test_the_head_in_a_frame_is_that_of_a_journal_at_the_time_shown(world, team)
     assert told == [f"head_{check}" for check in checks[2:]]
 
 
-def _confirm(world, session, digest, decision="released", person=None):
+def test_whoever_took_part_confirms_no_frame_that_was_first_kept_back_for_another_reason(
+    world, team
+):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    opened = next(line.act for line in team.device.lines if line.act["type"] == "session.opened")
+    team.device.write("session.closed", officer=team.officer, session=opened["session"])
+    line = _framed(team, item)
+    team.push()
+    team.arrive(item)
+    [before] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
+
+    with pytest.raises(NotIndependent), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, person=world.persons[1])
+    with world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest)
+    [after] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
+
+    assert before.code == "projection.no_officer_session"
+    assert (after.projection, after.code) == ("quarantined", "projection.frame_unconfirmed")
+    assert _offset(world) is None
+    assert _listed(world, line) == ("waiting", "projection.frame_unconfirmed")
+    assert team.doubts("RECORDER_CLOCK") == [("RECORDER_CLOCK", "pending")]
+
+    with pytest.raises(NotIndependent), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, person=world.persons[1], seen=1)
+    with world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, seen=1)
+    assert _offset(world).offset_ms == 100_000
+    assert _listed(world, line)[0] == "released"
+
+
+def _listed(world, line):
+    with world.app.app_context(), reading() as session:
+        listing = list_quarantine(session, _reviewer(world, new_id()), Filter(kind="line"))
+    return next((row.state, row.code) for row in listing.rows if row.subject == line.digest)
+
+
+def test_a_frame_belongs_to_the_visit_of_a_film_that_became_known_only_later(world, team):
+    item, code = new_id(), "projection.frame_unconfirmed"
+    line = _framed(team, item)
+    team.push()
+    [before] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
+    _import(team, "a.mp4", 0, 60, item=item)
+    team.push()
+    team.arrive(item)
+    [after] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
+
+    assert (before.code, before.inspection_id) == (code, None)
+    assert (after.code, after.inspection_id) == (code, team.inspection)
+    assert team.doubts("RECORDER_CLOCK") == [("RECORDER_CLOCK", "pending")]
+    with pytest.raises(NotIndependent), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, person=world.persons[1])
+
+
+def test_whoever_imported_a_film_confirms_no_frame_of_it(world, team):
+    item = new_id()
+    team.device.write(
+        "media.imported",
+        officer=world.officers[1],
+        item=item,
+        sha256=hashlib.sha256(b"alone").hexdigest(),
+        size=5,
+        media_type="video/mp4",
+        source={"path": "a.mp4", "recorder": "DSJ00012"},
+        **{"class": "C"},
+    )
+    line = _framed(team, item)
+    team.push()
+    team.arrive(item)
+
+    with pytest.raises(NotIndependent), world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest, person=world.persons[1])
+
+
+def test_a_frame_of_a_film_that_was_discarded_corrects_nothing_any_more(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    other, _ = _import(team, "b.mp4", 60, 60)
+    line = _framed(team, item)
+    team.push()
+    team.arrive(item, other)
+    with world.app.app_context(), transaction() as session:
+        _confirm(world, session, line.digest)
+        session.execute(update(EvidenceItem).values(check_wanted=False))
+    before = _offset(world)
+
+    team.say("media.discarded", item=item, reason="误录")
+    team.push()
+
+    assert before.offset_ms == 100_000
+    assert _offset(world) is None
+    [told] = world.rows(EvidenceItem, id=other)
+    assert told.check_wanted
+
+
+def test_a_head_of_a_device_whose_clock_nobody_compared_is_a_note(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    shown = team.mark("arrival")
+    team.at(20)
+    _framed(team, item, shown=60 * MINUTE, head=shortcode.spell(shown.header.seq, shown.digest))
+    team.push()
+
+    found = {one.evidence["expected"]["reason"]: one.severity for one in team.whole().doubts}
+
+    assert found["head_uncompared"] == "info"
+    assert "head_elsewhen" not in found
+
+
+def test_a_later_line_does_not_change_what_a_package_said_of_a_head(world, team):
+    item, _ = _import(team, "a.mp4", 0, 60)
+    shown = team.mark("arrival")
+    head = shortcode.spell(shown.header.seq, shown.digest)
+    team.push()
+    team.at(20)
+    line = _framed(team, item, shown=40 * MINUTE, head=head)
+    with world.app.app_context(), reading() as session:
+        size = ledger.size(session)
+    team.push()
+    _compare_clock(team)
+
+    with world.app.app_context(), reading() as session:
+        then = read_frame(session, world.organization, line.digest, line.act, Upto(1, size))
+        now = read_frame(session, world.organization, line.digest, line.act)
+
+    assert (then.head_check, now.head_check) == ("holds", "elsewhen")
+
+
+def test_a_visit_of_many_released_lines_still_shows_its_frames(world, team, monkeypatch):
+    monkeypatch.setattr(frames, "_LIMIT", 2)
+    item, _ = _import(team, "a.mp4", 0, 60)
+    marks = [team.mark("arrival") for _ in range(3)]
+    team.at(20)
+    line = _framed(team, item)
+    team.push()
+    with world.app.app_context(), transaction() as session:
+        session.execute(
+            update(LineOutcome)
+            .where(LineOutcome.seq.in_([mark.header.seq for mark in marks]))
+            .values(released=True)
+        )
+
+    assert [frame.line_digest for frame in team.whole().frames] == [line.digest]
+
+
+def _reviewer(world, person):
+    return Actor(
+        person_id=person,
+        user_id=new_id(),
+        name="审核员",
+        organization_id=world.organization,
+        roles=frozenset({"reviewer"}),
+    )
+
+
+def _confirm(world, session, digest, decision="released", person=None, seen=0):
     if person is None:
         person = people.create_person(session, "审核员")
     quarantine.decide(
         session,
-        Actor(
-            person_id=person,
-            user_id=new_id(),
-            name="审核员",
-            organization_id=world.organization,
-            roles=frozenset({"reviewer"}),
-        ),
+        _reviewer(world, person),
         "line",
         digest,
-        quarantine.Decision(decision=decision, reason="画面已看，时间一致", seen=0),
+        quarantine.Decision(decision=decision, reason="画面已看，时间一致", seen=seen),
         now_ms=world.now_ms,
     )
 
@@ -911,9 +1069,9 @@ def _facts(team, item, values=(), **more):
         )
 
 
-def _import(team, name, minute, length_min):
+def _import(team, name, minute, length_min, item=None):
     """A recorder's file whose container says, by a clock in local time, when it began."""
-    item = new_id()
+    item = item or new_id()
     team.say(
         "media.imported",
         item=item,

@@ -52,6 +52,8 @@ class Act:
     parts: Mapping[int, bytes] = field(default_factory=dict)
     #: Whether a reviewer lets the line through in spite of what keeps it back.
     released: bool = False
+    #: Whether a reviewer has looked at the frame that the line was read from.
+    seen: bool = False
 
     def text(self, name: str, limit: int = _MAX_NAME) -> str:
         """A text for the screens; the signed line keeps it whole."""

@@ -4,6 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from server.models.inspections import EvidenceItem, Inspection
+from server.models.process import RecorderClock
 from server.models.uploads import MediaObject
 from server.operations.holding import held
 from server.operations.projection.act import Act, NotShown, within
@@ -31,6 +32,8 @@ class Items:
         self._visits = visits
         #: Whether anything came that makes the worker check media again.
         self.wants_check = False
+        #: Whether an item came for which a line may have waited that names it alone.
+        self.announced = False
         #: Items of which their officers' devices are to be told anew.
         self.changed: set[str] = set()
 
@@ -86,6 +89,7 @@ class Items:
         )
         self._session.flush()
         self.changed.add(item_id)
+        self.announced = True
         if inspection is not None:
             self._visits.opened.add(inspection.id)
         return inspection.id if inspection else None
@@ -113,6 +117,13 @@ class Items:
         item.state = "discarded"
         item.discard_reason = act.text("reason", 4000)
         self.changed.add(item.id)
+        for recorder in self._session.scalars(
+            select(RecorderClock.recorder).where(
+                RecorderClock.item_id == item.id, RecorderClock.method == acts.FRAME
+            )
+        ).all():
+            # What was read from it corrects nothing any more.
+            self.check_imported(recorder, item.captured_at_ms)
         return inspection.id
 
     def check_imported(self, recorder: str, at_ms: int) -> None:

@@ -147,7 +147,7 @@ class Process:
         other = item is not None and item.recorder not in ("", recorder)
         if frame_ms < 0 or body["offset_ms"] != shown_ms - body["recorder_ms"] or other:
             raise NotShown("projection.malformed_act", case)
-        if not act.released:
+        if not act.seen:
             raise NotShown(FRAME_UNCONFIRMED, case)
         if item is None or item.state in ("captured", "discarded"):
             raise NotShown("projection.unknown_item", case)

@@ -20,7 +20,7 @@ from server.operations.projection.act import Act, NotShown, Outcome, header_of, 
 from server.operations.projection.contacts import compare_clock, note_peer, note_wiped
 from server.operations.projection.items import Items
 from server.operations.projection.lookup import Lookup
-from server.operations.projection.process import Process
+from server.operations.projection.process import FRAME_UNCONFIRMED, Process
 from server.operations.projection.records import Records
 from server.operations.projection.sealing import mark_outside, touched_by
 from server.operations.projection.sessions import OfficerSessions
@@ -123,6 +123,12 @@ class Projector:
                 self._retry_where(
                     LineOutcome.inspection_id == inspection_id, LineOutcome.code.in_(_WAITING)
                 )
+        if self._items.announced:
+            # A frame may have been read before its film was known, by whatever device.
+            self._items.announced = False
+            self._retry_where(
+                LineOutcome.code == FRAME_UNCONFIRMED, LineOutcome.inspection_id.is_(None)
+            )
         # So may the journal head up to which a seal reaches.
         self._retry_chains({TOO_LATE})
         self._records.write()
@@ -203,9 +209,11 @@ class Projector:
                 body=canonical.loads(parts[0]),
                 parts=parts,
                 released=row.released,
+                seen=row.released and row.code == FRAME_UNCONFIRMED,
             )
         )
-        row.inspection_id = row.inspection_id or outcome.inspection_id
+        # What a rule has found says more than what the act claimed when it was kept back.
+        row.inspection_id = outcome.inspection_id or row.inspection_id
         if (row.projection, row.code) != (outcome.projection.value, outcome.code):
             row.projection, row.code = outcome.projection.value, outcome.code
             mark_changed(self._session, row)

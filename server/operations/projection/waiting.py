@@ -17,6 +17,7 @@ from server.models.journal import JournalPart, LineOutcome, same_line
 from server.models.people import Officer
 from server.operations.projection.act import is_uuid
 from server.operations.projection.lookup import Lookup
+from server.operations.projection.process import FRAME_UNCONFIRMED
 from server.operations.projection.sealing import seal_reach
 from server.operations.projection.sessions import OfficerSessions
 from server.operations.projection.visits import TOO_LATE
@@ -29,6 +30,7 @@ _NAMED: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "projection.unknown_task": (Task, ("task",)),
     "projection.unknown_entity": (RegulatedEntity, ("entity",)),
     "projection.unknown_item": (EvidenceItem, ("item",)),
+    FRAME_UNCONFIRMED: (EvidenceItem, ("item",)),
 }
 
 #: A line's place, as ``LineOutcome`` is keyed.
