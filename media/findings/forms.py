@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from .model import INFO, WARN, Claim, Context, Finding, FormatClaim, SignClaim, finding
 
 #: Kinds of files that a browser or a system would run; never shown (docs/protocol.md §7).
-_RUNS = frozenset(("HTML", "SVG", "PE", "ELF", "SCRIPT", "MACHO", "LNK", "PS"))
+RUNS = frozenset(("HTML", "SVG", "PE", "ELF", "SCRIPT", "MACHO", "LNK", "PS"))
 #: Beginnings of the media types of pictures, sound and film.
 MEDIA = ("image/", "audio/", "video/", "application/vnd.adobe.photoshop")
 _KINDS = {
@@ -88,7 +88,7 @@ def type_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     form = form_of(claims)
     if named is None or form is None:
         return []
-    if form.type in _RUNS:
+    if form.type in RUNS:
         return [
             finding("TYPE_MISMATCH", WARN, "runs", "type", form.type, 0, named=named.media_type)
         ]
@@ -129,7 +129,7 @@ def polyglot(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
         if claim.tag == "File:Polyglot":
             found.append(finding("POLYGLOT", WARN, "second", claim.tag, claim.raw, claim.offset))
         elif claim.tag == "File:TrailingData":
-            runs = claim.raw in _RUNS
+            runs = claim.raw in RUNS
             found.append(
                 finding(
                     "POLYGLOT",

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from media.findings.forms import MEDIA, RUNS
 from server.models.base import table_of
 from server.models.inspections import Derivative, EvidenceItem, MediaFacts
 from server.models.journal import QuarantineDecision
+from server.models.ledger import LedgerEvent, LedgerSubject
 from server.models.uploads import UnsafeMedia
 
 DOWNLOAD = "application/octet-stream"
@@ -36,11 +38,9 @@ _SHOWN = {
     "WEBM": "video/webm",
 }
 _KINDS = {"image": "picture", "audio": "sound", "video": "film"}
-#: What some program runs, and what holds files of any kind, by the reader's type. Whoever adds
-#: to these raises the reader's version too: files are judged when they are read.
-_RUNS = frozenset({"HTML", "SVG", "PE", "ELF", "MACHO", "SCRIPT", "LNK", "PS"})
+#: What holds files of any kind, by the reader's type. Whoever adds to this or to ``RUNS``
+#: raises the reader's version too: files are judged when they are read.
 _HOLDS = frozenset({"ZIP", "RAR", "7Z", "GZIP", "OLE", "XML", "PDF"})
-_MEDIA = ("image/", "audio/", "video/")
 _MEDIA_NAME = re.compile(
     r"\.(?:jpe?g|jfif|png|gif|webp|hei[cf]|avif|bmp|tiff?|dng|mp4|m4v|mov|3gp|avi|mkv|webm|wmv|mpe?g"
     r"|ts|flv|mp3|wav|m4a|aac|amr|og[ga]|opus|flac)$",
@@ -113,14 +113,33 @@ def newest_facts(session: Session, sha256: str) -> MediaFacts | None:
 
 
 def let_through(item_id: Any) -> ColumnElement[bool]:
-    """Whether the newest word on an unsafe item, a column or a value, is its release."""
+    """Whether the newest word on an unsafe item, a column or a value, is its release.
+
+    It is one of what was found by then: what is found later asks for another.
+    """
     said, later = table_of(QuarantineDecision).alias(), table_of(QuarantineDecision).alias()
     newest = (
         select(func.max(later.c.id))
         .where(later.c.kind == UNSAFE, later.c.subject == item_id)
         .scalar_subquery()
     )
-    return select(said.c.id).where(said.c.id == newest, said.c.decision == RELEASED).exists()
+    item, about = table_of(EvidenceItem).alias(), table_of(LedgerSubject).alias()
+    event = table_of(LedgerEvent).alias()
+    place = (about.c.generation, about.c.leaf_index)
+    # Only the reader writes such a leaf about a file by its digest.
+    since = (
+        select(item.c.id)
+        .join(about, about.c.about == "media:" + item.c.sha256)
+        .join(event, tuple_(event.c.generation, event.c.leaf_index) == tuple_(*place))
+        .where(
+            item.c.id == item_id,
+            event.c.kind == "quarantine",
+            tuple_(*place) > tuple_(said.c.generation, said.c.ledger_index),
+        )
+        .exists()
+    )
+    released = (said.c.id == newest, said.c.decision == RELEASED, ~since)
+    return select(said.c.id).where(*released).exists()
 
 
 def may_be_shown(facts: MediaFacts) -> bool:
@@ -130,7 +149,7 @@ def may_be_shown(facts: MediaFacts) -> bool:
     is told its type and may not guess. Never so for a page, a program or an archive.
     """
     plain = json.loads(facts.facts)
-    if plain["type"] in _RUNS | _HOLDS or not (plain["mime"] or "").startswith(_MEDIA):
+    if plain["type"] in RUNS | _HOLDS or not (plain["mime"] or "").startswith(MEDIA):
         return False
     decoded = json.loads(facts.pixels).get("width") if facts.pixels else None
     return decoded is not None or not plain["faults"]
@@ -150,8 +169,8 @@ def dangers(facts: str, media_type: str, name: str) -> tuple[Danger, ...]:
 
 def _dangers(plain: dict[str, Any], media_type: str, name: str) -> Iterator[Danger]:
     kind = plain["type"] or ""
-    passing = media_type.strip().lower().startswith(_MEDIA) or bool(_MEDIA_NAME.search(name))
-    if kind in _RUNS or (kind in _HOLDS and passing):
+    passing = media_type.strip().lower().startswith(MEDIA) or bool(_MEDIA_NAME.search(name))
+    if kind in RUNS or (kind in _HOLDS and passing):
         yield Danger(kind=kind, where=ITSELF, offset=0)
     if kind in _HOLDS:
         # What a paper or an archive holds is no second reading of it.
@@ -160,7 +179,7 @@ def _dangers(plain: dict[str, Any], media_type: str, name: str) -> Iterator[Dang
         found = str(value["raw"])
         if value["tag"] == "File:Polyglot":
             yield Danger(kind=found, where=SECOND, offset=value["offset"])
-        elif value["tag"] == "File:TrailingData" and found in _RUNS | _HOLDS:
+        elif value["tag"] == "File:TrailingData" and found in RUNS | _HOLDS:
             yield Danger(kind=found, where=BEHIND, offset=value["offset"])
 
 

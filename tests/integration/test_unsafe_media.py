@@ -15,6 +15,8 @@ from server.models.inspections import EvidenceItem, MediaFacts
 from server.models.ledger import LedgerEvent
 from server.models.uploads import UnsafeMedia
 from server.operations import media_checks
+from server.operations.media_checks import keeping
+from server.operations.media_checks.examining import Read
 from tests.support import draw
 from tests.support.console import console_world, store, visitor
 from tests.support.hostile import media
@@ -223,6 +225,33 @@ def test_a_picture_with_something_behind_it_is_released_with_a_reason_and_kept_b
     assert browser.get(original).mimetype == "application/octet-stream"
     leaves = [json.loads(row.event) for row in world.rows(LedgerEvent, kind="quarantine")]
     assert [leaf["snapshot"].get("act") for leaf in leaves] == [None, "released", "kept"]
+
+
+def test_a_release_ends_where_a_newer_reader_finds_more_than_the_reviewer_saw(world, monkeypatch):
+    content = DANGERS["PE behind a photo"]
+    item = _receive(world, {"photo": (content, "image/jpeg")})["photo"]
+    _check(world)
+    browser = visitor(world, "reviewer")
+    path, original = f"/quarantine/unsafe/{item}", f"/items/{item}/original"
+    _decide(browser, path, "released", 0)
+    released = browser.get(original).mimetype
+
+    for version, found in (("liuhen-8", content), ("liuhen-9", _PHOTO + _archive())):
+        with world.app.app_context(), transaction() as session:
+            row = session.get(EvidenceItem, item)
+            plain = read_facts(MemorySource(found)).to_dict() | {"reader_version": version}
+            monkeypatch.setattr(keeping, "READER_VERSION", version)
+            read = Read(facts=json.dumps(plain), second="", pixels="", pictures={})
+            keeping.keep_read(session, row, read, (), now_ms=2)
+        if version == "liuhen-8":
+            same = browser.get(original).mimetype
+    more = browser.get(original).mimetype
+    listed = browser.get("/quarantine?state=waiting").text
+
+    assert (released, same, more) == ("image/jpeg", "image/jpeg", "application/octet-stream")
+    assert path in listed
+    assert _decide(browser, path, "released", 1) == 303
+    assert browser.get(original).mimetype == "image/jpeg"
 
 
 def test_a_release_is_of_one_item_and_not_of_the_same_bytes_elsewhere(world):

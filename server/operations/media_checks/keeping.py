@@ -18,7 +18,7 @@ from server.models.uploads import UnsafeMedia
 from server.operations import ledger
 from server.operations.derivatives import keep_derivative, store_derivative
 from server.operations.media_checks.examining import Compared, Read
-from server.operations.serving import recognised_danger
+from server.operations.serving import dangers, newest_facts, recognised_danger
 from server.operations.visit_documents import items_changed
 from server.services import Services
 from sync.evidence.encoding import sha256_hex
@@ -49,6 +49,7 @@ def keep_read(
 ) -> None:
     """Add what this version of the reader read, unless another process was faster."""
     about = (f"item:{item.id}", f"media:{item.sha256}")
+    before = newest_facts(session, item.sha256)
     if session.get(MediaFacts, (item.sha256, READER_VERSION)) is None:
         index = ledger.append(
             session,
@@ -77,14 +78,27 @@ def keep_read(
         )
         session.merge(_trait(item.sha256, read))
     danger = recognised_danger(read.facts, item.media_type, item.name)
-    _keep_unsafe(session, item, danger, now_ms=now_ms)
+    more = before is not None and bool(_places(read.facts) - _places(before.facts))
+    _keep_unsafe(session, item, danger, more=more, now_ms=now_ms)
     for derivative in made:
         keep_derivative(session, derivative, item_id=item.id, now_ms=now_ms)
 
 
-def _keep_unsafe(session: Session, item: EvidenceItem, danger: str, *, now_ms: int) -> None:
-    """Set aside (待核) what could run somewhere: from now on it is only ever downloaded."""
-    if not danger or session.get(UnsafeMedia, item.sha256) is not None:
+def _places(facts: str) -> frozenset[tuple[str, str]]:
+    """What could run somewhere in a file that passes for a picture, and where."""
+    return frozenset((danger.kind, danger.where) for danger in dangers(facts, "image/", ""))
+
+
+def _keep_unsafe(
+    session: Session, item: EvidenceItem, danger: str, *, more: bool, now_ms: int
+) -> None:
+    """Set aside (待核) what could run somewhere: from now on it is only ever downloaded.
+
+    Where a newer reader finds ``more`` in it, its leaf ends releases of what was known before.
+    """
+    known = session.get(UnsafeMedia, item.sha256)
+    danger = danger or (known.code if known else "")
+    if not danger or (known is not None and not more):
         return
     index = ledger.append(
         session,
@@ -95,6 +109,8 @@ def _keep_unsafe(session: Session, item: EvidenceItem, danger: str, *, now_ms: i
         about=(f"item:{item.id}", f"media:{item.sha256}"),
         now_ms=now_ms,
     )
+    if known is not None:
+        return
     session.add(
         UnsafeMedia(
             sha256=item.sha256,
