@@ -133,8 +133,8 @@ class TusSender(Sender):
 
     def send(self, sample: Sample) -> None:
         connection = self.connect()
-        place = self.create(connection, sample)
-        offset = 0
+        place = self.create(connection, sample, body=sample.piece(0, self._piece))
+        offset = min(self._piece, BLOCK, sample.size)
         while offset < sample.size:
             offset = self.append(connection, place, sample, offset)
         connection.close()
@@ -145,8 +145,15 @@ class TusSender(Sender):
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def create(self, connection: http.client.HTTPConnection, sample: Sample) -> str:
-        """Open an upload; answers its path."""
+    def create(
+        self,
+        connection: http.client.HTTPConnection,
+        sample: Sample,
+        *,
+        body: list[memoryview] | None = None,
+    ) -> str:
+        """Open an upload, with its first bytes if ``body`` holds them; answers its path."""
+        given = {"Content-Type": "application/offset+octet-stream"} if body else {}
         digest = base64.b64encode(sample.sha256.hex().encode()).decode()
         answer = self._ask(
             connection,
@@ -155,8 +162,10 @@ class TusSender(Sender):
             {
                 "Upload-Length": str(sample.size),
                 "Upload-Metadata": f"sha256 {digest}",
-                "Content-Length": "0",
+                "Content-Length": str(sum(len(buffer) for buffer in body or ())),
+                **given,
             },
+            body,
         )
         return urlsplit(answer.headers["Location"]).path
 

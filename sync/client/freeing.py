@@ -11,7 +11,7 @@ from sync.client.api import Api
 from sync.client.clock import Clock
 from sync.client.errors import GenerationChanged, ReceiptInvalid
 from sync.client.folder import DeviceFolder
-from sync.client.outbox import M_KEPT, SAFE, Medium, Outbox
+from sync.client.outbox import SAFE, Medium, Outbox
 from sync.client.trust import Enrolment, read_receipt
 from sync.evidence.line import Line
 
@@ -122,7 +122,7 @@ class Freeing:
                 # The server has lost it since: the next sync sends it again.
                 for medium in asked:
                     if medium.sha256 in answer.lacking:
-                        self._outbox.set_medium(medium.sha256, state=M_KEPT)
+                        self._outbox.send_again("sha256 = ?", (medium.sha256,))
             kept += [medium for medium in asked if medium.sha256 not in missing]
         return kept
 

@@ -311,6 +311,17 @@ class Outbox:
             (state, upload, code, sha256),
         )
 
+    def send_again(self, where: str, values: Sequence[object] = ()) -> None:
+        """Media that meet ``where`` (our own SQL) were lost by the server, whatever it once said.
+
+        Only lines that it takes from now on can show that a backup holds them.
+        """
+        self.db.execute(
+            f"UPDATE medium SET state = '{M_KEPT}', upload = '', code = '',"  # noqa: S608 - ours
+            f" stored_before = NULL WHERE {where}",
+            tuple(values),
+        )
+
     def names(self) -> set[str]:
         """The names of all files that lines speak of."""
         return {row[0] for row in self.db.execute("SELECT name FROM medium")}

@@ -10,7 +10,6 @@ from sync.client.api import Api
 from sync.client.errors import ReceiptInvalid, ServerRefused, ServerUnavailable, Unreachable
 from sync.client.outbox import (
     KEPT,
-    M_KEPT,
     M_SAFE,
     M_UPLOADED,
     SAFE,
@@ -147,12 +146,11 @@ class Pusher:
         Their receipts stay, and prove that it once had them.
         """
         with self._outbox.transaction() as db:
-            db.execute(
-                "UPDATE medium SET state = ?, upload = '', stored_before = NULL"
-                " WHERE state IN (?, ?) AND sha256 IN"
+            self._outbox.send_again(
+                "state IN (?, ?) AND sha256 IN"
                 " (SELECT item.sha256 FROM item JOIN line ON line.digest = item.line"
                 "  WHERE line.epoch = ? AND line.seq >= ? AND line.state = ?)",
-                (M_KEPT, M_SAFE, M_UPLOADED, epoch, seq, SAFE),
+                (M_SAFE, M_UPLOADED, epoch, seq, SAFE),
             )
             db.execute(
                 "UPDATE line SET state = ? WHERE epoch = ? AND seq >= ? AND state = ?",

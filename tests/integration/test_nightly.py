@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from media.store import StoreUnavailable, media_key
 from server.jobs.nightly import Nights, begun_ms
-from server.models.uploads import AdoptedObject, StoreCheck
+from server.models.uploads import AdoptedObject, ObjectFixity, StoreCheck
 from server.operations import feed, storekeeping
 from tests.support.keeping import Keeping, digest
 
@@ -150,6 +150,44 @@ def test_a_night_comes_once_whoever_works_and_whenever_they_begin(keeping, worke
     keeping.now_ms += _MINUTE_MS
     worker.work()
     assert _runs(keeping) == ["rehash", "rehash", "sweep", "sweep"]
+
+
+def test_a_rehash_that_is_broken_off_after_its_first_slice_is_tried_again(
+    keeping, worker, monkeypatch
+):
+    monkeypatch.setattr("server.operations.storekeeping.fixity._SLICE_OBJECTS", 1)
+    keeping.lay()
+    keeping.lay(b"another original")
+    whole, given = keeping.store.stream, iter(range(1))
+
+    def stream(key):
+        if next(given, None) is None:
+            raise StoreUnavailable("away")
+        return whole(key)
+
+    def silent(*_key):
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(keeping.store, "stream", stream)
+    monkeypatch.setattr(keeping.store, "read", silent)
+    worker.work()
+    monkeypatch.undo()
+    assert not worker.due()
+
+    keeping.now_ms += 31 * _MINUTE_MS
+    assert worker.due()
+
+
+def test_what_a_sweep_finds_gone_is_lacking_at_once_and_is_no_run_of_the_rehash(keeping, worker):
+    (key,) = keeping.lay()
+    del keeping.store.objects[key]
+
+    keeping.sweep(repair=True)
+
+    assert [row.outcome for row in keeping.rows(ObjectFixity)] == ["missing"]
+    assert worker.due()
+    worker.work()
+    assert _runs(keeping) == ["rehash", "rehash", "sweep"]
 
 
 def test_a_worker_that_was_off_at_night_makes_up_for_it_in_the_morning(keeping, worker):

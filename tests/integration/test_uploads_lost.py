@@ -1,7 +1,9 @@
 """An original that the store lost or changed is asked for again, and its bytes are kept again."""
 
+import base64
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -113,6 +115,32 @@ def test_a_lost_original_is_lacking_until_its_bytes_come_again(
     assert not lacking(bureau, data)
     assert bureau.offset(bureau.create(data)) == size
     assert bureau.row(ObjectFixity, digest(data))["outcome"] == "whole"
+    assert read_again() == []
+
+
+@pytest.mark.parametrize("outcome", ["missing", "changed"])
+def test_of_a_lost_original_only_bytes_that_were_read_are_believed(
+    bureau, store, lose, read_again, monkeypatch, outcome
+):
+    data = os.urandom(1000)
+    key = lose(data, outcome)
+    # Other bytes lie there, and the store goes on giving the digest that it was once told.
+    store.objects[key] = bytes(1000)
+    told = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    head, put_once = store.head, store.put_once
+    monkeypatch.setattr(store, "head", lambda at: replace(head(at), checksum=told))
+    monkeypatch.setattr(
+        store,
+        "put_once",
+        lambda at, *rest, **named: None if at == key else put_once(at, *rest, **named),
+    )
+
+    path = bureau.create(data)
+    assert bureau.patch(path, data, 0).status_code == 204
+
+    row = bureau.row(MediaObject, digest(data))
+    assert row["key"] == long_key(upload_id(path))
+    assert store.objects[row["key"]] == data
     assert read_again() == []
 
 

@@ -159,4 +159,8 @@ def test_what_the_server_has_lost_is_sent_again_before_it_may_go(world, device, 
     moved = world.rows(MediaObject, sha256=photo.sha256)[0].key
     assert moved != key
     assert store.read(moved, 0, photo.size) == next(device._folder.media.iterdir()).read_bytes()
+    # The backup was made before the bytes came again.
+    assert device.free(really=True).sha256 == ()
+    device.sync()
+    back_up(world, network)
     assert device.free(really=True).sha256 == (photo.sha256,)

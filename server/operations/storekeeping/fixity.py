@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -13,7 +13,7 @@ from media.store import MEDIA_PREFIX, ObjectMissing, Store, StoreUnavailable
 from server.db import reading, transaction
 from server.models.uploads import MediaObject, ObjectFixity, UnreadableObject
 from server.operations import ledger
-from server.operations.storekeeping.reports import REHASH, Doubt, Report, keep_report
+from server.operations.storekeeping.reports import DOUBTED, REHASH, Doubt, Report, keep_report
 from server.services import Services
 
 WHOLE, CHANGED, MISSING, UNREADABLE = "whole", "changed", "missing", "unreadable"
@@ -76,6 +76,29 @@ def rehash(
             raise read.away
         if left is not None:
             left -= sum(one.size for one in read.seen if one.outcome != UNREADABLE)
+
+
+def read_again(store: Store, digests: Sequence[str], *, now_ms: Callable[[], int]) -> None:
+    """Read those of ``digests`` that are stored originals, whenever they were read last.
+
+    Raises:
+        StoreUnavailable: if the store gives nothing; what was read before is kept.
+    """
+    began_ms = now_ms()
+    for start in range(0, len(digests), _SLICE_OBJECTS):
+        some = digests[start : start + _SLICE_OBJECTS]
+        with reading() as session:
+            rows = session.execute(
+                select(MediaObject.sha256, MediaObject.key, MediaObject.size).where(
+                    MediaObject.status == "stored", MediaObject.sha256.in_(some)
+                )
+            ).all()
+        read = _read_slice(store, [(row.sha256, row.key, row.size) for row in rows])
+        if read.seen:
+            now = max(began_ms, now_ms())
+            _keep(read.seen, began_ms, read_ms=began_ms, now_ms=now, doubted=True)
+        if read.away is not None:
+            raise read.away
 
 
 def _due(
@@ -185,8 +208,13 @@ def _others(refused: set[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _keep(seen: Sequence[_Seen], began_ms: int, *, read_ms: int, now_ms: int) -> Report:
-    """Write a slice down that was read since ``read_ms``, in a run since ``began_ms``."""
+def _keep(
+    seen: Sequence[_Seen], began_ms: int, *, read_ms: int, now_ms: int, doubted: bool = False
+) -> Report:
+    """Write a slice down that was read since ``read_ms``, in a run since ``began_ms``.
+
+    ``doubted`` ones were read because a sweep named them: that is no run of the re-hash.
+    """
     with transaction() as session:
         ledger.lock_head(session)
         later = _known_since(session, seen, read_ms)
@@ -198,6 +226,7 @@ def _keep(seen: Sequence[_Seen], began_ms: int, *, read_ms: int, now_ms: int) ->
             began_at_ms=began_ms,
             objects=len(given),
             bytes=sum(one.size for one in given),
+            done={DOUBTED: len(given)} if doubted else {},
             doubts=tuple(
                 Doubt(kind=one.outcome, key=one.key, sha256=one.sha256, found=one.found)
                 for one in seen

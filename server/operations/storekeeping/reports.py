@@ -13,6 +13,8 @@ from server.operations import ledger
 from sync.evidence.encoding import sha256_hex
 
 SWEEP, REHASH = "sweep", "rehash"
+#: In ``done`` of a re-hash: how many a sweep had named, which alone are no night's run.
+DOUBTED = "doubted"
 #: More doubts than this are counted, not listed.
 LISTED = 1000
 

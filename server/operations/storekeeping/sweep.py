@@ -25,6 +25,7 @@ from server.models.inspections import Derivative, EvidencePackage
 from server.models.uploads import MediaObject, QuarantinedMedia
 from server.operations import uploads
 from server.operations.storekeeping.adopting import adopt
+from server.operations.storekeeping.fixity import read_again
 from server.operations.storekeeping.known import sort_out
 from server.operations.storekeeping.reports import SWEEP, Doubt, Report, keep_report
 from server.operations.uploads import Desk
@@ -79,6 +80,11 @@ def sweep(desk: Desk, *, repair: bool) -> Report:
     )
     with transaction() as session:
         keep_report(session, report, now_ms=desk.now_ms())
+    if repair:
+        # A list alone proves no loss. Read at once, what is really gone is asked for again,
+        # and no device frees its copy until the re-hash would have come to it.
+        gone = [doubt.sha256 for doubt in doubts if doubt.kind in ("missing", "size")]
+        read_again(desk.store, gone, now_ms=desk.now_ms)
     return report
 
 

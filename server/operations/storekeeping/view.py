@@ -20,7 +20,7 @@ from server.models.uploads import (
 )
 from server.operations.access import Actor
 from server.operations.cards import device_cards
-from server.operations.storekeeping.reports import REHASH, SWEEP, newest_rows
+from server.operations.storekeeping.reports import DOUBTED, REHASH, SWEEP, newest_rows
 
 _SHOWN = 200
 #: Slices of one night: of 100 GiB, at 2 GiB each.
@@ -167,12 +167,19 @@ def _newest_run(session: Session, kind: str) -> Run | None:
 
 
 def has_run(session: Session, kind: str, *, since_ms: int) -> bool:
-    """Whether a run that began since then was not broken off; only looking is no sweep."""
+    """Whether the last run that began since then was not broken off; only looking is no sweep.
+
+    A run that was broken off has reports of the slices before: the last report tells.
+    """
     rows = session.scalars(
-        select(StoreCheck).where(StoreCheck.kind == kind, StoreCheck.began_at_ms >= since_ms)
+        select(StoreCheck)
+        .where(StoreCheck.kind == kind, StoreCheck.began_at_ms >= since_ms)
+        .order_by(StoreCheck.id.desc())
     )
     reports = (json.loads(row.report) for row in rows)
-    return any(not report["failed"] and (kind == REHASH or report["repair"]) for report in reports)
+    runs = (one for one in reports if DOUBTED not in one["done"])
+    last = next((one for one in runs if one["repair"] or kind == REHASH), None)
+    return last is not None and not last["failed"]
 
 
 def _run(slices: Sequence[StoreCheck]) -> Run:

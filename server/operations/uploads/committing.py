@@ -246,7 +246,7 @@ def _carry_out(
     desk: Desk, state: UploadState, *, crc32: int, content: Content | None
 ) -> UploadState:
     try:
-        made = make(desk.store, state, content)
+        made = make(desk.store, state, content, lost=_lost(desk, state))
     except ObjectDiffers as error:
         _abandon(desk, state, error)
         raise UploadGone("expired") from error
@@ -269,6 +269,13 @@ def _carry_out(
             done = _settle(desk, session, state, crc32=crc32, made=made)
     _delete_tails(desk, state)
     return done
+
+
+def _lost(desk: Desk, state: UploadState) -> str:
+    """How the original with these bytes was lost; empty if it was not."""
+    with desk.read() as session:
+        known = session.execute(_KNOWN_OBJECT, {"digest": state.sha256}).one_or_none()
+    return str(known.lost) if known is not None and state.genuine else ""
 
 
 def _settle(
@@ -550,7 +557,7 @@ def _discard(desk: Desk, state: UploadState) -> None:
     if state.multipart_id is not None:
         # What cannot be dropped now is collected later.
         with suppress(StoreUnavailable):
-            desk.store.abort(state.target_key, state.multipart_id)
+            desk.store.abort(state.parts_key, state.multipart_id)
 
 
 def _delete_tails(desk: Desk, state: UploadState) -> None:

@@ -9,6 +9,8 @@ from media.store import Content, ObjectDiffers, ObjectMissing, Store, long_key
 from media.upload import parts_end
 from server.operations.uploads.desk import UploadState
 
+_CHANGED = "changed"
+
 _log = logging.getLogger(__name__)
 
 
@@ -20,8 +22,11 @@ class Made:
     wrong: str = ""
 
 
-def make(store: Store, state: UploadState, content: Content | None) -> Made:
+def make(store: Store, state: UploadState, content: Content | None, *, lost: str = "") -> Made:
     """Have the store make the object of a complete upload, or find that it has.
+
+    ``lost`` says how an original with these bytes was lost (``missing``, ``changed``): what
+    the store says of it is not believed then, only bytes that were read.
 
     Raises:
         ObjectMissing: it is not there, and its bytes are not at hand.
@@ -30,8 +35,8 @@ def make(store: Store, state: UploadState, content: Content | None) -> Made:
     """
     if state.single and state.found_sha256 is not None:
         if content is None:
-            return _find_single(store, state, state.found_sha256)
-        return _make_single(store, state, content, state.found_sha256)
+            return _find_single(store, state, state.found_sha256, lost=lost)
+        return _make_single(store, state, content, state.found_sha256, lost=lost)
     if parts_end(state.parts) != state.length:
         # Parts are listed in the row before anything can be committed: an object that
         # is shorter than its digest says must not come to be, whatever went wrong.
@@ -40,11 +45,15 @@ def make(store: Store, state: UploadState, content: Content | None) -> Made:
     return Made(state.target_key)
 
 
-def _make_single(store: Store, state: UploadState, content: Content, sha256: str) -> Made:
+def _make_single(
+    store: Store, state: UploadState, content: Content, sha256: str, *, lost: str
+) -> Made:
     key, size = state.target_key, state.length or 0
     try:
-        store.put_once(key, content, size=size, sha256=sha256)
-        return Made(key)
+        if lost != _CHANGED:
+            store.put_once(key, content, size=size, sha256=sha256)
+            if not lost or _is_whole(store, key, size=size, sha256=sha256, believed=False):
+                return Made(key)
     except ObjectDiffers:
         _log.error("store_holds_other_bytes key=%s upload=%s", key, state.id)
     if not isinstance(content, bytes | memoryview):
@@ -61,12 +70,12 @@ def _make_single(store: Store, state: UploadState, content: Content, sha256: str
     return Made(aside, wrong=key)
 
 
-def _find_single(store: Store, state: UploadState, sha256: str) -> Made:
+def _find_single(store: Store, state: UploadState, sha256: str, *, lost: str) -> Made:
     """The object that an interrupted commit may have made; its bytes count, not its length."""
     key, wrong = state.target_key, ""
     for candidate in (key, long_key(state.id)):
         try:
-            if _is_whole(store, candidate, size=state.length, sha256=sha256):
+            if _is_whole(store, candidate, size=state.length, sha256=sha256, believed=not lost):
                 return Made(candidate, wrong)
             wrong = key
         except ObjectMissing:
@@ -74,8 +83,11 @@ def _find_single(store: Store, state: UploadState, sha256: str) -> Made:
     raise ObjectMissing(key)
 
 
-def _is_whole(store: Store, key: str, *, size: int | None, sha256: str) -> bool:
+def _is_whole(store: Store, key: str, *, size: int | None, sha256: str, believed: bool) -> bool:
     """Whether an object has these bytes; read whole where the store names no digest.
+
+    Nor is a digest that it names ``believed`` of an original that was once found changed: it
+    may be the one that it was told.
 
     Raises:
         ObjectMissing: there is none.
@@ -83,7 +95,7 @@ def _is_whole(store: Store, key: str, *, size: int | None, sha256: str) -> bool:
     found = store.head(key)
     if found.size != size:
         return False
-    if found.checksum == base64.b64encode(bytes.fromhex(sha256)).decode("ascii"):
+    if believed and found.checksum == base64.b64encode(bytes.fromhex(sha256)).decode("ascii"):
         return True
     digest = hashlib.sha256()
     for piece in store.stream(key):
