@@ -302,8 +302,10 @@ def _newest_others(
     other_party: bool = False,
 ) -> tuple[Paper, ...]:
     """The organisation's newest records of a kind from other visits, or of other parties only."""
-    same_party = Inspection.entity_id == inspection.entity_id
-    apart = Inspection.entity_id.is_(None) | ~same_party if other_party else true()
+    # Where a visit names no party nobody can say that it is another one's.
+    if other_party and inspection.entity_id is None:
+        return ()
+    apart = Inspection.entity_id != inspection.entity_id if other_party else true()
     newest = session.scalars(
         select(RecordRevision.record_id)
         .join(Inspection, Inspection.id == RecordRevision.inspection_id)

@@ -9,6 +9,8 @@ from server.models.inspections import EvidenceItem
 from server.models.process import RecorderClock
 from sync.evidence import acts
 
+_NEAR_MS = 7 * 86_400_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecorderOffset:
@@ -28,8 +30,10 @@ def recorder_offset(
     *,
     before_position: int | None = None,
 ) -> RecorderOffset | None:
-    """The comparison nearest to ``at_ms`` of the recorder's own clock; None if there is none.
+    """The comparison nearest to ``at_ms`` of the recorder's own clock; None if none is near.
 
+    One of another week says nothing: the clock may have been set since, and a file that is
+    right would be moved by as much as it was once wrong.
     Of two equally near the later line counts. What was read from a frame counts while its
     film is not discarded. ``before_position`` looks no further than a place in the ledger.
     """
@@ -41,6 +45,7 @@ def recorder_offset(
         .where(
             RecorderClock.organization_id == organization_id,
             RecorderClock.recorder == recorder,
+            RecorderClock.recorder_ms.between(at_ms - _NEAR_MS, at_ms + _NEAR_MS),
             or_(RecorderClock.method != acts.FRAME, EvidenceItem.state != "discarded"),
             true() if before_position is None else RecorderClock.position < before_position,
         )

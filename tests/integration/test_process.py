@@ -218,6 +218,26 @@ def test_the_comparison_nearest_to_the_recorders_own_time_counts(world, team):
         assert recorder_offset(session, new_id(), "DSJ00012", MORNING_MS) is None
 
 
+def test_a_comparison_says_nothing_of_what_the_recorder_made_after_it_was_set_right(world, team):
+    team.device.write(
+        "recorder.compared",
+        officer=team.officer,
+        recorder="DSJ00012",
+        method="docking",
+        recorder_ms=946_684_800_000,
+        offset_ms=MORNING_MS - 946_684_800_000,
+        error_ms=2000,
+    )
+    team.push()
+
+    with world.app.app_context(), reading() as session:
+        at_2000 = recorder_offset(session, world.organization, "DSJ00012", 946_684_900_000)
+        set_right = recorder_offset(session, world.organization, "DSJ00012", MORNING_MS)
+
+    assert at_2000.offset_ms == MORNING_MS - 946_684_800_000
+    assert set_right is None
+
+
 def _framed(team, item, *, shown=100_000, frame=12_500, **more):
     """What somebody reads from a frame of ``item``: the recorder's own time is the morning's."""
     fields = {
@@ -889,8 +909,8 @@ def test_an_interview_that_was_saved_often_leaves_room_for_the_others(world, tea
     assert team.doubts("RECORD_COPIED") == [("RECORD_COPIED", "passage")]
 
 
-@pytest.mark.parametrize("same_party", [True, False])
-def test_what_a_site_record_found_at_another_party_is_not_found_here_too(world, team, same_party):
+@pytest.mark.parametrize("party", ["same", "other", "none"])
+def test_what_a_site_record_found_at_another_party_is_not_found_here_too(world, team, party):
     found = (
         "厂区东侧废水收集池未做防渗处理，池内积存黑色废液约三立方米，液面漂浮油污；池壁有一根直径约"
         "十厘米的软管通向雨水沟，管口潮湿，沟底有黑色沉积物；喷漆房活性炭箱门敞开，箱内未装填活性炭，"
@@ -916,7 +936,7 @@ def test_what_a_site_record_found_at_another_party_is_not_found_here_too(world, 
         officer=before.officer,
         inspection=other,
         officers=world.officers,
-        entity=world.entity if same_party else other,
+        **({} if party == "none" else {"entity": world.entity if party == "same" else other}),
         title="上月检查",
     )
     before.inspection = other
@@ -926,7 +946,7 @@ def test_what_a_site_record_found_at_another_party_is_not_found_here_too(world, 
     team.record("site_inspection_record", {"findings": "已停产。" + found + "无人值守。"})
     team.push()
 
-    told = [] if same_party else [("RECORD_COPIED", "findings")]
+    told = [("RECORD_COPIED", "findings")] if party == "other" else []
     assert team.doubts("RECORD_COPIED") == told
 
 

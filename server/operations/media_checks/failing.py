@@ -33,14 +33,14 @@ class OwnFault(Exception):
 
 @contextmanager
 def our_own(part: Part) -> Iterator[None]:
-    """Name ``part`` as what failed, where the exception is none of the store or the database.
+    """Name ``part`` as what failed, where it is neither store, database nor machine that did.
 
     Raises:
         OwnFault: from whatever was raised inside and has no code.
     """
     try:
         yield
-    except (MediaError, SQLAlchemyError, OSError):
+    except (MediaError, SQLAlchemyError, OSError, MemoryError):
         raise
     except Exception as error:
         if getattr(error, "code", ""):

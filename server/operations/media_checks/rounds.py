@@ -65,9 +65,9 @@ class Rounds:
         return {item for item, later in self.later.items() if later.at_ms > now_ms}
 
     def is_enough(self, item_id: str, fault: OwnFault) -> bool:
-        """Count a fault; whether it is the one after which it is kept as a finding."""
+        """Count a fault; whether so many have come that it is kept as a finding."""
         self.faults[item_id, fault.part] += 1
-        return self.faults[item_id, fault.part] == TRIES
+        return self.faults[item_id, fault.part] >= TRIES
 
     def forget(self, item_id: str) -> None:
         """The item has been checked."""
