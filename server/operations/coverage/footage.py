@@ -99,6 +99,10 @@ def _starts(reading: Reading, length: int) -> Iterator[int]:
         # Apple's key names its zone and is of the start: nothing needs to be guessed.
         yield key.utc_ms
         return
+    # Times of the start that may name a zone, and are the site's own where they do not.
+    for clock in (key, reading.digitized_time(), reading.day_time()[1]):
+        if clock is not None:
+            yield clock.wall_ms - zone_ms if clock.utc_ms is None else clock.utc_ms
     movie = reading.movie_time()
     if movie is not None:
         for start in (movie.wall_ms, movie.wall_ms - zone_ms):
