@@ -103,15 +103,15 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
         yield _announced_doubt(one)
     if coverage.visit is None:
         return
-    if visit.recordings:
+    if visit.recordings or coverage.announced:
         for gap in coverage.gaps:
             if not gap.explained:
                 yield _gap_doubt("RECORDING_GAP", "unexplained", gap)
-        if coverage.broken_up:
+        if visit.recordings and coverage.broken_up:
             yield whole_doubt(
                 "RECORDING_GAP", WARN, "pieces", _RECORDING, seconds=coverage.short_ms // 1000
             )
-    elif not coverage.announced and not any(gap.explained for gap in coverage.gaps):
+    elif not any(gap.explained for gap in coverage.gaps):
         yield whole_doubt(
             "RECORDING_GAP",
             INFO,

@@ -613,6 +613,8 @@ def test_a_recording_counts_only_with_its_file(team):
         "expected",
         "no_file",
         "no_file",
+        # The rest of the visit, of which not even the journal says that it was recorded.
+        "unexplained",
         "unreadable",
         "unstopped",
     ]
