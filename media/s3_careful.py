@@ -3,7 +3,7 @@
 Before a write we look whether the key is taken, after it we read everything back and hash
 it, and parts are objects of their own until the file is whole. It keeps every promise of
 ``media.store`` but one: two writers of one key at the same moment both write. That is
-harmless, since a key belongs to its content or to one writer (docs/decisions/0018).
+harmless, since a key belongs to its content or to one writer (docs/decisions/0017).
 """
 
 import base64

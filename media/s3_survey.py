@@ -1,7 +1,7 @@
 """What a store can do, found out by trying it with a few small objects.
 
 What a store says of itself is not enough: some take an ``If-None-Match`` or a checksum,
-do nothing with it and answer 200 (docs/decisions/0018-stores-differ.md). What a crash leaves
+do nothing with it and answer 200 (docs/decisions/0017-stores-differ.md). What a crash leaves
 of this lies under ``tail/``, where housekeeping takes it away.
 """
 
