@@ -20,11 +20,11 @@ from .model import (
     FormatClaim,
     Hints,
     PlaceClaim,
-    SignClaim,
     TextClaim,
     TimeClaim,
 )
-from .reading import DURATION_TAGS, TIMELESS, Clock, Place, Reading, Stored
+from .reading import TIMELESS, Clock, Place, Reading, Stored
+from .signs import shortfalls, signs
 
 #: The easternmost and westernmost zones are 14 and 12 hours from UTC; 14 covers both.
 ZONE_SPAN_MS = 14 * 3600000
@@ -64,52 +64,6 @@ _MORE_TIME_TAGS = (
 #: ``mvhd`` of most programs that rewrite recordings: left out, not badly set.
 _NO_MOVIE_TIME = ("QuickTime:CreateDate", "0")
 
-#: Tags of claims that are not values of the file but of its reading: a bound that was hit, a
-#: part that was broken, and our reader's own failure.
-LIMIT_TAG, FAULT_TAG, FAILED_TAG = "reader:limit", "reader:fault", "reader:failed"
-#: Code of the fault in facts that were not read because the reader itself failed.
-READER_FAILED = "media.reader_failed"
-_UNKNOWN_TYPE = "media.unknown_type"
-_CREDENTIALS = ":JUMBF"
-#: Where a file may say that a machine made it.
-LABEL_TAGS = ("AIGC:Label", "XMP-TC260:AIGC", "XMP-iptcExt:DigitalSourceType")
-
-#: Traces that only newer readers look for; a fact that is not there says nothing by its absence
-#: unless ``File:ImageSize`` shows that the reader looked.
-SIGN_TAGS = (
-    "File:ImageSize",
-    "QuickTime:CreateDate",
-    "PNG:ImageSize",
-    "File:EncodingProcess",
-    "JFIF:JFIFVersion",
-    "APP14:Adobe",
-    "Photoshop:IRB",
-    "JPEG:QuantTables",
-    "IFD1:ThumbnailImage",
-    "ExifIFD:MakerNote",
-    "ExifIFD:ExifImageWidth",
-    "ExifIFD:ExifImageHeight",
-    "ExifIFD:BodySerialNumber",
-    "GPS:GPSMapDatum",
-    "XMP-exif:DateTimeOriginal",
-    "XMP-photoshop:DateCreated",
-    "XMP-xmp:CreateDate",
-    "XMP-xmp:ModifyDate",
-    "XMP-xmp:CreatorTool",
-    "XMP-xmpMM:History",
-    "XMP-iptcExt:DigitalSourceType",
-    "XMP-TC260:AIGC",
-    "IPTC:DateCreated",
-    "IPTC:TimeCreated",
-    "IPTC:DigitalCreationDate",
-    "IPTC:DigitalCreationTime",
-    "AIGC:Label",
-    "File:TrailingData",
-    "File:Polyglot",
-    "File:SecondExif",
-    *DURATION_TAGS,
-)
-
 
 def claims(
     facts: Mapping[str, Any], hints: Hints, version: str = RULE_VERSION
@@ -146,8 +100,8 @@ def claims(
         if stored is not None:
             found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
     if newer:
-        found.extend(_signs(reading))
-        found.extend(_shortfalls(facts))
+        found.extend(signs(reading))
+        found.extend(shortfalls(facts))
     return tuple(found)
 
 
@@ -155,28 +109,6 @@ def _writer(hints: Hints) -> Optional[ClockOffset]:
     """How far the clock is ahead that wrote the file's times, as far as it was compared."""
     own_clock = hints.capture_class in (IN_APP, SYSTEM_CAMERA)
     return hints.clock if own_clock else hints.recorder
-
-
-def _signs(reading: Reading) -> List[SignClaim]:
-    credentials = [tag for tag in reading.tags() if tag.endswith(_CREDENTIALS)]
-    return [
-        SignClaim(tag=stored.tag, raw=stored.raw, offset=stored.offset)
-        for tag in (*SIGN_TAGS, *credentials)
-        # A harmless label may stand before another one.
-        for stored in reading.every(tag)[: None if tag in LABEL_TAGS else 1]
-    ]
-
-
-def _shortfalls(facts: Mapping[str, Any]) -> List[SignClaim]:
-    """What kept our reader from reading all of the file."""
-    found = [SignClaim(LIMIT_TAG, limit, -1) for limit in facts["limits_hit"]]
-    for fault in facts["faults"]:
-        if fault["code"] == READER_FAILED:
-            found.append(SignClaim(FAILED_TAG, fault["detail"], -1))
-        elif fault["code"] != _UNKNOWN_TYPE:
-            # A format that nobody knows is told by the absence of all that it could say.
-            found.append(SignClaim(FAULT_TAG, fault["detail"], -1))
-    return found
 
 
 def _own(reading: Reading, hints: Hints) -> bool:

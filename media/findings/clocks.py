@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
-from .claims import FAILED_TAG
 from .forms import ANYTHING, MEDIA, form_of, is_medium
 from .model import (
     FAIL,
@@ -29,6 +28,7 @@ from .reading import (
     text,
     zone_minutes,
 )
+from .signs import FAILED_TAG
 from .times import captures, time_finding
 
 _HOUR_MS = 3600000

@@ -10,7 +10,6 @@ import json
 import re
 from typing import Dict, List, Optional, Tuple
 
-from .claims import FAILED_TAG, FAULT_TAG, LIMIT_TAG
 from .clocks import texts_of
 from .forms import form_of
 from .model import (
@@ -26,6 +25,7 @@ from .model import (
     TimeClaim,
     finding,
 )
+from .signs import FAILED_TAG, FAULT_TAG, LIMIT_TAG
 
 _EDITORS = (
     "photoshop",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from media.findings import Context, Hints, claims, compare
-from media.findings.claims import READER_FAILED
 from media.findings.distance import from_gcj02
 from media.findings.model import (
     INFO,
@@ -26,6 +25,7 @@ from media.findings.model import (
     Window,
 )
 from media.findings.reading import iso_seconds, iso_time
+from media.findings.signs import READER_FAILED
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 _ZONE_MIN = 480

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from media.errors import MediaError
 from media.facts import READER_VERSION, Facts, Fault
 from media.findings import model
-from media.findings.claims import READER_FAILED
+from media.findings.signs import READER_FAILED
 from server.operations.media_checks.examining import Compared, Read
 
 #: So often an item is tried before the fault is kept: a fault of the moment does not come thrice.

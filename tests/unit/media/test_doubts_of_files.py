@@ -8,7 +8,7 @@ import pytest
 
 from media.facts import read_facts
 from media.findings import Context, Finding, Hints, claims, compare, to_json, verdict
-from media.findings.claims import COMPARED_TAGS, READER_FAILED, SIGN_TAGS
+from media.findings.claims import COMPARED_TAGS
 from media.findings.model import (
     Bounds,
     ClockOffset,
@@ -23,6 +23,7 @@ from media.findings.model import (
     Window,
 )
 from media.findings.rules import RULES
+from media.findings.signs import READER_FAILED, SIGN_TAGS
 from media.source import MemorySource
 from tests.support import draw
 from tests.support.scenarios import facts
