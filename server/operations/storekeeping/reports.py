@@ -1,8 +1,9 @@
 """What a run over the store found, as it is kept, shown and printed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import select
@@ -126,11 +127,27 @@ def keep_failure(session: Session, kind: str, code: str, *, began_ms: int, now_m
     keep_report(session, report, now_ms=now_ms)
 
 
-def newest_rows(session: Session, kind: str, most: int) -> Sequence[StoreCheck]:
-    """The newest runs and slices of that kind, the newest first."""
-    return session.scalars(
-        select(StoreCheck).where(StoreCheck.kind == kind).order_by(StoreCheck.id.desc()).limit(most)
-    ).all()
+def newest_rows(
+    session: Session, kind: str, most: int | None = None, *, since_ms: int = 0
+) -> Sequence[StoreCheck]:
+    """The newest runs and slices of that kind, the newest first, of runs begun since then.
+
+    What a sweep had read again alone is no run, and not among them.
+    """
+    return list(islice(_of_runs(session, kind, since_ms), most))
+
+
+def _of_runs(session: Session, kind: str, since_ms: int) -> Iterator[StoreCheck]:
+    rows = session.scalars(
+        select(StoreCheck)
+        .where(StoreCheck.kind == kind, StoreCheck.began_at_ms >= since_ms)
+        .order_by(StoreCheck.id.desc())
+        .execution_options(yield_per=100)
+    )
+    with rows:
+        for row in rows:
+            if DOUBTED not in json.loads(row.report)["done"]:
+                yield row
 
 
 def by_kind(doubts: Sequence[Doubt]) -> dict[str, int]:

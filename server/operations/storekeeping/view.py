@@ -20,7 +20,7 @@ from server.models.uploads import (
 )
 from server.operations.access import Actor
 from server.operations.cards import device_cards
-from server.operations.storekeeping.reports import DOUBTED, REHASH, SWEEP, newest_rows
+from server.operations.storekeeping.reports import REHASH, SWEEP, newest_rows
 
 _SHOWN = 200
 #: Slices of one night: of 100 GiB, at 2 GiB each.
@@ -171,14 +171,8 @@ def has_run(session: Session, kind: str, *, since_ms: int) -> bool:
 
     A run that was broken off has reports of the slices before: the last report tells.
     """
-    rows = session.scalars(
-        select(StoreCheck)
-        .where(StoreCheck.kind == kind, StoreCheck.began_at_ms >= since_ms)
-        .order_by(StoreCheck.id.desc())
-    )
-    reports = (json.loads(row.report) for row in rows)
-    runs = (one for one in reports if DOUBTED not in one["done"])
-    last = next((one for one in runs if one["repair"] or kind == REHASH), None)
+    reports = (json.loads(row.report) for row in newest_rows(session, kind, since_ms=since_ms))
+    last = next((one for one in reports if one["repair"] or kind == REHASH), None)
     return last is not None and not last["failed"]
 
 
