@@ -36,10 +36,6 @@ class Scene:
         with self.world.app.app_context():
             sweep(uploads.open_desk(self.world.app), repair=True)
 
-    def sweep(self):
-        with self.world.app.app_context():
-            sweep(uploads.open_desk(self.world.app), repair=True)
-
     def fail(self, kind, code):
         with self.world.app.app_context(), transaction() as session:
             now_ms = self.world.now_ms
@@ -179,26 +175,6 @@ def test_all_slices_of_a_run_are_shown_as_one(scene, monkeypatch):
     runs = _section(scene.page("en"), "runs")
     assert "Read 5 originals again" in runs
     assert "changed 1" in runs
-
-
-def test_what_a_sweep_has_read_again_is_not_shown_as_the_newest_run(scene):
-    scene.night()
-    del scene.objects[scene.key("废水总排口")]
-
-    scene.world.now_ms += 60_000
-    scene.sweep()
-    runs = _section(scene.page("en"), "runs")
-    assert "missing 1" in runs
-    assert "Read 5 originals again" in runs
-
-    scene.fail(REHASH, "media.store_unavailable")
-    before = len(scene.world.rows(LedgerEvent))
-    scene.world.now_ms += 60_000
-    scene.sweep()
-    scene.fail(REHASH, "media.store_unavailable")
-    assert "<code>media.store_unavailable</code>" in _section(scene.page("en"), "runs")
-    later = [json.loads(row.event) for row in scene.world.rows(LedgerEvent)[before:]]
-    assert not [event for event in later if "failed" in event["snapshot"]]
 
 
 def test_what_a_sweep_has_read_again_is_not_shown_as_the_newest_run(scene):
