@@ -102,15 +102,22 @@ def measure(session: Session, settings: Settings, *, now_ms: int) -> Room:
     )
 
 
-def takes_recording(session: Session, settings: Settings, *, size: int) -> bool:
-    """Whether a recording of ``size`` may begin: with all that is promised it stays above the mark.
+def above_mark(session: Session, settings: Settings) -> int | None:
+    """Bytes free above the mark, without a thought for what is promised; None if unknown.
+
+    It is slow where the tables are summed up, so it is asked before the ledger's head is
+    held; what arrives between then and the question below is small beside the mark.
+    """
+    capacity, free = _capacity(session, settings)
+    return None if capacity is None or free is None else free - _mark(settings, capacity)
+
+
+def takes_recording(session: Session, above: int, *, size: int) -> bool:
+    """Whether of what is ``above`` the mark ``size`` bytes more can be promised.
 
     Looked up anew each time: a morning's recorders begin within seconds.
     """
-    capacity, free = _capacity(session, settings)
-    if capacity is None or free is None:
-        return True
-    return free - _promised(session) - size >= _mark(settings, capacity)
+    return above - _promised(session) >= size
 
 
 def _mark(settings: Settings, capacity: int) -> int:

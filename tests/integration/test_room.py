@@ -15,6 +15,7 @@ from tests.support.bureau import metadata
 from tests.support.console import console_world, make_case
 from tests.support.keeping import NOON_MS, Keeping, digest
 from tests.support.simdevice import new_id
+from tests.support.statements import spoken, under_the_head
 
 _CAPACITY, _MARK = 100_000, 10_000
 _DAY_MS = 86_400_000
@@ -108,6 +109,50 @@ def test_a_recording_of_unknown_length_is_taken_above_the_mark_only(keeping):
     assert begin().status_code == 201
     keeping.keep(os.urandom(_CAPACITY - _MARK + 1))
     assert begin().status_code == 507
+
+
+def test_a_recording_that_says_its_length_late_is_weighed_when_it_does(keeping):
+    answer = keeping.request(
+        "POST",
+        "/api/v1/uploads",
+        Upload_Defer_Length=1,
+        Upload_Metadata=metadata(b"film", **_FILM),
+    )
+    path = answer.headers["Location"].removeprefix("http://localhost")
+    assert keeping.patch(path, bytes(1_000), 0).status_code == 204
+    assert _begin(keeping, 50_000).status_code == 201
+
+    answer = keeping.patch(path, bytes(1_000), 1_000, Upload_Length=40_001)
+
+    assert (answer.status_code, answer.json["code"]) == (507, "media.store_low")
+    assert (keeping.offset(path), _room(keeping).promised) == (1_000, 50_000)
+    answer = keeping.patch(path, bytes(1_000), 1_000, Upload_Length=40_000)
+    assert answer.status_code == 204
+    assert _room(keeping).promised == 88_000
+
+
+def test_a_recording_that_is_all_here_may_say_its_length_though_the_store_is_low(keeping):
+    film = os.urandom(1_000)
+    answer = keeping.request(
+        "POST",
+        "/api/v1/uploads",
+        Upload_Defer_Length=1,
+        Upload_Metadata=metadata(film, **_FILM),
+    )
+    path = answer.headers["Location"].removeprefix("http://localhost")
+    keeping.patch(path, film, 0)
+    keeping.keep(os.urandom(_CAPACITY - _MARK))
+
+    assert keeping.patch(path, b"", 1_000, Upload_Length=1_000).status_code == 204
+
+
+def test_what_lies_in_the_store_is_summed_up_before_the_ledger_is_held(keeping):
+    with spoken(keeping.app) as said:
+        assert _begin(keeping, 40_000).status_code == 201
+
+    held = [statement for transaction in said for statement in under_the_head(transaction)]
+    assert any("upload.length" in statement for statement in held)
+    assert [one for one in held if "sum(media_object" in one or "sum(derivative" in one] == []
 
 
 def _announce(keeping, data, media_type):

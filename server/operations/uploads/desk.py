@@ -89,7 +89,8 @@ class Desk:
         limit_bytes: of one file.
         unannounced_limit_bytes: of what a device sent that no journal line names.
         open_limit: unfinished uploads of one device.
-        takes_recording: whether the store has room for a recording of so many bytes.
+        above_mark: bytes that the store has for recordings; None where that is not known.
+        takes_recording: whether of so many bytes so many more can be promised.
         ttl_ms: an upload that stands still for so long expires.
         spool_dir: on a disk; where the bytes of slow senders wait.
         undeletable: leftovers that the store did not let go of, and when each is tried
@@ -105,7 +106,8 @@ class Desk:
     unannounced_limit_bytes: int
     open_limit: int
     ttl_ms: int
-    takes_recording: Callable[[Session, int], bool]
+    above_mark: Callable[[Session], int | None]
+    takes_recording: Callable[[Session, int, int], bool]
     spool_dir: Path
     undeletable: dict[Leftover, int] = field(default_factory=dict)
 

@@ -90,6 +90,7 @@ def begin(
     sha256 = None if isinstance(concat, Partial) else whole
     digests = [sha256] if sha256 else []
     more = length if length is not None else 1 if coming is None else coming
+    above = quota.room_for(desk, organization_id, metadata)
     with desk.write() as session:
         known = bool(announced(session, organization_id, digests))
         if isinstance(concat, Partial) and whole is not None and length is not None:
@@ -108,7 +109,7 @@ def begin(
         )
         quota.check_open(session, desk, device_id)
         if not stored:
-            quota.check_room(session, desk, organization_id, metadata, more=length or 0)
+            quota.check_room(session, desk, above, more=length or 0)
         if not known:
             quota.check_unannounced(session, desk, device_id, more=more - counted)
         elif sha256 is not None and not stored:

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from server.db import reading, transaction
-from server.operations.room import takes_recording
+from server.operations.room import above_mark, takes_recording
 from server.operations.uploads.desk import Desk, Transaction
 from server.operations.uploads.heart import Heart
 from server.services import services
@@ -27,7 +27,8 @@ def open_desk(app: Flask) -> Desk:
         unannounced_limit_bytes=parts.settings.unannounced_limit_bytes,
         open_limit=parts.settings.open_uploads_limit,
         ttl_ms=parts.settings.upload_ttl_s * 1000,
-        takes_recording=lambda session, size: takes_recording(session, parts.settings, size=size),
+        above_mark=lambda session: above_mark(session, parts.settings),
+        takes_recording=lambda session, above, size: takes_recording(session, above, size=size),
         spool_dir=parts.settings.data_dir / "spool",
     )
 

@@ -126,28 +126,36 @@ def is_share(
     return bool(others + length <= size)
 
 
-def check_room(
-    session: Session, desk: Desk, organization_id: str, metadata: Metadata, *, more: int
-) -> None:
-    """Refuse a recording of ``more`` bytes for which the store has no room.
+def room_for(desk: Desk, organization_id: str, metadata: Metadata) -> int | None:
+    """The bytes that such a file may take; None if it is no recording, or nobody knows.
 
-    What is one says the organisation's line, else the client.
+    What is one says the organisation's line, else the client. It is asked before the
+    transaction that promises the room (:func:`check_room`).
+    """
+    with desk.read() as session:
+        announced = session.scalars(
+            select(EvidenceItem.media_type).where(
+                EvidenceItem.organization_id == organization_id,
+                EvidenceItem.sha256 == metadata.sha256,
+            )
+        )
+        kinds = (metadata.filetype, *announced)
+        if not any(kind.lower().startswith(("audio/", "video/")) for kind in kinds):
+            return None
+        return desk.above_mark(session)
+
+
+def check_room(session: Session, desk: Desk, above: int | None, *, more: int) -> None:
+    """Refuse ``more`` bytes for which there is no room in what :func:`room_for` answered.
 
     Raises:
-        StoreLow: this is one, and with it the store would run low.
+        StoreLow: with them the store would run low.
     """
-    announced = session.scalars(
-        select(EvidenceItem.media_type).where(
-            EvidenceItem.organization_id == organization_id,
-            EvidenceItem.sha256 == metadata.sha256,
-        )
-    )
-    kinds = (metadata.filetype, *announced)
-    if not any(kind.lower().startswith(("audio/", "video/")) for kind in kinds):
+    if above is None:
         return
     # One after the other: each must see what those before it have been promised.
     ledger.hold_head(session)
-    if not desk.takes_recording(session, more):
+    if not desk.takes_recording(session, above, more):
         raise StoreLow("recordings wait until there is room")
 
 

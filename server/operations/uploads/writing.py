@@ -42,6 +42,7 @@ from media.upload import (
     dump_parts,
     dump_tails,
     parts_end,
+    read_metadata,
     room_in_buffer,
 )
 from server.operations.uploads import quota
@@ -120,6 +121,7 @@ def receive(
         NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
         WrongOffset, TooLarge, HeaderInvalid: it does not fit; nothing was read.
         UnannouncedQuota: it hides its length and grows too large; whole parts are kept.
+        StoreLow: it says only now how long it is, and there is no room for that.
         BodyCut, BodyStalled, TakenOver: it ended early; what arrived is kept.
         ChunkDamaged: it does not have its checksum; none of it is kept.
         DigestMismatch: the file is complete and not what was announced.
@@ -157,9 +159,19 @@ def receive(
     return done
 
 
-def _learn_length(desk: Desk, state: UploadState, length: int | None) -> UploadState:
+def _learn_length(desk: Desk, state: UploadState, length: int) -> UploadState:
+    """Keep the length that a client says only now, if there is room for what still comes.
+
+    Raises:
+        StoreLow: it is a recording, and with it the store would run low.
+        UploadBusy: another request has come to write it.
+    """
+    more = length - state.offset
+    said = read_metadata(state.metadata_header)
+    above = quota.room_for(desk, state.organization_id, said) if more else None
     try:
         with desk.write() as session:
+            quota.check_room(session, desk, above, more=more)
             return change(session, state, length=length)
     except Fenced as error:
         raise UploadBusy(state.id) from error
