@@ -95,6 +95,7 @@ def replaceable_when_lost(dialect: str) -> Iterator[str]:
         when=f"WHEN ({_STORED}) ",
         function="media_object_guard",
     )
+    yield _postgresql("media_object", "no_truncate", "TRUNCATE", each="STATEMENT")
 
 
 def append_only(dialect: str, tables: Mapping[str, Sequence[str]]) -> Iterator[str]:

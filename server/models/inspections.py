@@ -227,6 +227,7 @@ class EvidenceItem(Base):
         CheckConstraint(f"state IN {ITEM_STATES}", name="state_known"),
         Index("ix_evidence_item_line", "device_id", "epoch", "branch", "seq"),
         Index("ix_evidence_item_recorder", "organization_id", "recorder"),
+        Index("ix_evidence_item_named", "organization_id", "sha256"),
     )
 
     id: Mapped[Uuid] = mapped_column(primary_key=True)

@@ -25,6 +25,7 @@ class Upload(Base):
         CheckConstraint("concat IN ('', 'partial', 'final')", name="concat_known"),
         Index("ix_upload_owner", "owner"),
         Index("ix_upload_status", "status", "expires_at_ms"),
+        Index("ix_upload_device", "device_id", "status"),
     )
 
     id: Mapped[Uuid] = mapped_column(primary_key=True)

@@ -101,3 +101,24 @@ def test_uploads_under_way_and_decisions_are_carried_over(make_database, kind):
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(sa.text("UPDATE upload SET byte_offset = length + 1"))
     engine.dispose()
+
+
+def _indexes(url, table):
+    engine = sa.create_engine(url)
+    found = {tuple(index["column_names"]) for index in sa.inspect(engine).get_indexes(table)}
+    engine.dispose()
+    return found
+
+
+def test_what_every_upload_asks_has_an_index(database_url):
+    assert ("organization_id", "sha256") in _indexes(database_url, "evidence_item")
+    assert ("device_id", "status") in _indexes(database_url, "upload")
+
+
+def test_stored_originals_can_not_be_truncated(make_database):
+    url = make_database("postgresql")
+    engine = sa.create_engine(url)
+
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE media_object"))
+    engine.dispose()

@@ -200,6 +200,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_evidence_item_recorder", "evidence_item", ["organization_id", "recorder"], unique=False
     )
+    op.create_index(
+        "ix_evidence_item_named", "evidence_item", ["organization_id", "sha256"], unique=False
+    )
     op.add_column("item_check", sa.Column("context", sa.Text(), nullable=False, server_default=""))
     op.add_column("media_facts", sa.Column("pixels", sa.Text(), nullable=False, server_default=""))
     if dialect == "sqlite":
@@ -221,6 +224,7 @@ def upgrade() -> None:
         op.create_check_constraint(
             op.f("ck_upload_concat_known"), "upload", "concat IN ('', 'partial', 'final')"
         )
+    op.create_index("ix_upload_device", "upload", ["device_id", "status"], unique=False)
     for statement in (*append_only(dialect, THIRD), *replaceable_when_lost(dialect)):
         op.execute(statement)
 
