@@ -8,7 +8,7 @@ stands beside it as an assumed reading, on which no hard fail may rest.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from .model import (
     IN_APP,
@@ -20,16 +20,19 @@ from .model import (
     FormatClaim,
     Hints,
     PlaceClaim,
+    SignClaim,
     TextClaim,
     TimeClaim,
 )
 from .reading import TIMELESS, Clock, Place, Reading, Stored
-from .signs import shortfalls, signs
+from .signs import FAR_TAG, shortfalls, signs
 
 #: The easternmost and westernmost zones are 14 and 12 hours from UTC; 14 covers both.
 ZONE_SPAN_MS = 14 * 3600000
 _QUARTER_MS = 900000
 _ZONE_MATCH_MS = 120000
+#: A comparison of a recorder's clock speaks of what that clock says within so long of it.
+RECORDER_REACH_MS = 7 * 86400000
 #: How the software tag of our own camera begins.
 OWN_SOFTWARE = "Liuhen"
 
@@ -80,6 +83,30 @@ def claims(
     reading = Reading(facts)
     own = _own(reading, hints)
     newer = version != "2"
+    times = _times(reading, hints, own, newer)
+    far: List[SignClaim] = []
+    recorder = None if hints.capture_class in (IN_APP, SYSTEM_CAMERA) else hints.recorder
+    if newer and recorder is not None:
+        bare = _times(reading, replace(hints, recorder=None), own, newer)
+        far = _far(bare, recorder.recorder_ms)
+        # The clock may have been set since: what is far from the comparison stays as it is.
+        unmoved = {sign.raw for sign in far}
+        times = [b if b.tag in unmoved else t for t, b in zip(times, bare)]
+    found: List[Claim] = [*times]
+    found.extend(_places(reading, own))
+    found.append(_format(reading, found, newer))
+    for tag in COMPARED_TAGS:
+        stored = reading.stored(tag)
+        if stored is not None:
+            found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
+    if newer:
+        found.extend(signs(reading))
+        found.extend(shortfalls(facts))
+        found.extend(far)
+    return tuple(found)
+
+
+def _times(reading: Reading, hints: Hints, own: bool, newer: bool) -> List[TimeClaim]:
     writer = _writer(hints) if newer else hints.recorder
     times = [
         signed_time(hints),
@@ -92,17 +119,24 @@ def claims(
     ]
     if newer:
         times.extend(_further_times(reading, hints, writer))
-    found: List[Claim] = [claim for claim in times if claim is not None]
-    found.extend(_places(reading, own))
-    found.append(_format(reading, found, newer))
-    for tag in COMPARED_TAGS:
-        stored = reading.stored(tag)
-        if stored is not None:
-            found.append(TextClaim(tag=tag, raw=stored.raw, offset=stored.offset))
-    if newer:
-        found.extend(signs(reading))
-        found.extend(shortfalls(facts))
-    return tuple(found)
+    return [claim for claim in times if claim is not None]
+
+
+def _far(bare: Sequence[TimeClaim], at_ms: Optional[int]) -> List[SignClaim]:
+    """The times, as the recorder's own clock has them, that its comparison at ``at_ms``, by the
+    same clock, says nothing of."""
+    return [
+        SignClaim(tag=FAR_TAG, raw=claim.tag, offset=claim.offset)
+        for claim in bare
+        if claim.role == "capture" and claim.offset >= 0
+        if at_ms is None or abs(likeliest_ms(claim) - at_ms) > RECORDER_REACH_MS
+    ]
+
+
+def likeliest_ms(claim: TimeClaim) -> int:
+    """The reading in the zone of the site, where a file does not name its own."""
+    local = [assumed.lo_ms for assumed in claim.assumed if assumed.basis == "site zone"]
+    return local[0] if local else (claim.lo_ms + claim.hi_ms) // 2
 
 
 def _writer(hints: Hints) -> Optional[ClockOffset]:

@@ -103,10 +103,15 @@ Claim = Union[TimeClaim, PlaceClaim, TextClaim, FormatClaim, SignClaim]
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """A measured clock: ``offset_ms`` = device minus server (positive: the device is ahead)."""
+    """A measured clock: ``offset_ms`` = device minus server (positive: the device is ahead).
+
+    ``recorder_ms`` is when a recorder's clock was compared, by that clock; None for a device's
+    clock, and where nobody noted it.
+    """
 
     offset_ms: int
     error_ms: int
+    recorder_ms: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from .reading import DURATION_TAGS, Reading
 #: Tags of claims that are not values of the file but of its reading: a bound that was hit, a
 #: part that was broken, and our reader's own failure.
 LIMIT_TAG, FAULT_TAG, FAILED_TAG = "reader:limit", "reader:fault", "reader:failed"
+#: A time of the file that no comparison of its recorder's clock speaks of; the value is its tag.
+FAR_TAG = "recorder:far"
 #: Code of the fault in facts that were not read because the reader itself failed.
 READER_FAILED = "media.reader_failed"
 _UNKNOWN_TYPE = "media.unknown_type"

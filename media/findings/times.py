@@ -16,8 +16,10 @@ from .model import (
     Context,
     Finding,
     FormatClaim,
+    SignClaim,
     TimeClaim,
 )
+from .signs import FAR_TAG
 
 _HOUR_MS = 3600000
 _QUARTER_MS = 900000
@@ -110,15 +112,23 @@ def _compared(claims: Tuple[Claim, ...], context: Context, claim: TimeClaim) -> 
     """Whether comparisons with the server's clock speak of the clock that ``claim`` rests on.
 
     Of a device's those that prove when the line was written, and none of them shows that
-    somebody set the clock in between; of a recorder's the one that corrects its times.
+    somebody set the clock in between; of a recorder's the one that corrects this time.
     """
     hints = context.hints
     if claim.source == "device":
         return hints.bounds is not None
     if hints.capture_class not in (IN_APP, SYSTEM_CAMERA):
-        return hints.recorder is not None
+        return hints.recorder is not None and not _far(claims, claim)
     known = hints.bounds is not None and hints.clock is not None
     return known and not _clock_set(claims, context)
+
+
+def _far(claims: Tuple[Claim, ...], claim: TimeClaim) -> bool:
+    """Whether the recorder's clock was compared too long before or after ``claim``."""
+    return any(
+        isinstance(sign, SignClaim) and sign.tag == FAR_TAG and sign.raw == claim.tag
+        for sign in claims
+    )
 
 
 def time_outside_window(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:

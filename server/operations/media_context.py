@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from media import findings
 from media.findings import model
+from media.findings.claims import likeliest_ms
 from media.findings.times import captures
 from server.models.inspections import EvidenceItem, Inspection, RegulatedEntity
 from server.models.journal import JournalLine
@@ -81,15 +82,12 @@ def _with_recorder(
         return hints
     claims = findings.claims(json.loads(seen.facts), hints)
     said = [claim for claim in captures(claims) if claim.source != "device"]
-    at_ms = _likeliest_ms(said[0]) if said else item.captured_at_ms
+    at_ms = likeliest_ms(said[0]) if said else item.captured_at_ms
     found = recorder_offset(session, item.organization_id, item.recorder, at_ms)
-    return replace(hints, recorder=offset(found.offset_ms, found.error_ms)) if found else hints
-
-
-def _likeliest_ms(claim: model.TimeClaim) -> int:
-    """The reading in the zone of the site, where a file does not name its own."""
-    local = [assumed.lo_ms for assumed in claim.assumed if assumed.basis == "site zone"]
-    return local[0] if local else (claim.lo_ms + claim.hi_ms) // 2
+    if found is None:
+        return hints
+    measured = offset(found.offset_ms, found.error_ms)
+    return replace(hints, recorder=replace(measured, recorder_ms=found.recorder_ms))
 
 
 def _second(seen: Seen) -> model.SecondReading | None:

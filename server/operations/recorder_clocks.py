@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
+from media.findings.claims import RECORDER_REACH_MS
 from server.models.inspections import EvidenceItem
 from server.models.process import RecorderClock
 from sync.evidence import acts
 
-_NEAR_MS = 7 * 86_400_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecorderOffset:
-    """``offset_ms`` is to be added to the recorder's clock, give or take ``error_ms``."""
+    """``offset_ms`` is to be added to the recorder's clock, give or take ``error_ms``.
+
+    ``recorder_ms`` is when the two were compared, by that clock.
+    """
 
     offset_ms: int
     error_ms: int
+    recorder_ms: int
     method: str
     line_digest: str
 
@@ -45,7 +48,7 @@ def recorder_offset(
         .where(
             RecorderClock.organization_id == organization_id,
             RecorderClock.recorder == recorder,
-            RecorderClock.recorder_ms.between(at_ms - _NEAR_MS, at_ms + _NEAR_MS),
+            RecorderClock.recorder_ms.between(at_ms - RECORDER_REACH_MS, at_ms + RECORDER_REACH_MS),
             or_(RecorderClock.method != acts.FRAME, EvidenceItem.state != "discarded"),
             true() if before_position is None else RecorderClock.position < before_position,
         )
@@ -57,6 +60,7 @@ def recorder_offset(
     return RecorderOffset(
         offset_ms=row.offset_ms,
         error_ms=row.error_ms,
+        recorder_ms=row.recorder_ms,
         method=row.method,
         line_digest=row.line_digest,
     )

@@ -299,7 +299,11 @@ def test_a_recorders_clock_is_corrected_before_its_files_are_judged(world):
 
     check = max(world.rows(ItemCheck, item_id=item), key=lambda row: row.id)
     recorder = json.loads(check.context)["hints"]["recorder"]
-    assert recorder == {"offset_ms": 3 * 3_600_000, "error_ms": 1000}
+    assert recorder == {
+        "offset_ms": 3 * 3_600_000,
+        "error_ms": 1000,
+        "recorder_ms": MORNING_MS + 3 * 3_600_000,
+    }
     assert not {"TIME_AFTER_RECEIPT", "TIME_OUTSIDE_WINDOW"} & set(_codes(world, item))
 
 

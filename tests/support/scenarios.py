@@ -199,7 +199,8 @@ def _outside(draw: _Draw) -> Scenario:
 
 
 def _outside_uncompared(draw: _Draw) -> Scenario:
-    """A file from a recorder's card that nobody knows the clock of."""
+    """A file from a recorder's card whose clock nobody compared, or only at another time."""
+    long_ago = draw.at - draw.rng.randrange(9, 90) * DAY
     draw.taken(draw.at + draw.rng.choice((-1, 1)) * draw.rng.randrange(3 * HOUR, 20 * HOUR))
     return draw.make(
         "window by an unknown clock",
@@ -208,6 +209,7 @@ def _outside_uncompared(draw: _Draw) -> Scenario:
         "uncompared",
         received_at_ms=draw.at + 30 * HOUR,
         capture_class="C",
+        recorder=draw.rng.choice((None, ClockOffset(0, 1000, long_ago))),
     )
 
 
@@ -221,7 +223,7 @@ def _outside_by_recorder(draw: _Draw) -> Scenario:
         "outside",
         received_at_ms=draw.at + 30 * HOUR,
         capture_class="C",
-        recorder=ClockOffset(draw.rng.randrange(-MINUTE, MINUTE), 1000),
+        recorder=ClockOffset(draw.rng.randrange(-MINUTE, MINUTE), 1000, draw.at),
     )
 
 

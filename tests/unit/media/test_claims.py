@@ -71,7 +71,7 @@ def test_the_journal_time_of_an_imported_file_is_no_time_of_capture():
 
 
 def test_a_recorders_times_are_corrected_by_the_comparison_of_its_clock():
-    ahead = ClockOffset(offset_ms=3 * HOUR, error_ms=1000)
+    ahead = ClockOffset(offset_ms=3 * HOUR, error_ms=1000, recorder_ms=NINE)
     films = draw.movie(draw.mvhd(draw.seconds_1904(NINE // 1000), duration=5000))
     photo = draw.photo(draw.exif(zone="+08:00"))
 

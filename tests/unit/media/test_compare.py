@@ -35,7 +35,7 @@ MINUTE, HOUR, DAY = 60_000, 3600_000, 86_400_000
 VISIT = Window(open_ms=NINE - HOUR, close_ms=NINE + HOUR)
 SITE = Site(lat_e7=225431000, lon_e7=1140579000, radius_cm=20000)
 #: A clock that was compared and is right: that of a recorder, and that of a device.
-RIGHT = {"recorder": ClockOffset(0, 0)}
+RIGHT = {"recorder": ClockOffset(0, 0, NINE)}
 PROVEN = {"clock": ClockOffset(0, 0), "bounds": Bounds(NINE - MINUTE, NINE + MINUTE)}
 
 
@@ -365,7 +365,9 @@ def every_kind_of_finding() -> list[Finding]:
                 declared=rng.choice((None, Declared(around[0], 480))),
                 clock=rng.choice((None, ClockOffset(rng.choice((0, HOUR)), 200_000))),
                 bounds=rng.choice((None, Bounds(around[4] - 2 * HOUR, around[4] + 2 * HOUR))),
-                recorder=rng.choice((None, ClockOffset(0, 0))),
+                recorder=rng.choice(
+                    (None, ClockOffset(0, 0, NINE), ClockOffset(0, 0, NINE + 8 * DAY))
+                ),
             ),
             received_at_ms=around[1],
             window=rng.choice((None, VISIT, Window(around[2], None), Window(NINE, NINE + DAY))),

@@ -67,8 +67,9 @@ def test_a_signed_time_after_its_receipt_is_a_doubt_about_the_clock(known, expec
         ({"capture_class": "B"}, "warn", "uncompared"),
         ({"capture_class": "B", "clock": ClockOffset(0, 50)}, "warn", "uncompared"),
         ({"capture_class": "C", **PROVEN}, "warn", "uncompared"),
-        ({"capture_class": "C", "recorder": ClockOffset(0, 1000)}, "fail", "outside"),
-        ({"capture_class": "C", "recorder": ClockOffset(5 * HOUR, 1000)}, None, None),
+        ({"capture_class": "C", "recorder": ClockOffset(0, 1000, NINE)}, "fail", "outside"),
+        ({"capture_class": "C", "recorder": ClockOffset(0, 1000)}, "warn", "uncompared"),
+        ({"capture_class": "C", "recorder": ClockOffset(5 * HOUR, 1000, NINE)}, None, None),
     ],
 )
 @pytest.mark.parametrize("zone", ["+08:00", None])
@@ -184,7 +185,7 @@ def film(at_ms: int) -> list[dict[str, str]]:
 @pytest.mark.parametrize("place", range(6))
 @pytest.mark.parametrize("capture_class", ["A", "B", "C"])
 def test_every_time_of_a_recording_is_corrected_by_the_clock_that_wrote_it(place, capture_class):
-    ahead = ClockOffset(10 * MINUTE, 50)
+    ahead = ClockOffset(10 * MINUTE, 50, NINE)
     known = (
         {"recorder": ahead}
         if capture_class == "C"
@@ -205,6 +206,45 @@ def test_every_time_of_a_recording_is_corrected_by_the_clock_that_wrote_it(place
     )
 
     assert set(found) <= {"CLOCK_OFFSET"}
+
+
+@pytest.mark.parametrize(("days", "expected"), [(6, "fail"), (8, "warn"), (-8, "warn")])
+def test_a_recorders_clock_bears_out_what_it_wrote_within_a_week_of_its_comparison(days, expected):
+    """A recorder that wrote two times far apart was set in between, at whichever end."""
+    compared = NINE - days * DAY
+    file = facts(
+        "MOV",
+        "video/quicktime",
+        **film(compared)[0],
+        RIFF__DigitizationDate=iso_seconds(NINE + 8 * HOUR).replace("T", " "),
+    )
+
+    hints = Hints("C", site_zone_min=480, recorder=ClockOffset(HOUR, 50, compared))
+    stated = claims(file, hints)
+    context = Context(hints=hints, window=Window(NINE + 2 * DAY, NINE + 3 * DAY))
+    found = {one.evidence["tag"]: one for one in compare(stated, context)}
+
+    [idit] = [one for one in stated if getattr(one, "source", "") == "idit"]
+    [keys] = [one for one in stated if getattr(one, "source", "") == "keys"]
+    assert found["RIFF:DigitizationDate"].severity == expected
+    assert idit.assumed[0].lo_ms == (
+        NINE - HOUR - 50 if expected == "fail" else NINE // 1000 * 1000
+    )
+    assert keys.lo_ms == compared // 1000 * 1000 - HOUR - 50
+
+
+def test_a_clock_that_was_lost_is_near_its_comparison_by_its_own_reckoning():
+    lost = NINE - 9000 * DAY
+    file = facts("MOV", "video/quicktime", **film(lost + DAY)[0])
+
+    found = judged(
+        file,
+        capture_class="C",
+        recorder=ClockOffset(-9000 * DAY, 50, lost),
+        window=Window(NINE + 2 * DAY, NINE + 3 * DAY),
+    )
+
+    assert outcome(found, "TIME_OUTSIDE_WINDOW") == ("fail", "outside")
 
 
 def test_version_two_goes_on_correcting_recordings_by_a_recorder_alone():
