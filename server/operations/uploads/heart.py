@@ -20,9 +20,9 @@ from server.operations.uploads.desk import (
     UPLOAD,
     Tenure,
     Transaction,
-    changed_rows,
     database_now_ms,
 )
+from server.operations.upsert import upsert
 
 BEAT_S = 0.3
 # With the time to put away what had come, a silent sender's thread is free within 30 s.
@@ -36,12 +36,6 @@ _LINGER_S = 3.0
 # A sign of life of so long ago is as good as one of now: it counts for DEAD_AFTER_MS.
 _FRESH_S = 0.5
 
-_BEAT = (
-    update(ProcessHeartbeat)
-    .where(ProcessHeartbeat.process_id == bindparam("process"))
-    .values(beaten_at_ms=bindparam("now_ms"))
-    .execution_options(synchronize_session=False)
-)
 _HELD = select(UPLOAD.c.id, UPLOAD.c.fence, UPLOAD.c.release_wanted).where(
     UPLOAD.c.owner == bindparam("process")
 )
@@ -87,11 +81,9 @@ class Heart:
             self._beat(session, process_id)
 
     def _beat(self, session: Session, process_id: str) -> None:
+        # Two threads of one process may both bring its first beat.
         now_ms = database_now_ms(session)
-        result = session.execute(_BEAT, {"process": process_id, "now_ms": now_ms})
-        if changed_rows(result) == 0:
-            session.add(ProcessHeartbeat(process_id=process_id, beaten_at_ms=now_ms))
-            session.flush()
+        upsert(session, ProcessHeartbeat, [{"process_id": process_id, "beaten_at_ms": now_ms}])
 
     @contextmanager
     def hold(self, upload_id: str, fence: int, interrupt: Callable[[], None]) -> Iterator[Tenure]:
