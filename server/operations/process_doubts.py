@@ -17,6 +17,7 @@ from server.models.inspections import (
 from server.models.journal import JournalLine
 from server.operations.cards import officer_cards
 from server.operations.coverage import Announced, DeviceClocks, Gap, Odd, Shot, Visit
+from server.operations.coverage.filmed import ROW_LIMIT
 from server.operations.coverage.required import SITE_RECORD
 from server.operations.doubts import VISIT_RULES_VERSION, Doubt
 from server.operations.peers import Upto, before
@@ -36,6 +37,9 @@ _ACTS_LIMIT = 2000
 #: Only visits opened this near to each other are looked at: the opening has an index.
 _NEAR_MS = 2 * 86_400_000
 
+#: Gaps of a visit that are told one by one; what is more is told as a sum.
+_GAPS_LIMIT = 50
+
 _MARK = "journal:" + acts.STEP_MARKED
 _RECORDING = "journal:" + acts.RECORDING_STARTED
 _REASON = "journal:" + acts.GAP_EXPLAINED
@@ -46,6 +50,8 @@ def course_doubts(session: Session, visit: Visit, upto: Upto | None) -> Iterator
     yield from _certificates(visit)
     yield from _two_places(session, visit, upto)
     yield from (_odd(visit, one) for one in visit.odd)
+    for what in visit.cut:
+        yield whole_doubt("VISIT_TOO_LARGE", WARN, what, _MARK, count=ROW_LIMIT)
     if visit.coverage.visit is None:
         return
     yield from _steps(visit)
@@ -103,15 +109,14 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
         yield _announced_doubt(one)
     if coverage.visit is None:
         return
+    unexplained = [gap for gap in coverage.gaps if not gap.explained]
     if visit.recordings or coverage.announced:
-        for gap in coverage.gaps:
-            if not gap.explained:
-                yield _gap_doubt("RECORDING_GAP", "unexplained", gap)
+        yield from _gap_doubts("RECORDING_GAP", "unexplained", unexplained)
         if visit.recordings and coverage.broken_up:
             yield whole_doubt(
                 "RECORDING_GAP", WARN, "pieces", _RECORDING, seconds=coverage.short_ms // 1000
             )
-    elif not any(gap.explained for gap in coverage.gaps):
+    elif len(unexplained) == len(coverage.gaps) and not visit.undated:
         yield whole_doubt(
             "RECORDING_GAP",
             INFO,
@@ -120,6 +125,22 @@ def _gaps(visit: Visit) -> Iterator[Doubt]:
             open_ms=coverage.visit.from_ms,
             close_ms=coverage.visit.to_ms,
         )
+    if visit.undated and unexplained:
+        yield _undated("RECORDING_GAP", INFO, visit)
+
+
+def _undated(code: str, severity: str, visit: Visit) -> Doubt:
+    """Recordings that are here and may, for all we know, fill what seems not to be recorded."""
+    first = visit.undated[0].item
+    return whole_doubt(
+        code,
+        severity,
+        "undated",
+        _RECORDING,
+        raw=first.sha256,
+        count=len(visit.undated),
+        name=first.title or first.name or first.id,
+    )
 
 
 def _announced_doubt(one: Announced) -> Doubt:
@@ -176,6 +197,20 @@ def _shorter(visit: Visit) -> Iterator[Doubt]:
             )
 
 
+def _gap_doubts(code: str, reason: str, gaps: Sequence[Gap]) -> Iterator[Doubt]:
+    yield from (_gap_doubt(code, reason, gap) for gap in gaps[:_GAPS_LIMIT])
+    rest = gaps[_GAPS_LIMIT:]
+    if rest:
+        yield whole_doubt(
+            code,
+            WARN,
+            "more",
+            _RECORDING,
+            count=len(rest),
+            minutes=sum(gap.span.length_ms for gap in rest) // 60_000,
+        )
+
+
 def _gap_doubt(code: str, reason: str, gap: Gap) -> Doubt:
     return whole_doubt(
         code,
@@ -208,11 +243,13 @@ def _uninterrupted(visit: Visit) -> Iterator[Doubt]:
     if not _seizes(visit):
         return
     coverage = visit.coverage
+    if visit.undated and (coverage.gaps or coverage.interrupted):
+        yield _undated("COVERAGE_INTERRUPTED", WARN, visit)
     if not visit.recordings:
-        yield whole_doubt("COVERAGE_INTERRUPTED", WARN, "none", _RECORDING)
+        if not visit.undated:
+            yield whole_doubt("COVERAGE_INTERRUPTED", WARN, "none", _RECORDING)
         return
-    for gap in coverage.gaps:
-        yield _gap_doubt("COVERAGE_INTERRUPTED", "gap", gap)
+    yield from _gap_doubts("COVERAGE_INTERRUPTED", "gap", coverage.gaps)
     if coverage.interrupted:
         yield whole_doubt(
             "COVERAGE_INTERRUPTED",

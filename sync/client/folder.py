@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sync.client.errors import DiskFull, FolderBusy, SourceChanged, SourceUnreadable
+from sync.client.mediatype import HEAD_BYTES
 
 _STEP = 1 << 20
-_HEAD_BYTES = 64
 _RESERVE_BYTES = 16 << 20
 _PARTIAL = ".part"
 
@@ -174,7 +174,7 @@ def _pour(descriptor: int, source: Path, target: Path) -> tuple[str, int, bytes]
             if not block:
                 break
             digest.update(block)
-            head = head or block[:_HEAD_BYTES]
+            head = head or block[:HEAD_BYTES]
             size += len(block)
             _write_all(out.fileno(), block, source)
         os.fsync(out.fileno())

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from sync.client.errors import RecordingsStopped, SourceUnreadable
 from sync.client.folder import DeviceFolder
-from sync.client.mediatype import is_recording, media_type_of
+from sync.client.mediatype import HEAD_BYTES, is_recording, media_type_of
 from sync.client.outbox import Outbox
 
 #: Below this much free room no recording is taken in: 5 % of the disk, within these bounds.
 _FLOOR_BYTES = 1 << 30
 _CEILING_BYTES = 4 << 30
 _PERCENT = 5
-_HEAD_BYTES = 64
 _RATE_DAYS = 14
 _DAY_S = 86_400
 
@@ -43,7 +42,7 @@ def check_room(folder: DeviceFolder, source: Path) -> None:
     """
     try:
         with open(source, "rb") as file:
-            head, size = file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size
+            head, size = file.read(HEAD_BYTES), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise SourceUnreadable(str(source), error.strerror or str(error)) from error
     if not is_recording(media_type_of(head, source.name)):

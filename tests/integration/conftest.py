@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.team import Team
 from tests.support.world import make_world
 
 
@@ -9,3 +10,9 @@ from tests.support.world import make_world
 def world(database_url, tmp_path):
     """An installed application; the object store is not reachable in it."""
     return make_world(database_url, tmp_path / "var")
+
+
+@pytest.fixture
+def team(world):
+    """A device on patrol with one open inspection."""
+    return Team(world)

@@ -7,158 +7,28 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, update
 
-from server.console import show
 from server.db import reading, transaction
 from server.failures import Conflict, NotIndependent
-from server.models.base import position_of
 from server.models.devices import ClockOffset
 from server.models.inspections import (
-    Derivative,
     EvidenceItem,
-    Inspection,
-    MediaFacts,
     RegulatedEntity,
     TemplateVersion,
 )
 from server.models.journal import LineOutcome
 from server.models.process import ExplainedGap, ProcessStep, RecorderClock, Recording
-from server.models.uploads import MediaObject
 from server.operations import forms, frames, ledger, people, quarantine
 from server.operations.access import Actor
 from server.operations.doubts import VISIT_RULES_VERSION
 from server.operations.frames import read_frame
-from server.operations.inspection_doubts import inspection_doubts
-from server.operations.media_checks import item_bytes_arrived
 from server.operations.peers import Upto
 from server.operations.quarantine_view import Filter, list_quarantine
 from server.operations.recorder_clocks import recorder_offset
 from sync import shortcode
-from sync.catalogue import LANGUAGES
 from tests.support.simdevice import MORNING_MS, new_id
+from tests.support.team import MINUTE, Team, facts, import_film, played
 
-MINUTE = 60_000
 STEPS = ("arrival", "certificates_shown", "rights_told", "inspected", "signed", "left")
-
-
-class Team:
-    """A device on patrol that says things of one inspection."""
-
-    def __init__(self, world):
-        self.world = world
-        self.device = world.on_patrol()
-        self.inspection = self.device.inspection
-        self.officer = world.officers[0]
-
-    def say(self, kind, **fields):
-        fields.setdefault("officer", self.officer)
-        return self.device.write(kind, inspection=self.inspection, **fields)
-
-    def at(self, minute):
-        self.device.now_ms = MORNING_MS + int(minute * MINUTE)
-
-    def mark(self, *steps):
-        for step in steps:
-            line = self.say("step.marked", step=step)
-        return line
-
-    def photo(self, media_type="image/jpeg", **more):
-        item = new_id()
-        self.say(
-            "media.captured",
-            item=item,
-            sha256=hashlib.sha256(item.encode()).hexdigest(),
-            size=5,
-            media_type=media_type,
-            **{"class": "B"},
-            **more,
-        )
-        return item
-
-    def arrive(self, *items):
-        """The bytes of pushed items come in."""
-        with self.world.app.app_context(), transaction() as session:
-            for item in items:
-                sha256 = session.get_one(EvidenceItem, item).sha256
-                index = ledger.append(
-                    session,
-                    "verify",
-                    actor={"server": "uploads"},
-                    subject={"sha256": sha256, "size": 5},
-                    snapshot={},
-                    about=(f"media:{sha256}",),
-                    now_ms=self.world.now_ms,
-                )
-                session.add(
-                    MediaObject(
-                        sha256=sha256,
-                        size=5,
-                        crc32=0,
-                        key=f"media/{sha256}",
-                        status="stored",
-                        stored_at_ms=self.world.now_ms,
-                    )
-                )
-                session.flush()
-                item_bytes_arrived(session, sha256, position_of(1, index), self.world.now_ms)
-
-    def record(self, template, fields, record=None):
-        return self.device.write_parts(
-            {
-                "type": "record.saved",
-                "officer": self.officer,
-                "inspection": self.inspection,
-                "record": record or new_id(),
-                "template": {"id": template, "version": 1},
-                "fields": fields,
-                "base": [],
-            }
-        )
-
-    def run(self, start, stop, **more):
-        recording = new_id()
-        self.at(start)
-        self.say("recording.started", recording=recording)
-        self.at(stop)
-        self.say("recording.stopped", recording=recording, **more)
-        return recording
-
-    def film(self, start, stop):
-        """A recording that an app makes; its file is announced and yet to come."""
-        self.at(stop)
-        item = self.photo("video/mp4")
-        self.run(start, stop, item=item)
-        return item
-
-    def push(self):
-        answer = self.world.push(self.device)
-        assert answer.status_code == 200, answer.text
-
-    def whole(self, upto=None):
-        """What is found; each finding has its sentence in both languages."""
-        with self.world.app.app_context(), reading() as session:
-            found = inspection_doubts(session, session.get_one(Inspection, self.inspection), upto)
-        for doubt in found.doubts:
-            for lang in LANGUAGES:
-                assert "{" not in show.doubt_sentence(doubt, lang)
-        return found
-
-    def minutes(self, what="recorded"):
-        """How long the visit was, or was recorded; each line takes a second to write."""
-        coverage = self.whole().visit.coverage
-        length_ms = coverage.recorded_ms if what == "recorded" else coverage.visit.length_ms
-        return round(length_ms / MINUTE)
-
-    def doubts(self, code=None):
-        return [
-            (one.code, one.evidence["expected"]["reason"])
-            for one in self.whole().doubts
-            if code in (None, one.code)
-        ]
-
-
-@pytest.fixture
-def team(world):
-    return Team(world)
 
 
 def test_acts_about_the_course_become_rows(world, team):
@@ -277,7 +147,7 @@ def _offset(world):
     ],
 )
 def test_a_time_read_from_a_frame_is_used_for_nothing_by_itself(world, team, wrong, code):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     line = _framed(team, item, **wrong)
     team.push()
 
@@ -288,7 +158,7 @@ def test_a_time_read_from_a_frame_is_used_for_nothing_by_itself(world, team, wro
 
 
 def test_a_frame_corrects_once_a_reviewer_has_looked_at_it(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     line = _framed(team, item)
     team.push()
     assert team.doubts("RECORDER_CLOCK") == [("RECORDER_CLOCK", "pending")]
@@ -309,7 +179,7 @@ def test_a_frame_corrects_once_a_reviewer_has_looked_at_it(world, team):
 
 
 def test_a_frame_that_a_reviewer_does_not_accept_corrects_nothing(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     line = _framed(team, item)
     team.push()
     team.arrive(item)
@@ -323,7 +193,7 @@ def test_a_frame_that_a_reviewer_does_not_accept_corrects_nothing(world, team):
 
 
 def test_whoever_took_part_cannot_confirm_a_frame(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     line = _framed(team, item)
     team.push()
     team.arrive(item)
@@ -333,7 +203,7 @@ def test_whoever_took_part_cannot_confirm_a_frame(world, team):
 
 
 def test_the_head_in_a_frame_is_that_of_a_journal_at_the_time_shown(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     shown = team.mark("arrival")
     here = shortcode.spell(shown.header.seq, shown.digest)
     full = shortcode.FullHead(team.device.id, shown.header.epoch, shown.header.seq, shown.digest)
@@ -368,7 +238,7 @@ def test_the_head_in_a_frame_is_that_of_a_journal_at_the_time_shown(world, team)
 def test_whoever_took_part_confirms_no_frame_that_was_first_kept_back_for_another_reason(
     world, team
 ):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     opened = next(line.act for line in team.device.lines if line.act["type"] == "session.opened")
     team.device.write("session.closed", officer=team.officer, session=opened["session"])
     line = _framed(team, item)
@@ -407,7 +277,7 @@ def test_a_frame_belongs_to_the_visit_of_a_film_that_became_known_only_later(wor
     line = _framed(team, item)
     team.push()
     [before] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
-    _import(team, "a.mp4", 0, 60, item=item)
+    import_film(team, "a.mp4", 0, 60, item=item)
     team.push()
     team.arrive(item)
     [after] = world.rows(LineOutcome, seq=line.header.seq, device_id=team.device.id)
@@ -440,8 +310,8 @@ def test_whoever_imported_a_film_confirms_no_frame_of_it(world, team):
 
 
 def test_a_frame_of_a_film_that_was_discarded_corrects_nothing_any_more(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
-    other, _ = _import(team, "b.mp4", 60, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
+    other, _ = import_film(team, "b.mp4", 60, 60)
     line = _framed(team, item)
     team.push()
     team.arrive(item, other)
@@ -460,7 +330,7 @@ def test_a_frame_of_a_film_that_was_discarded_corrects_nothing_any_more(world, t
 
 
 def test_a_head_of_a_device_whose_clock_nobody_compared_is_a_note(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     shown = team.mark("arrival")
     team.at(20)
     _framed(team, item, shown=60 * MINUTE, head=shortcode.spell(shown.header.seq, shown.digest))
@@ -473,7 +343,7 @@ def test_a_head_of_a_device_whose_clock_nobody_compared_is_a_note(world, team):
 
 
 def test_a_later_line_does_not_change_what_a_package_said_of_a_head(world, team):
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     shown = team.mark("arrival")
     head = shortcode.spell(shown.header.seq, shown.digest)
     team.push()
@@ -493,7 +363,7 @@ def test_a_later_line_does_not_change_what_a_package_said_of_a_head(world, team)
 
 def test_a_visit_of_many_released_lines_still_shows_its_frames(world, team, monkeypatch):
     monkeypatch.setattr(frames, "_LIMIT", 2)
-    item, _ = _import(team, "a.mp4", 0, 60)
+    item, _ = import_film(team, "a.mp4", 0, 60)
     marks = [team.mark("arrival") for _ in range(3)]
     team.at(20)
     line = _framed(team, item)
@@ -604,7 +474,7 @@ def test_a_recording_counts_only_with_its_file(team):
     team.record("site_inspection_record", {"measures": "对设备予以查封"})
     team.push()
     team.arrive(text)
-    _facts(team, text, type=None, mime=None)
+    facts(team, text, type=None, mime=None)
 
     coverage = team.whole().visit.coverage
     assert coverage.recorded_ms == 0
@@ -1065,77 +935,16 @@ def test_files_that_never_came_are_told_when_the_visit_has_ended(team):
     assert team.doubts("MEDIA_EXPECTED") == [("MEDIA_EXPECTED", "waiting")]
 
 
-def _facts(team, item, values=(), **more):
-    """What our reader is to have read of an item's file."""
-    plain = {
-        "bytes_read": 0,
-        "faults": [],
-        "limits_hit": [],
-        "mime": "video/mp4",
-        "reader_version": "1",
-        "size": 5,
-        "type": "MP4",
-        "values": [{"tag": tag, "raw": raw, "offset": 0, "size": 4} for tag, raw in values],
-    }
-    with team.world.app.app_context(), transaction() as session:
-        session.add(
-            MediaFacts(
-                sha256=session.get_one(EvidenceItem, item).sha256,
-                reader_version="1",
-                facts=json.dumps({**plain, **more}),
-                second="",
-                read_at_ms=1,
-                generation=1,
-                ledger_index=0,
-            )
-        )
-
-
-def _import(team, name, minute, length_min, item=None):
-    """A recorder's file whose container says, by a clock in local time, when it began."""
-    item = item or new_id()
-    team.say(
-        "media.imported",
-        item=item,
-        sha256=hashlib.sha256(name.encode()).hexdigest(),
-        size=5,
-        media_type="Video/MP4",
-        source={"path": name, "recorder": "DSJ00012"},
-        **{"class": "C"},
-    )
-    local_s = (MORNING_MS + minute * MINUTE) // 1000 + 8 * 3600 + 2_082_844_800
-    return item, (
-        ("QuickTime:CreateDate", str(local_s)),
-        ("QuickTime:Duration", f"{length_min * 60_000}/1000"),
-    )
-
-
-def _played(team, item, played_ms):
-    """Somebody has played the file, and it was so long."""
-    with team.world.app.app_context(), transaction() as session:
-        session.add(
-            Derivative(
-                source_sha256=session.get_one(EvidenceItem, item).sha256,
-                purpose="poster",
-                sha256="0" * 64,
-                size=1,
-                key="derived/0",
-                made_with="ffmpeg",
-                recipe=json.dumps({"played_ms": played_ms}),
-            )
-        )
-
-
 def test_a_recorders_film_counts_by_its_corrected_clock(team):
     team.mark("arrival")
     team.at(60)
     team.mark("left")
     team.at(600)
     # Its clock is seven minutes fast: what it calls minute 7 to 67 was 0 to 60.
-    item, values = _import(team, "a.mp4", 7, 60)
+    item, values = import_film(team, "a.mp4", 7, 60)
     team.push()
     team.arrive(item)
-    _facts(team, item, values)
+    facts(team, item, values)
     [gap] = team.whole().visit.coverage.gaps
     assert gap.span.length_ms // MINUTE == 6
 
@@ -1161,12 +970,12 @@ def test_a_film_that_breaks_off_counts_for_as_long_as_it_plays(team, played_ms, 
     team.mark("arrival")
     team.at(60)
     team.mark("left")
-    item, values = _import(team, "c.mp4", 0, 60)
+    item, values = import_film(team, "c.mp4", 0, 60)
     team.push()
     team.arrive(item)
-    _facts(team, item, values)
+    facts(team, item, values)
     if played_ms:
-        _played(team, item, played_ms)
+        played(team, item, played_ms)
 
     assert team.minutes() == minutes
 
@@ -1174,14 +983,14 @@ def test_a_film_that_breaks_off_counts_for_as_long_as_it_plays(team, played_ms, 
 @pytest.mark.parametrize("stated_min", [50, 60])
 def test_a_recording_whose_file_plays_shorter_than_the_journal_says_is_told(team, stated_min):
     team.mark("arrival")
-    item, values = _import(team, "b.mp4", 0, stated_min)
+    item, values = import_film(team, "b.mp4", 0, stated_min)
     team.run(0, 60, item=item)
     team.mark("left")
     team.push()
     team.arrive(item)
-    _facts(team, item, values)
+    facts(team, item, values)
     if stated_min == 60:
-        _played(team, item, 50 * MINUTE)
+        played(team, item, 50 * MINUTE)
 
     assert sorted(team.doubts("RECORDING_GAP")) == [
         ("RECORDING_GAP", "shorter"),

@@ -3,6 +3,7 @@
 Nothing here reads a database. All times are milliseconds UTC by the bureau's clock.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ ROLLOVER_MS = 5_000
 LONGEST_REASON_MS = 86_400_000
 #: Of the time that counts as recorded so much may be lost in short holes: one part in this many.
 _LOST_PART = 10
+#: Different reasons that are named for one gap.
+_REASONS_LIMIT = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -106,7 +109,7 @@ class StepCover:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A time without recording; ``reasons`` are those stated for some of it, first said first."""
+    """A time without recording; ``reasons`` are some of those stated for it, first said first."""
 
     span: Span
     reasons: tuple[str, ...]
@@ -186,7 +189,7 @@ def cover(
     reasons = [
         Explained(span=one.span.within(visit), reason=one.reason)
         for one in explained
-        if one not in overlong
+        if one.span.length_ms <= LONGEST_REASON_MS
     ]
     # A few seconds that were recorded by mistake and discarded are told nowhere, and stand for
     # nothing either: else many of them would hide a gap.
@@ -195,11 +198,22 @@ def cover(
     told = union(one.span for one in reasons)
     holes = without(visit, merged)
     short = [hole for hole in holes if hole.length_ms < TOLERANCE_MS]
+    long = [hole for hole in holes if hole.length_ms >= TOLERANCE_MS]
+    settled = union((*told, *claimed))
+    said_of = _reasons_by_hole(long, reasons)
     return Coverage(
         steps=steps,
         visit=visit,
         recorded_ms=visit.length_ms - _total(holes),
-        gaps=tuple(_gap(hole, reasons, claimed) for hole in holes if hole not in short),
+        gaps=tuple(
+            Gap(
+                span=hole,
+                reasons=tuple(said_of.get(at, ())),
+                announced_ms=hole.length_ms - _total(without(hole, claimed)),
+                unexplained_ms=_total(without(hole, settled)),
+            )
+            for at, hole in enumerate(long)
+        ),
         announced=weighty,
         breaks=tuple(
             hole for hole in short if visit.from_ms < hole.from_ms and hole.to_ms < visit.to_ms
@@ -217,11 +231,7 @@ def _step(
     return StepCover(
         step=name,
         at_ms=min((mark.at_ms for mark in own), default=None),
-        recorded=any(
-            mark.item_id in files
-            or any(span.from_ms <= mark.at_ms <= span.to_ms for span in recorded)
-            for mark in own
-        ),
+        recorded=any(mark.item_id in files or spans_at(recorded, mark.at_ms) for mark in own),
         photographed=any(mark.photo for mark in own),
         stated=stated,
     )
@@ -235,15 +245,21 @@ def _matters(one: Announced, visit: Span, recorded: Sequence[Span]) -> bool:
     return _total(without(inside, recorded)) >= TOLERANCE_MS
 
 
-def _gap(hole: Span, explained: Sequence[Explained], claimed: Sequence[Span]) -> Gap:
-    touching = [one for one in explained if one.span.within(hole).length_ms > 0]
-    told = union(one.span for one in touching)
-    return Gap(
-        span=hole,
-        reasons=tuple(dict.fromkeys(one.reason for one in touching)),
-        announced_ms=hole.length_ms - _total(without(hole, claimed)),
-        unexplained_ms=_total(without(hole, union((*told, *claimed)))),
-    )
+def _reasons_by_hole(
+    holes: Sequence[Span], explained: Sequence[Explained]
+) -> dict[int, dict[str, None]]:
+    """The different reasons stated for some of each hole, by its index: the first few of them."""
+    found: dict[int, dict[str, None]] = {}
+    for one in explained:
+        if one.span.length_ms <= 0:
+            continue
+        first = bisect_right(holes, one.span.from_ms, key=lambda hole: hole.to_ms)
+        last = bisect_left(holes, one.span.to_ms, key=lambda hole: hole.from_ms)
+        for at in range(first, last):
+            said = found.setdefault(at, {})
+            if len(said) < _REASONS_LIMIT:
+                said[one.reason] = None
+    return found
 
 
 def _total(spans: Iterable[Span]) -> int:
@@ -265,7 +281,9 @@ def without(whole: Span, parts: Sequence[Span]) -> tuple[Span, ...]:
     """What is left of ``whole``; ``parts`` are as :func:`union` gives them."""
     left: list[Span] = []
     at_ms = whole.from_ms
-    for part in parts:
+    first = bisect_right(parts, whole.from_ms, key=lambda part: part.to_ms)
+    for at in range(first, len(parts)):
+        part = parts[at]
         if part.from_ms >= whole.to_ms:
             break
         if part.from_ms > at_ms:
@@ -274,3 +292,9 @@ def without(whole: Span, parts: Sequence[Span]) -> tuple[Span, ...]:
     if at_ms < whole.to_ms:
         left.append(Span(at_ms, whole.to_ms))
     return tuple(left)
+
+
+def spans_at(spans: Sequence[Span], at_ms: int) -> bool:
+    """Whether a moment lies in one of ``spans``, which are as :func:`union` gives them."""
+    at = bisect_left(spans, at_ms, key=lambda span: span.to_ms)
+    return at < len(spans) and spans[at].from_ms <= at_ms

@@ -3,23 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from server.models.base import position_of
-from server.models.inspections import EvidenceItem, Inspection, MediaFacts
+from server.models.inspections import EvidenceItem, Inspection
 from server.models.journal import JournalLine
 from server.models.process import Recording
 from server.operations.coverage.clocks import DeviceClocks
-from server.operations.coverage.core import TOLERANCE_MS, Announced, Recorded, Span
-from server.operations.coverage.footage import (
-    is_recording,
-    measured_ms,
-    plays,
-    span_of,
-    stated_ms,
+from server.operations.coverage.core import (
+    TOLERANCE_MS,
+    Announced,
+    Recorded,
+    Span,
+    spans_at,
+    union,
 )
+from server.operations.coverage.footage import Footage, called_recording, read_footage, span_of
 from server.operations.peers import Upto, before
+
+#: Rows of a kind (items, recordings, steps, reasons) that are looked at in one visit: beyond
+#: them a page would take seconds. Whoever counts as many as this has been cut off.
+ROW_LIMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +37,28 @@ class Shot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Filmed:
+    """What of a visit was recorded; ``undated`` are recordings that are here and fit nowhere.
+
+    ``announced`` are those that only the journal tells of. An undated one is of no recording
+    that an app speaks of, and says itself neither when it ran nor for how long.
+    """
+
+    recorded: tuple[Recorded, ...]
+    announced: tuple[Announced, ...]
+    undated: tuple[Shot, ...]
+    #: Whether there are more recordings than were looked at.
+    cut: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Files:
-    """The visit's files by item, with what was read and measured of each by digest."""
+    """The visit's files by item, with what is known of each by digest."""
 
     shots: Mapping[str, Shot]
     discarded: frozenset[str]
-    facts: Mapping[str, MediaFacts]
-    played: Mapping[str, int]
-    #: Digests of files that show a recording already: each shows one.
+    footage: Footage
+    #: Digests of files that a recording names already: each shows one.
     used: set[str] = field(default_factory=set)
 
 
@@ -52,25 +71,31 @@ def read_recordings(
     discarded: frozenset[str],
     visit: Span | None,
     upto: Upto | None,
-) -> tuple[tuple[Recorded, ...], tuple[Announced, ...]]:
+) -> Filmed:
     """Pair what apps say they recorded with the files; what is left goes by its own times."""
-    digests = [shot.item.sha256 for shot in shots if shot.received and is_recording(shot.item)]
+    here = [shot.item.sha256 for shot in shots if shot.received]
     files = _Files(
         shots={shot.item.id: shot for shot in shots},
         discarded=discarded,
-        facts=_newest_facts(session, digests, upto),
-        played=measured_ms(session, digests, upto),
+        footage=read_footage(session, here, upto),
     )
     recorded: list[Recorded] = []
     announced: list[Announced] = []
-    for item_id, span, stopped in _rows(session, inspection, clocks, upto):
+    rows = _rows(session, inspection, clocks, upto)
+    for item_id, span, stopped in rows:
         match _paired(files, item_id, span, stopped=stopped):
             case Recorded() as shown:
                 recorded.append(shown)
             case Announced() as told:
                 announced.append(told)
-    recorded += _by_their_own_times(session, files, visit, upto)
-    return tuple(recorded), tuple(one for one in announced if not _borne_out(one, recorded))
+    dated, undated = _by_their_own_times(session, files, visit, upto)
+    recorded += dated
+    return Filmed(
+        recorded=tuple(recorded),
+        announced=_not_borne_out(announced, recorded),
+        undated=undated,
+        cut=len(rows) == ROW_LIMIT,
+    )
 
 
 def _rows(
@@ -84,6 +109,7 @@ def _rows(
         .outerjoin(stop, stop.digest == Recording.stopped_line)
         .where(Recording.inspection_id == inspection.id, before(upto))
         .order_by(Recording.started_at_ms, Recording.id)
+        .limit(ROW_LIMIT)
     )
     found = []
     for row, generation, index in rows:
@@ -110,11 +136,10 @@ def _paired(
         return Announced(span=span, why="no_file")
     if not shot.received:
         return Announced(span=span, why="expected", item_id=shot.item.id)
-    facts = files.facts.get(shot.item.sha256)
-    if not is_recording(shot.item) or (facts is not None and not plays(facts)):
-        return Announced(span=span, why="unreadable", item_id=shot.item.id)
     files.used.add(shot.item.sha256)
-    length = files.played.get(shot.item.sha256) or (stated_ms(facts) if facts else None)
+    if not files.footage.shows(shot.item):
+        return Announced(span=span, why="unreadable", item_id=shot.item.id)
+    length = files.footage.length_ms(shot.item.sha256)
     if length is None or length >= span.length_ms:
         return Recorded(span=span, item_id=shot.item.id)
     lacks = span.length_ms - length
@@ -127,48 +152,38 @@ def _paired(
 
 def _by_their_own_times(
     session: Session, files: _Files, visit: Span | None, upto: Upto | None
-) -> list[Recorded]:
-    """The files that no app speaks of, as far as they say when they ran."""
-    found = []
+) -> tuple[list[Recorded], tuple[Shot, ...]]:
+    """The files that no app speaks of: those that say when they ran, and the others."""
+    found: list[Recorded] = []
+    undated: list[Shot] = []
     for shot in files.shots.values():
-        facts = files.facts.get(shot.item.sha256)
-        if facts is None or not plays(facts) or shot.item.sha256 in files.used:
+        sha256 = shot.item.sha256
+        if not shot.received or sha256 in files.used:
             continue
-        files.used.add(shot.item.sha256)
+        if not (files.footage.shows(shot.item) or called_recording(shot.item)):
+            continue
+        files.used.add(sha256)
         span = span_of(
             session,
             shot.item,
-            facts,
-            played_ms=files.played.get(shot.item.sha256),
+            files.footage.readings.get(sha256),
+            played_ms=files.footage.played.get(sha256),
             captured_at_ms=shot.at_ms,
             visit=visit or Span(shot.at_ms, shot.at_ms),
             before_position=upto.position if upto else None,
         )
         if span is not None:
             found.append(Recorded(span=span, item_id=shot.item.id))
-    return found
+        else:
+            undated.append(shot)
+    return found, tuple(undated)
 
 
-def _borne_out(one: Announced, recorded: Sequence[Recorded]) -> bool:
-    """Whether a file shows after all what was begun and never stopped, as after a crash."""
-    at_ms = one.span.from_ms
-    return one.why == "unstopped" and any(
-        other.span.from_ms - TOLERANCE_MS <= at_ms <= other.span.to_ms for other in recorded
+def _not_borne_out(
+    announced: Sequence[Announced], recorded: Sequence[Recorded]
+) -> tuple[Announced, ...]:
+    """Without what was begun, never stopped, and is shown by a file after all (a crash)."""
+    near = union(Span(one.span.from_ms - TOLERANCE_MS, one.span.to_ms) for one in recorded)
+    return tuple(
+        one for one in announced if one.why != "unstopped" or not spans_at(near, one.span.from_ms)
     )
-
-
-def _newest_facts(
-    session: Session, digests: Sequence[str], upto: Upto | None
-) -> dict[str, MediaFacts]:
-    """The newest reading of each file, as the ledger of ``upto`` knew it."""
-    known: ColumnElement[bool] = true()
-    if upto:
-        known = (MediaFacts.generation < upto.generation) | (
-            (MediaFacts.generation == upto.generation) & (MediaFacts.ledger_index < upto.size)
-        )
-    rows = session.scalars(
-        select(MediaFacts)
-        .where(MediaFacts.sha256.in_(digests), known)
-        .order_by(MediaFacts.generation, MediaFacts.ledger_index)
-    )
-    return {row.sha256: row for row in rows}

@@ -1,9 +1,10 @@
 """When the recordings of a visit ran, by their files' own times and lengths."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from media.findings.reading import DURATION_TAGS, Reading, fraction
@@ -19,18 +20,63 @@ _MAX_SECONDS = 1e6
 _SOUND_OR_FILM = ("video/", "audio/")
 
 
-def is_recording(item: EvidenceItem) -> bool:
+def called_recording(item: EvidenceItem) -> bool:
     """Whether the device calls the file sound or film."""
     return item.media_type.lower().startswith(_SOUND_OR_FILM)
 
 
-def plays(facts: MediaFacts) -> bool:
-    """Whether our reader recognised sound or film in the file."""
-    return (Reading(json.loads(facts.facts)).mime or "").startswith(_SOUND_OR_FILM)
+@dataclass(frozen=True, kw_only=True)
+class Footage:
+    """What is known of files by digest; ``read`` are those that our reader has looked at.
+
+    ``readings`` are of those in which it recognised sound or film; ``played`` is how many
+    milliseconds files really play, of those that somebody has played (docs/evidence.md §7).
+    """
+
+    read: frozenset[str]
+    readings: Mapping[str, Reading]
+    played: Mapping[str, int]
+
+    def shows(self, item: EvidenceItem) -> bool:
+        """Whether the file is sound or film; its device is believed until somebody has looked."""
+        if item.sha256 in self.readings or item.sha256 in self.played:
+            return True
+        return item.sha256 not in self.read and called_recording(item)
+
+    def length_ms(self, sha256: str) -> int | None:
+        """How long the file plays: as measured, else as its container says; None if neither."""
+        reading = self.readings.get(sha256)
+        return self.played.get(sha256) or (stated_ms(reading) if reading else None)
 
 
-def measured_ms(session: Session, digests: Sequence[str], upto: Upto | None) -> dict[str, int]:
-    """How long files really play, of those that somebody has played (docs/evidence.md §7)."""
+def read_footage(session: Session, digests: Sequence[str], upto: Upto | None) -> Footage:
+    """What the newest reading of each file says, as the ledger of ``upto`` knew it."""
+    known: ColumnElement[bool] = true()
+    if upto:
+        known = (MediaFacts.generation < upto.generation) | (
+            (MediaFacts.generation == upto.generation) & (MediaFacts.ledger_index < upto.size)
+        )
+    rows = session.execute(
+        select(MediaFacts.sha256, MediaFacts.facts)
+        .where(MediaFacts.sha256.in_(digests), known)
+        .order_by(MediaFacts.generation, MediaFacts.ledger_index)
+    )
+    readings: dict[str, Reading] = {}
+    read = set()
+    for sha256, facts in rows:
+        read.add(sha256)
+        readings.pop(sha256, None)
+        # Most files are photos, whose facts need not be parsed.
+        if any(f'"{kind}' in facts for kind in _SOUND_OR_FILM):
+            reading = Reading(json.loads(facts))
+            if (reading.mime or "").startswith(_SOUND_OR_FILM):
+                readings[sha256] = reading
+    return Footage(
+        read=frozenset(read), readings=readings, played=_measured_ms(session, digests, upto)
+    )
+
+
+def _measured_ms(session: Session, digests: Sequence[str], upto: Upto | None) -> dict[str, int]:
     rows = session.execute(
         select(Derivative.source_sha256, Derivative.recipe).where(
             Derivative.source_sha256.in_(digests), Derivative.purpose.in_(MEASURED)
@@ -45,9 +91,9 @@ def measured_ms(session: Session, digests: Sequence[str], upto: Upto | None) -> 
     return lengths
 
 
-def stated_ms(facts: MediaFacts) -> int | None:
+def stated_ms(reading: Reading) -> int | None:
     """How long the file plays as its container says; None if it does not."""
-    stored = Reading(json.loads(facts.facts)).stored(*DURATION_TAGS)
+    stored = reading.stored(*DURATION_TAGS)
     seconds = fraction(stored.raw) if stored else None
     return int(seconds * 1000) if seconds is not None and 0 < seconds < _MAX_SECONDS else None
 
@@ -55,7 +101,7 @@ def stated_ms(facts: MediaFacts) -> int | None:
 def span_of(
     session: Session,
     item: EvidenceItem,
-    facts: MediaFacts,
+    reading: Reading | None,
     *,
     played_ms: int | None,
     captured_at_ms: int,
@@ -67,16 +113,15 @@ def span_of(
     A container's time may be local or UTC, of its start or of its end: of these
     readings the one that lies furthest within ``visit`` counts. A file of our own
     camera without a time ended when it was taken in. ``played_ms`` is how long it really
-    plays; what its head states beyond that was not recorded.
+    plays; what its head states beyond that was not recorded. ``reading`` is None where our
+    reader recognised nothing.
     """
-    stated = stated_ms(facts)
+    stated = stated_ms(reading) if reading else None
     length = played_ms or stated
     if length is None:
         return None
-    found = [
-        Span(start, start + length)
-        for start in _starts(Reading(json.loads(facts.facts)), stated or length)
-    ]
+    starts = _starts(reading, stated or length) if reading else ()
+    found = [Span(start, start + length) for start in starts]
     if item.capture_class == "C" and found:
         clock = recorder_offset(
             session,

@@ -20,15 +20,12 @@ from server.operations.coverage.core import (
     Span,
     cover,
 )
-from server.operations.coverage.filmed import Shot, read_recordings
+from server.operations.coverage.filmed import ROW_LIMIT, Shot, read_recordings
 from server.operations.coverage.ledger_at import discarded_later, had_event
 from server.operations.coverage.papers import Paper, read_papers
 from server.operations.coverage.required import SITE_RECORD, required_on, stated
 from server.operations.media_hints import SITE_ZONE_MIN
 from server.operations.peers import Upto, before
-
-#: Items of one visit that are looked at; beyond them a page would take seconds.
-ITEM_LIMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +39,10 @@ class Visit:
     shots: tuple[Shot, ...]
     marks: tuple[Marked, ...]
     recordings: tuple[Recorded, ...]
+    #: Recordings that are here and cannot be placed in time.
+    undated: tuple[Shot, ...]
+    #: Of what there is more than was looked at: ``items``, ``recordings``, ``steps``, ``reasons``.
+    cut: tuple[str, ...]
     #: Times of arriving and leaving that cannot be.
     odd: tuple[Odd, ...]
     #: Its ``visit`` is None while the visit goes on.
@@ -59,7 +60,8 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
         for shot in shots
         if shot.received and shot.item.media_type.lower().startswith("image/")
     }
-    marks = (*_marks(session, inspection, clocks, photos, upto), *_stated_times(site))
+    marked = _marks(session, inspection, clocks, photos, upto)
+    marks = (*marked, *_stated_times(site))
     opened_ms = clocks.corrected(
         _device_of(session, inspection.opened_line), inspection.opened_at_ms
     )
@@ -69,9 +71,16 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
         sealed_ms=_sealed(session, inspection, clocks, upto),
         acts=[shot.at_ms for shot in shots if shot.item.capture_class in ("A", "B")],
     )
-    recordings, announced = read_recordings(
+    filmed = read_recordings(
         session, inspection, clocks, shots, discarded=discarded, visit=bounds.span, upto=upto
     )
+    explained = _explained(session, inspection, clocks, upto)
+    looked_at = {
+        "items": len(shots) + len(discarded) == ROW_LIMIT,
+        "recordings": filmed.cut,
+        "steps": len(marked) == ROW_LIMIT,
+        "reasons": len(explained) == ROW_LIMIT,
+    }
     required = required_on(_day_at_site(opened_ms))
     return Visit(
         inspection=inspection,
@@ -79,15 +88,17 @@ def read_visit(session: Session, inspection: Inspection, upto: Upto | None = Non
         papers=papers,
         shots=shots,
         marks=marks,
-        recordings=recordings,
+        recordings=filmed.recorded,
+        undated=filmed.undated,
+        cut=tuple(what for what, cut in looked_at.items() if cut),
         odd=bounds.odd,
         coverage=cover(
             required=[one.step for one in required],
             stated=[one.step for one in required if site and stated(one, site.values)],
             marks=marks,
-            recordings=recordings,
-            announced=announced,
-            explained=_explained(session, inspection, clocks, upto),
+            recordings=filmed.recorded,
+            announced=filmed.announced,
+            explained=explained,
             visit=bounds.span,
         ),
     )
@@ -111,7 +122,7 @@ def _shots(
         .join(JournalLine, JournalLine.digest == EvidenceItem.line_digest)
         .where(EvidenceItem.inspection_id == inspection.id, before(upto))
         .order_by(EvidenceItem.captured_at_ms, EvidenceItem.id)
-        .limit(ITEM_LIMIT)
+        .limit(ROW_LIMIT)
     ).all()
     gone = [item.id for item in items if item.state == "discarded"]
     discarded = frozenset(gone) - discarded_later(session, inspection, gone, upto)
@@ -144,6 +155,7 @@ def _marks(
             ProcessStep.position < upto.position if upto else true(),
         )
         .order_by(ProcessStep.position)
+        .limit(ROW_LIMIT)
     )
     return tuple(
         Marked(
@@ -193,6 +205,7 @@ def _explained(
             ExplainedGap.position < upto.position if upto else true(),
         )
         .order_by(ExplainedGap.position)
+        .limit(ROW_LIMIT)
     )
     return [
         Explained(

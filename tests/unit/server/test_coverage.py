@@ -15,6 +15,7 @@ from server.operations.coverage.core import (
     Recorded,
     Span,
     cover,
+    spans_at,
     union,
     without,
 )
@@ -236,3 +237,31 @@ def test_a_passage_that_is_told_stands_in_both_texts(one, two):
     found = Passages(one, 20).longest_in(two)
 
     assert found == "" or (len(found) >= 20 and found in one and found in two)
+
+
+@given(spans, st.integers(0, 60))
+def test_a_moment_lies_in_a_union_if_it_lies_in_one_of_its_parts(parts, at_ms):
+    straight = [one for one in parts if one.to_ms >= one.from_ms]
+
+    assert spans_at(union(parts), at_ms) == any(
+        one.from_ms <= at_ms <= one.to_ms for one in straight
+    )
+
+
+@given(spans, spans)
+def test_what_is_left_of_a_span_is_what_no_part_holds(wholes, parts):
+    held = {at for one in parts for at in range(one.from_ms, one.to_ms)}
+    for whole in wholes:
+        left = [
+            at for span in without(whole, union(parts)) for at in range(span.from_ms, span.to_ms)
+        ]
+
+        assert left == [at for at in range(whole.from_ms, whole.to_ms) if at not in held]
+
+
+def test_a_gap_names_a_few_of_many_reasons_and_none_that_is_turned_round():
+    reasons = [(20, 50, f"reason-{number}") for number in range(50)]
+    [gap] = covered([(0, 20), (50, 60)], [(45, 25, "turned"), *reasons]).gaps
+
+    assert gap.reasons == tuple(f"reason-{number}" for number in range(5))
+    assert gap.unexplained_ms == 0
