@@ -2,7 +2,7 @@
 
 The head row is locked by the first append of a transaction and freed by its
 commit, so that index order is commit order and the ledger has no holes
-(docs/evidence.md §5). Append after every other lock is taken.
+(docs/evidence.md §5). Take it before every other lock (docs/decisions/0003).
 """
 
 import hashlib

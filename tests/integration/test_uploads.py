@@ -23,6 +23,7 @@ from server.operations import uploads
 from server.operations.uploads import Heart
 from server.settings import Settings
 from tests.support.bureau import TUS, Bureau, environment, lay_out, metadata, upload_app
+from tests.support.statements import spoken, under_the_head
 from tests.support.stores import MemoryStore
 
 LARGE = SINGLE_LIMIT_BYTES + PART_BYTES // 2
@@ -597,6 +598,26 @@ def test_two_that_commit_the_same_bytes_in_different_ways_make_one_object(bureau
     assert [answer.status_code for answer in answers] == [204, 204]
     assert store.objects == {bureau.row(MediaObject, digest(data))["key"]: data}
     assert store.parts == {}
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_whatever_settles_bytes_takes_the_ledgers_head_before_any_row(bureau, size):
+    data = os.urandom(size)
+    paths = [bureau.create(data) for _ in range(2)]
+
+    with spoken(bureau.app) as said:
+        for path in paths:
+            assert bureau.patch(path, data, 0).status_code == 204
+
+    settling = [one for one in said if any("UPDATE ledger_head" in text for text in one)]
+    writing = [one for one in said if any("media_object" in text for text in written(one))]
+    assert len(settling) == 2
+    for one in settling + writing:
+        assert written(one) == written(under_the_head(one))
+
+
+def written(statements):
+    return [text for text in statements if text.startswith(("INSERT", "UPDATE", "DELETE"))]
 
 
 def test_an_intent_that_nobody_has_any_more_is_taken_over(bureau, store):

@@ -10,13 +10,14 @@ from server.db import db
 @contextmanager
 def spoken(app):
     """A list that grows by one list of SQL texts for each transaction in this block."""
-    said = [[]]
+    said = []
 
-    def begin(_connection):
-        said.append([])
+    def begin(connection):
+        connection.info["said"] = []
+        said.append(connection.info["said"])
 
-    def speak(_connection, _cursor, statement, *_more):
-        said[-1].append(statement)
+    def speak(connection, _cursor, statement, *_more):
+        connection.info.get("said", []).append(statement)
 
     with app.app_context():
         engine = db.engine

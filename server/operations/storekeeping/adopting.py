@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
@@ -36,14 +35,11 @@ def adopt(desk: Desk, found: StoredObject) -> bool | Doubt:
         content = _read(desk.store, found.key)
     except MediaError as error:
         return Doubt(kind="unreadable", key=found.key, found=error.code)
-    try:
-        with transaction() as session:
-            # The first lock: of two runs at once the later sees what the earlier wrote.
-            ledger.lock_head(session)
-            return _take_in(session, found.key, content, now_ms=desk.now_ms())
-    except IntegrityError:
-        # An upload of the same bytes writes down what it is about to do without that lock.
-        return False
+    with transaction() as session:
+        # The first lock: of two runs at once, or a run and an upload of the same bytes, the
+        # later sees what the earlier wrote.
+        ledger.lock_head(session)
+        return _take_in(session, found.key, content, now_ms=desk.now_ms())
 
 
 def _read(store: Store, key: str) -> _Content:

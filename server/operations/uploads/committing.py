@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from sqlalchemy import Row, Select, Table, bindparam, case, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
@@ -139,7 +138,7 @@ def commit(
         UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
-        match _begin(desk, state, found=found, crc32=crc32):
+        match _write_intent(desk, state, found=found, crc32=crc32):
             case AlreadyStored(done):
                 _discard(desk, state)
                 return done
@@ -210,16 +209,12 @@ def finish_interrupted_commits(desk: Desk) -> list[str]:
     return orphaned
 
 
-def _begin(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> Begun:
-    try:
-        return _write_intent(desk, state, found=found, crc32=crc32)
-    except IntegrityError:
-        # On PostgreSQL another upload of the same bytes may have come first by a hair.
-        return _write_intent(desk, state, found=found, crc32=crc32)
-
-
 def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: int) -> Begun:
     with desk.write() as session:
+        # The first lock: uploads of the same bytes come one after the other, and those that
+        # are here already may be settled at once. Also where nothing may be appended: what
+        # the store is given stays whole until something may.
+        ledger.hold_head(session)
         intended = change(session, state, status="committing", **_recognised(state, found))
         if found is None or not intended.genuine or state.concat == "partial":
             return Intended(intended)
