@@ -220,12 +220,13 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class SameBytes:
-    """Another inspection's item with the same digest; ``same_case`` if both name one case."""
+    """Another inspection's item with the same digest; ``same_case`` if both name one ``case``."""
 
     item: str
     inspection: str
     announced_at_ms: int
     same_case: bool = False
+    case: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from .clocks import texts_of
 from .distance import metres_between
@@ -20,6 +20,7 @@ from .model import (
     KnownCamera,
     Neighbour,
     PlaceClaim,
+    SameBytes,
     SignClaim,
     TimeClaim,
     finding,
@@ -44,24 +45,33 @@ _COUNTER = re.compile(r"^(.*?)([0-9]{3,8})(\.[A-Za-z0-9]{2,5})?$")
 def reused_bytes(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
     """REUSED_BYTES: no other inspection holds the same photo or recording.
 
-    Inspections that name one case may share a file, and a paper may be used anywhere.
+    Inspections that name one case may share a file, but that they are of one case is their
+    officers' word. A paper may be used anywhere.
     """
     form = form_of(claims)
     medium = is_medium(form, context) if form is not None else True
-    return [
-        finding(
-            "REUSED_BYTES",
-            FAIL if medium and not other.same_case else INFO,
-            "document" if not medium else "same_case" if other.same_case else "same",
-            "sha256",
-            "" if context.announced is None else context.announced.sha256,
-            -1,
-            item=other.item,
-            inspection=other.inspection,
-            announced_at_ms=other.announced_at_ms,
-        )
-        for other in context.reuse
-    ]
+    return [_reused(other, medium, context) for other in context.reuse]
+
+
+def _reused(other: SameBytes, medium: bool, context: Context) -> Finding:
+    severity, reason = FAIL, "same"
+    case: Dict[str, str] = {}
+    if not medium:
+        severity, reason = INFO, "document"
+    elif other.same_case:
+        severity, reason, case = WARN, "same_case", {"case": other.case}
+    return finding(
+        "REUSED_BYTES",
+        severity,
+        reason,
+        "sha256",
+        "" if context.announced is None else context.announced.sha256,
+        -1,
+        item=other.item,
+        inspection=other.inspection,
+        announced_at_ms=other.announced_at_ms,
+        **case,
+    )
 
 
 def reused_scene(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:

@@ -105,15 +105,19 @@ def reuse(session: Session, item: EvidenceItem) -> tuple[model.SameBytes, ...]:
         .order_by(JournalLine.received_at_ms, EvidenceItem.id)
         .limit(MOST)
     )
-    return tuple(
-        model.SameBytes(
-            item=row.id,
-            inspection=row.inspection_id,
-            announced_at_ms=row.received_at_ms,
-            same_case=bool(case) and _case(row.external_ids) == case,
+    found = []
+    for row in rows:
+        shared = case if _case(row.external_ids) == case else ""
+        found.append(
+            model.SameBytes(
+                item=row.id,
+                inspection=row.inspection_id,
+                announced_at_ms=row.received_at_ms,
+                same_case=bool(shared),
+                case=shared,
+            )
         )
-        for row in rows
-    )
+    return tuple(found)
 
 
 def _case(external_ids: str) -> str:

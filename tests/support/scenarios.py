@@ -885,8 +885,8 @@ def _reused(draw: _Draw) -> Scenario:
 
 
 def _reused_in_case(draw: _Draw) -> Scenario:
-    same = SameBytes("x", "y", draw.at - DAY, same_case=True)
-    return draw.make("reused in one case", "REUSED_BYTES", "info", "same_case", reuse=(same,))
+    same = SameBytes("x", "y", draw.at - DAY, same_case=True, case="3")
+    return draw.make("reused in one case", "REUSED_BYTES", "warn", "same_case", reuse=(same,))
 
 
 def _reused_paper(draw: _Draw) -> Scenario:
