@@ -46,6 +46,7 @@ _LOCKED_HEAD = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+_NEXT = select(_HEAD.c.generation, _HEAD.c.size).order_by(_HEAD.c.generation.desc()).limit(1)
 _LARGEST_SEEN = select(
     *(
         select(func.max(table.c.size))
@@ -239,6 +240,12 @@ def size(session: Session) -> int:
     return session.execute(
         select(LedgerHead.size).order_by(LedgerHead.generation.desc()).limit(1)
     ).scalar_one()
+
+
+def place(session: Session) -> tuple[int, int]:
+    """Generation and index of the entry that would be next."""
+    generation, index = session.execute(_NEXT).one()
+    return generation, index
 
 
 def newest_checkpoint(session: Session) -> Checkpoint | None:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
@@ -14,6 +14,7 @@ from server.db import reading, transaction
 from server.models.uploads import MediaObject, ObjectFixity, UnreadableObject
 from server.operations import ledger
 from server.operations.storekeeping.reports import DOUBTED, REHASH, Doubt, Report, keep_report
+from server.operations.upsert import upsert
 from server.services import Services
 
 WHOLE, CHANGED, MISSING, UNREADABLE = "whole", "changed", "missing", "unreadable"
@@ -61,16 +62,16 @@ def rehash(
     before_ms = began_ms if before_ms is None else before_ms
     while left is None or left > 0:
         with reading() as session:
+            since = ledger.place(session)
             most = min(left or _SLICE_BYTES, _SLICE_BYTES)
             due = list(_due(session, most, read_before_ms=before_ms, tried_before_ms=began_ms))
         if reported and not due:
             break
-        read_ms = services.now_ms()
         read = _read_slice(services.store, due)
         if read.seen or not due:
             # Should our clock be set back meanwhile, what was read is still read.
             now_ms = max(began_ms, services.now_ms())
-            yield _keep(read.seen, began_ms, read_ms=read_ms, now_ms=now_ms)
+            yield _keep(read.seen, began_ms, since=since, now_ms=now_ms)
             reported = True
         if read.away is not None:
             raise read.away
@@ -88,6 +89,7 @@ def read_again(store: Store, digests: Sequence[str], *, now_ms: Callable[[], int
     for start in range(0, len(digests), _SLICE_OBJECTS):
         some = digests[start : start + _SLICE_OBJECTS]
         with reading() as session:
+            since = ledger.place(session)
             rows = session.execute(
                 select(MediaObject.sha256, MediaObject.key, MediaObject.size).where(
                     MediaObject.status == "stored", MediaObject.sha256.in_(some)
@@ -96,7 +98,7 @@ def read_again(store: Store, digests: Sequence[str], *, now_ms: Callable[[], int
         read = _read_slice(store, [(row.sha256, row.key, row.size) for row in rows])
         if read.seen:
             now = max(began_ms, now_ms())
-            _keep(read.seen, began_ms, read_ms=began_ms, now_ms=now, doubted=True)
+            _keep(read.seen, began_ms, since=since, now_ms=now, doubted=True)
         if read.away is not None:
             raise read.away
 
@@ -209,15 +211,20 @@ def _others(refused: set[str]) -> list[str]:
 
 
 def _keep(
-    seen: Sequence[_Seen], began_ms: int, *, read_ms: int, now_ms: int, doubted: bool = False
+    seen: Sequence[_Seen],
+    began_ms: int,
+    *,
+    since: tuple[int, int],
+    now_ms: int,
+    doubted: bool = False,
 ) -> Report:
-    """Write a slice down that was read since ``read_ms``, in a run since ``began_ms``.
+    """Write a slice down that was read while the ledger stood at ``since``, in a run since then.
 
     ``doubted`` ones were read because a sweep named them: that is no run of the re-hash.
     """
     with transaction() as session:
         ledger.lock_head(session)
-        later = _known_since(session, seen, read_ms)
+        later = _known_since(session, seen, since)
         seen = [one for one in seen if one.sha256 not in later]
         given = [one for one in seen if one.outcome != UNREADABLE]
         report = Report(
@@ -234,28 +241,32 @@ def _keep(
             ),
         )
         row = keep_report(session, report, now_ms=now_ms)
-        for one in given:
-            session.merge(
-                ObjectFixity(
-                    sha256=one.sha256,
-                    outcome=one.outcome,
-                    found_sha256=one.found or None,
-                    checked_at_ms=now_ms,
-                    generation=row.generation,
-                    ledger_index=row.ledger_index,
-                )
-            )
+        known = [
+            {
+                "sha256": one.sha256,
+                "outcome": one.outcome,
+                "found_sha256": one.found or None,
+                "checked_at_ms": now_ms,
+                "generation": row.generation,
+                "ledger_index": row.ledger_index,
+            }
+            for one in given
+        ]
+        upsert(session, ObjectFixity, known)
         _note_unreadable(session, seen, now_ms=now_ms)
     return report
 
 
-def _known_since(session: Session, seen: Sequence[_Seen], read_ms: int) -> set[str]:
-    """Those of which somebody knows better by now: a lost one was brought back meanwhile."""
+def _known_since(session: Session, seen: Sequence[_Seen], since: tuple[int, int]) -> set[str]:
+    """Those of which somebody knows better by now: a lost one was brought back meanwhile.
+
+    The ledger's order tells, not the clocks of two machines.
+    """
     return set(
         session.scalars(
             select(ObjectFixity.sha256).where(
                 ObjectFixity.sha256.in_([one.sha256 for one in seen]),
-                ObjectFixity.checked_at_ms > read_ms,
+                tuple_(ObjectFixity.generation, ObjectFixity.ledger_index) >= since,
             )
         )
     )
