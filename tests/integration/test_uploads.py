@@ -758,6 +758,43 @@ def killing(write, kill, moment):
     return written
 
 
+def test_two_that_look_at_a_commit_whose_process_died_are_both_answered(bureau, store, monkeypatch):
+    data = os.urandom(LARGE)
+    path = bureau.create(data)
+    forget_the_digest(bureau, path, data[:-1])
+    bury(monkeypatch)
+
+    def kill(act, _key):
+        if act == "complete":
+            raise Killed
+
+    store.after = kill
+    with pytest.raises(Killed):
+        bureau.patch(path, data[-1:], len(data) - 1)
+    monkeypatch.undo()
+    store.after = lambda act, key: None
+    died(bureau)
+    stream, offsets = store.stream, []
+
+    def meanwhile(key):
+        monkeypatch.undo()
+        offsets.append(bureau.offset(path))
+        return stream(key)
+
+    monkeypatch.setattr(store, "stream", meanwhile)
+    offsets.append(bureau.offset(path))
+
+    assert offsets == [len(data)] * 2
+    assert bureau.row(MediaObject, digest(data))["status"] == "stored"
+
+
+def forget_the_digest(bureau, path, data):
+    """Send ``data``, and lose the state of its hash as another build of OpenSSL would."""
+    bureau.patch(path, data, 0)
+    with bureau.app.app_context(), transaction() as session:
+        session.get_one(Upload, upload_id(path)).hash_state = b"unusable"
+
+
 def test_bytes_set_aside_and_pieces_survive_a_write_that_was_cut_short(bureau, store):
     wrong, piece = bureau.create(b"as announced"), b"one half"
     answer = bureau.request("POST", "/api/v1/uploads", Upload_Length=8, Upload_Concat="partial")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -291,6 +292,31 @@ def test_a_joining_whose_piece_went_meanwhile_is_ended_by_the_sweeper(bureau, st
     assert [final["status"] for final in finals(bureau)] == ["expired"]
     assert store.parts == {}
     assert bureau.request("HEAD", paths[0]).status_code == 200
+
+
+def test_pieces_do_not_expire_while_they_are_put_together(bureau, store, clock):
+    pieces = [os.urandom(LARGE), b"end"]
+    paths = [piece(bureau, each) for each in pieces]
+    looked = []
+
+    def later(act, key):
+        if act == "part" and key.startswith("media/") and not looked:
+            clock["ms"] += 2000
+            looked.append(key)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(expire).result()
+
+    def expire():
+        with bureau.app.app_context():
+            assert uploads.expire_uploads(desk(bureau)) == []
+
+    store.after = later
+    clock["ms"] += desk(bureau).ttl_ms - 1000
+    answer = join(bureau, paths, Upload_Metadata=metadata(b"".join(pieces)))
+
+    assert looked
+    assert answer.status_code == 201
+    assert b"".join(pieces) in store.objects.values()
 
 
 def finals(bureau):

@@ -218,7 +218,7 @@ def _keep(
     now_ms: int,
     doubted: bool = False,
 ) -> Report:
-    """Write a slice down that was read while the ledger stood at ``since``, in a run since then.
+    """Write down a slice of a run since ``began_ms``; as it was read the ledger was at ``since``.
 
     ``doubted`` ones were read because a sweep named them: that is no run of the re-hash.
     """

@@ -42,7 +42,9 @@ def vacate(desk: Desk, upload_id: str, *, seen: UploadState | None = None) -> Up
             case Free():
                 if state.status != "committing":
                     return state
-                finish_commit(desk, upload_id)
+                # Where another has ended it meanwhile, a look at it comes next anyway.
+                with suppress(Fenced):
+                    finish_commit(desk, upload_id)
             case AskAndWait():
                 if asked_at is None:
                     asked_at = time.monotonic()

@@ -1,11 +1,13 @@
 """What uploads leave over when they end: tails and parts, collected when nobody needs them."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.store import PACKAGE_PREFIX, TAIL_PREFIX, StoreUnavailable, upload_of
@@ -33,11 +35,21 @@ _log = logging.getLogger(__name__)
 def due_uploads(desk: Desk) -> list[str]:
     """The uploads that stood still for too long."""
     with desk.read() as session:
-        return list(
-            session.scalars(
-                select(Upload.id).where(_may_expire(), Upload.expires_at_ms < desk.now_ms())
-            )
+        due = session.scalars(
+            select(Upload.id).where(_may_expire(), Upload.expires_at_ms < desk.now_ms())
+        ).all()
+        joined = _being_joined(session)
+    return [upload_id for upload_id in due if upload_id not in joined]
+
+
+def _being_joined(session: Session) -> set[str]:
+    """Pieces of which a file is being made: they last for as long as that lasts."""
+    named = session.scalars(
+        select(Upload.pieces).where(
+            Upload.concat == "final", Upload.status.in_(("open", "committing"))
         )
+    )
+    return {piece for pieces in named for piece in json.loads(pieces)}
 
 
 def expire_uploads(desk: Desk) -> list[str]:
@@ -160,6 +172,10 @@ def _end_if_due(desk: Desk, upload_id: str) -> bool:
     unused = state.status == "stored" and state.concat == "partial"
     if not (unused or state.status == "open") or state.expires_at_ms >= desk.now_ms():
         return False
+    with desk.read() as session:
+        # Somebody may have begun to put it together since it was found due.
+        if state.concat == "partial" and upload_id in _being_joined(session):
+            return False
     return end(desk, state, status="expired")
 
 
