@@ -43,7 +43,10 @@ THIRD: dict[str, Sequence[str]] = {
     "recorder_clock": ("line_digest",),
 }
 
-EVIDENCE = {**FIRST, **SECOND, **THIRD}
+#: Those that came with the fourth.
+FOURTH: dict[str, Sequence[str]] = {}
+
+EVIDENCE = {**FIRST, **SECOND, **THIRD, **FOURTH}
 
 #: Tables whose rows can only be erased, and only where ``erasure`` holds the lawful basis.
 ERASABLE: dict[str, Sequence[str]] = {

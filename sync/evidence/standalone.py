@@ -37,6 +37,7 @@ MODULES = (
     "verifier_journal",
     "verifier_case",
     "verifier_times",
+    "verifier_outside",
     "verifier",
     "texts",
     "verify_cli",

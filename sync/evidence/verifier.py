@@ -17,9 +17,10 @@ from .verifier_case import check_case, read_index
 from .verifier_claims import STEPS, Book, Result
 from .verifier_journal import Signatures, check_journal
 from .verifier_ledger import check_ledger, check_trust
+from .verifier_outside import check_outside
 from .verifier_signatures import fast, pure
 from .verifier_source import Source, measure, open_source
-from .verifier_times import check_duties, check_outside, check_receipts, check_times
+from .verifier_times import check_duties, check_receipts, check_times
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,13 @@
-"""Steps 7 to 10: receipts, time intervals, separation of duties, and what stands outside."""
+"""Steps 7 to 9: receipts, time intervals, separation of duties."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from typing import List, Optional, Tuple
 
 from .errors import SyncError
 from .interval import Interval, line_interval
 from .note import VerifierKey, open_note, parse_verifier_key
-from .package import CUSTODY, INDEX, RECEIPTS, ChainName, sidecar_text
+from .package import CUSTODY, INDEX, RECEIPTS, ChainName
 from .receipt import Receipt, parse_receipt
 from .record_reading import parse_receipt_record
 from .records import CaseIndex
@@ -17,7 +15,7 @@ from .verifier_chain import NAMED_ONE_BY_ONE, newest_anchors, place_of
 from .verifier_claims import Book, first_line
 from .verifier_journal import Journal
 from .verifier_ledger import Ledger, Trust
-from .verifier_source import EntryUnreadable, FolderSource, Source, read_lines
+from .verifier_source import EntryUnreadable, Source, read_lines
 
 
 def check_receipts(book: Book, source: Source, trust: Trust, journal: Journal) -> None:
@@ -144,34 +142,3 @@ def check_duties(book: Book, ledger: Ledger, index: CaseIndex) -> None:
         book.not_checked("duties.nameless", count=nameless)
     else:
         book.conclude(mark, "duties.separate", count=len(reviews))
-
-
-def check_outside(book: Book, source: Source, trust: Trust) -> None:
-    """Step 10: the signature beside the package; what this package does not yet carry."""
-    _check_sidecar(book, source, trust)
-    book.not_checked("outside.time_stamps")
-    book.not_checked("outside.witnesses")
-
-
-def _check_sidecar(book: Book, source: Source, trust: Trust) -> None:
-    path = source.path + ".sig"
-    name = os.path.basename(path)
-    if isinstance(source, FolderSource) or not os.path.isfile(path):
-        book.not_checked("outside.no_sidecar", file=name)
-        return
-    try:
-        with open(path, "rb") as file:
-            note = file.read(1 << 16).decode("utf-8")
-        text, _ = open_note(note, trust.ledger_keys)
-    except (OSError, UnicodeDecodeError, SyncError) as error:
-        book.failed("outside.sidecar_bad", file=name, reason=first_line(error))
-        return
-    digest, size = hashlib.sha256(), 0
-    with open(source.path, "rb") as package:
-        for chunk in iter(lambda: package.read(1 << 20), b""):
-            digest.update(chunk)
-            size += len(chunk)
-    if text == sidecar_text(sha256=digest.hexdigest(), size=size):
-        book.passed("outside.sidecar", file=name)
-    else:
-        book.failed("outside.sidecar_other", file=name)
