@@ -225,6 +225,30 @@ def test_bytes_that_came_twice_are_counted_and_not_read_each_night(keeping, monk
     assert (report.doubts, report.beside["duplicates"]) == ((), 1)
 
 
+@pytest.mark.parametrize("came", ["uploaded", "adopted"])
+def test_what_lies_where_an_original_was_before_it_was_brought_back_is_read_and_named(
+    keeping, came
+):
+    data = os.urandom(LARGE)
+    if came == "uploaded":
+        old = long_key(id_of(keeping.keep(data)))
+    else:
+        old = long_key(new_id())
+        keeping.store.objects[old] = data
+        keeping.sweep(repair=True)
+    keeping.announce(data)
+    keeping.store.objects[old] = bytes(LARGE)
+    keeping.now_ms += 1000
+    keeping.rehash()
+    new = long_key(id_of(keeping.keep(data)))
+    assert keeping.store.objects[new] == data
+
+    report = keeping.sweep(repair=True)
+
+    assert _named(report) == {("misnamed", old)}
+    assert (report.beside["duplicates"], report.adopted) == (0, ())
+
+
 def test_a_store_that_lets_nothing_go_is_compared_all_the_same(keeping, monkeypatch):
     (key,) = keeping.lay()
     tail = tail_key(new_id(), offset=0, epoch=1)

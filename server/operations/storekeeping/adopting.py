@@ -39,7 +39,7 @@ def adopt(desk: Desk, found: StoredObject) -> bool | Doubt:
         # The first lock: of two runs at once, or a run and an upload of the same bytes, the
         # later sees what the earlier wrote.
         ledger.lock_head(session)
-        return _take_in(session, found.key, content, now_ms=desk.now_ms())
+        return _take_in(session, found, content, now_ms=desk.now_ms())
 
 
 def _read(store: Store, key: str) -> _Content:
@@ -51,11 +51,17 @@ def _read(store: Store, key: str) -> _Content:
     return _Content(digest.hexdigest(), crc32, size)
 
 
-def _take_in(session: Session, key: str, content: _Content, *, now_ms: int) -> bool | Doubt:
-    if is_known(session, key, content.sha256):
+def _take_in(
+    session: Session, found: StoredObject, content: _Content, *, now_ms: int
+) -> bool | Doubt:
+    if is_known(session, found):
         return False
-    upload = session.get(Upload, owner_of(key))
+    key = found.key
+    upload, earlier = session.get(Upload, owner_of(key)), session.get(AdoptedObject, key)
     named = digest_of(key) or (upload.sha256 if upload else None)
+    if earlier is not None:
+        # Taken in once already; since then it was lost, and brought back elsewhere.
+        named = earlier.sha256
     if named is not None and named != content.sha256:
         return Doubt(kind="misnamed", key=key, sha256=named, found=content.sha256)
     known = session.get(MediaObject, content.sha256)

@@ -4,6 +4,7 @@ Whatever is not sorted out here may be adopted as evidence, so every way in whic
 come to lie under ``media/`` must have its place (docs/protocol.md §7).
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from media.store import MEDIA_PREFIX, QUARANTINE_PREFIX, StoredObject
 from server.models.uploads import AdoptedObject, MediaObject, QuarantinedMedia, Upload
+from server.operations import ledger
 
 _LONG_PREFIX = f"{MEDIA_PREFIX}long/"
 #: An upload that may still write, or say what its object is.
@@ -20,7 +22,10 @@ _LIVE = ("open", "committing")
 
 @dataclass(frozen=True, kw_only=True)
 class Sorted:
-    """Objects by what is known of them; ``duplicates`` are of uploads whose bytes were here."""
+    """Objects by what is known of them; ``duplicates`` are of uploads whose bytes were here.
+
+    What an original was kept as before it was brought back is unknown: it was lost or changed.
+    """
 
     quarantined: int
     under_way: int
@@ -59,6 +64,13 @@ def sort_out(session: Session, batch: Sequence[StoredObject]) -> Sorted:
         )
     }
     awaited = _awaited(session, named.values())
+    beside = {
+        named[key]
+        for key, owner in owners.items()
+        if owner in uploads and uploads[owner].status == "stored" and named.get(key) in kept
+        if kept[named[key]] != key
+    }
+    replaced = _brought_back(session, beside)
     quarantined = under_way = duplicates = 0
     unknown = []
     for found in batch:
@@ -70,7 +82,7 @@ def sort_out(session: Session, batch: Sequence[StoredObject]) -> Sorted:
             continue
         elif status in _LIVE or (not owner and digest in awaited):
             under_way += 1
-        elif status == "stored" and digest in kept:
+        elif digest in beside and digest not in replaced and status == "stored":
             duplicates += 1
         else:
             unknown.append(found)
@@ -95,18 +107,20 @@ def digest_of(key: str) -> str:
     return "" if owner_of(key) else key.rpartition("/")[2]
 
 
-def is_known(session: Session, key: str, sha256: str) -> bool:
-    """Whether rows speak of the object by now, whose bytes have the digest ``sha256``."""
-    kept = session.get(MediaObject, sha256)
-    if kept is not None and kept.key == key:
-        return True
-    if session.get(AdoptedObject, key) is not None:
-        return True
-    owner = owner_of(key)
-    if not owner:
-        return sha256 in _awaited(session, [sha256])
-    upload = session.get(Upload, owner)
-    return (upload is not None and upload.status in _LIVE) or bool(_quarantined(session, [owner]))
+def is_known(session: Session, found: StoredObject) -> bool:
+    """Whether rows speak of the object by now."""
+    return not sort_out(session, [found]).unknown
+
+
+def _brought_back(session: Session, digests: Iterable[str]) -> set[str]:
+    """Those of ``digests`` that were lost once and came again, as the ledger says."""
+    events = ledger.events_about(session, [f"media:{sha256}" for sha256 in digests])
+    said = (json.loads(entry.event) for entry in events)
+    return {
+        event["subject"]["sha256"]
+        for event in said
+        if event["snapshot"].get("act") == "brought_back"
+    }
 
 
 def _quarantined(session: Session, uploads: Iterable[str]) -> dict[str, str]:
