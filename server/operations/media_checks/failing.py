@@ -43,9 +43,14 @@ def our_own(part: Part) -> Iterator[None]:
     except (MediaError, SQLAlchemyError, OSError, MemoryError):
         raise
     except Exception as error:
-        if getattr(error, "code", ""):
+        if getattr(error, "code", "") or _is_no_thread(error):
             raise
         raise OwnFault(part, type(error).__name__) from error
+
+
+def _is_no_thread(error: Exception) -> bool:
+    """Whether the machine has no thread left; Python has no type of its own for that."""
+    return isinstance(error, RuntimeError) and str(error).startswith("can't start new thread")
 
 
 def unread(size: int, kind: str) -> Read:
