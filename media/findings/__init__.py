@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .claims import claims
 from .model import RULE_VERSION, Context, Finding, Hints
-from .rules import compare, findings_from, to_json, verdict
+from .rules import compare, findings_from, to_json, verdict, worst
 from .stored import context_from_json, context_to_json
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "findings_from",
     "to_json",
     "verdict",
+    "worst",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .clocks import clock_default, duration, edited_time, time_invalid, time_missing, zone_unclear
 from .forms import polyglot, type_mismatch
@@ -89,6 +89,14 @@ def verdict(findings: Sequence[Finding]) -> str:
     if any(finding.severity in (WARN, UNDECIDED) for finding in findings):
         return EXPLAINABLE
     return CONSISTENT
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """What several runs over one item amount to together; there must be one.
+
+    That is the verdict of all their findings.
+    """
+    return min(verdicts, key=(INCONSISTENT, ABSENT, EXPLAINABLE, CONSISTENT).index)
 
 
 def _timeless(finding: Finding) -> bool:

@@ -168,14 +168,27 @@ def _states(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
 def _findings(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """The standing findings of each inspection, counted by severity."""
     found: dict[str, dict[str, int]] = {}
-    for inspection_id, severity, count in session.execute(
-        select(EvidenceItem.inspection_id, Finding.severity, func.count())
+    # What two standing runs found alike is one finding.
+    once = (
+        select(
+            EvidenceItem.inspection_id,
+            Finding.item_id,
+            Finding.severity,
+            Finding.code,
+            Finding.evidence,
+        )
         .join(Finding, Finding.item_id == EvidenceItem.id)
         .where(
             EvidenceItem.inspection_id.in_(ids),
             standing(select(EvidenceItem.id).where(EvidenceItem.inspection_id.in_(ids))),
         )
-        .group_by(EvidenceItem.inspection_id, Finding.severity)
+        .distinct()
+        .subquery()
+    )
+    for inspection_id, severity, count in session.execute(
+        select(once.c.inspection_id, once.c.severity, func.count()).group_by(
+            once.c.inspection_id, once.c.severity
+        )
     ):
         found.setdefault(inspection_id or "", {})[severity] = count
     return found

@@ -1,8 +1,8 @@
-"""Which findings (核查提示) stand now: those of the newest run of the rules over each item.
+"""Which findings (核查提示) stand now: those of the newest whole run of the rules over each item.
 
-Older runs stay in the tables and in the ledger. A DIGEST_MISMATCH never
-passes: other bytes did arrive under that name, whatever came later. That the
-store has lost or changed an original (FIXITY_LOST) stands as long as it is so.
+What failed since adds to them (``standing``). Older runs stay in the tables and in the ledger.
+A DIGEST_MISMATCH never passes: other bytes did arrive under that name, whatever came later.
+That the store has lost or changed an original (FIXITY_LOST) stands as long as it is so.
 """
 
 import json
@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from media.findings import RULE_VERSION
-from server.models.inspections import EvidenceItem, Finding, ItemCheck
+from server.models.inspections import EvidenceItem, Finding
 from server.models.uploads import ObjectFixity
+from server.operations.standing import standing_runs
 
 #: Worst first.
 SEVERITIES = ("fail", "warn", "undecided", "info")
@@ -39,13 +40,8 @@ class Doubt:
 
 def standing(item_ids: Sequence[str] | Select[str]) -> ColumnElement[bool]:
     """The condition on ``Finding`` that keeps the standing ones of ``item_ids``."""
-    newest = (
-        select(func.max(ItemCheck.id))
-        .where(ItemCheck.item_id.in_(item_ids))
-        .group_by(ItemCheck.item_id)
-    )
     return Finding.item_id.in_(item_ids) & or_(
-        Finding.check_id.in_(newest), Finding.code == _LASTING
+        Finding.check_id.in_(standing_runs(item_ids)), Finding.code == _LASTING
     )
 
 
@@ -94,20 +90,6 @@ def _lost(session: Session, item_ids: Sequence[str]) -> Iterator[tuple[str, Doub
                 ledger_index=row.ledger_index,
             ),
         )
-
-
-def newest_checks(session: Session, item_ids: Sequence[str]) -> dict[str, ItemCheck]:
-    """The newest run of the rules over each item, by item."""
-    rows = session.scalars(
-        select(ItemCheck).where(
-            ItemCheck.id.in_(
-                select(func.max(ItemCheck.id))
-                .where(ItemCheck.item_id.in_(item_ids))
-                .group_by(ItemCheck.item_id)
-            )
-        )
-    )
-    return {row.item_id: row for row in rows}
 
 
 def rank(severity: str) -> int:

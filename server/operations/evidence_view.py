@@ -12,7 +12,6 @@ from server.failures import NotFound
 from server.models.inspections import (
     EvidenceItem,
     Inspection,
-    ItemCheck,
     Judgement,
     RegulatedEntity,
 )
@@ -27,11 +26,12 @@ from server.operations.cards import (
     officer_cards,
     person_names,
 )
-from server.operations.doubts import Doubt, doubts_of, newest_checks
+from server.operations.doubts import Doubt, doubts_of
 from server.operations.holding import held
 from server.operations.line_view import LineView, read_line
 from server.operations.review import stands_elsewhere
 from server.operations.serving import Serving, serving_of
+from server.operations.standing import StandingCheck, standing_checks
 from sync.evidence import canonical
 from sync.evidence.note import VerifierKey
 
@@ -190,7 +190,7 @@ def read_evidence(
         else None
     )
     officer = officer_cards(session, [item.officer_id]).get(item.officer_id)
-    check = newest_checks(session, [item.id]).get(item.id)
+    check = standing_checks(session, [item.id]).get(item.id)
     media = stored_media(session, item)
     before, after = _neighbours(session, item)
     return EvidencePage(
@@ -297,7 +297,7 @@ def _time_row(source: str, claim: Mapping[str, Any] | None, reference_ms: int) -
     )
 
 
-def _claims(check: ItemCheck | None) -> list[dict[str, Any]]:
+def _claims(check: StandingCheck | None) -> list[dict[str, Any]]:
     plain = json.loads(check.claims) if check else []
     return [claim for claim in plain if claim["kind"] == "TimeClaim"]
 

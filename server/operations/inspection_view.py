@@ -21,13 +21,14 @@ from server.models.people import Organization
 from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
 from server.operations.coverage import Coverage
-from server.operations.doubts import Doubt, doubts_of, newest_checks
+from server.operations.doubts import Doubt, doubts_of
 from server.operations.frames import Frame
 from server.operations.holding import held
 from server.operations.inspection_doubts import inspection_doubts
 from server.operations.quarantine_view import Counts, count_lines, released_lines
 from server.operations.record_view import AddendumRow, Record, read_writings
 from server.operations.revocation import came_after, revoked_before
+from server.operations.standing import standing_checks
 from sync.evidence import canonical
 from sync.evidence.line import parse_header
 from sync.wire import Projection
@@ -38,7 +39,7 @@ LINE_LIMIT = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ItemRow:
-    """One item of the list. ``verdict`` is of the newest check, None before the first."""
+    """One item of the list. ``verdict`` is of the standing checks, None before the first."""
 
     id: str
     title: str
@@ -234,7 +235,7 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
     items = [item for item, _ in found]
     ids = [item.id for item in items]
     officers = officer_cards(session, (item.officer_id for item in items))
-    doubts, checks = doubts_of(session, ids), newest_checks(session, ids)
+    doubts, checks = doubts_of(session, ids), standing_checks(session, ids)
     judged = set(session.scalars(select(Judgement.item_id).where(Judgement.item_id.in_(ids))))
     drawn = set(
         session.scalars(

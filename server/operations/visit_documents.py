@@ -19,12 +19,12 @@ from server.models.inspections import (
     Finding,
     Inspection,
     InspectionOfficer,
-    ItemCheck,
     Judgement,
 )
 from server.models.uploads import MediaObject
 from server.operations import deadlines, dossiers, ledger, scopes
 from server.operations.feed.documents import Put, inspection_scope, officer_scope, publish
+from server.operations.standing import standing_checks, standing_runs
 
 #: Items of these states still wait for their bytes.
 _LACKING = "captured"
@@ -149,7 +149,7 @@ def _items(session: Session, ids: Sequence[str]) -> Iterator[Put]:
         )
     )
     received = {row.sha256: row.stored_at_ms for row in stored}
-    checks = _newest_checks(session, ids)
+    checks = _checks(session, ids)
     reviews = _newest_judgements(session, ids)
     for row in rows:
         body = {
@@ -178,26 +178,21 @@ def _items(session: Session, ids: Sequence[str]) -> Iterator[Put]:
         yield _put(scope, "item", row.id, body)
 
 
-def _newest_checks(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    newest = select(func.max(ItemCheck.id)).where(ItemCheck.item_id.in_(ids))
-    checks = session.scalars(
-        select(ItemCheck).where(ItemCheck.id.in_(newest.group_by(ItemCheck.item_id)))
-    ).all()
-    found: dict[int, list[dict[str, str]]] = defaultdict(list)
+def _checks(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[tuple[str, str], dict[str, str]]] = defaultdict(dict)
     for finding in session.scalars(
-        select(Finding)
-        .where(Finding.check_id.in_([check.id for check in checks]))
-        .order_by(Finding.id)
+        select(Finding).where(Finding.check_id.in_(standing_runs(ids))).order_by(Finding.id)
     ):
-        found[finding.check_id].append({"code": finding.code, "severity": finding.severity})
+        told = {"code": finding.code, "severity": finding.severity}
+        found[finding.item_id].setdefault((finding.code, finding.evidence), told)
     return {
-        check.item_id: {
+        item: {
             "verdict": check.verdict,
             "checked_at_ms": check.checked_at_ms,
             "rules": check.rule_version,
-            "findings": found[check.id],
+            "findings": list(found[item].values()),
         }
-        for check in checks
+        for item, check in standing_checks(session, ids).items()
     }
 
 

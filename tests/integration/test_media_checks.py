@@ -3,17 +3,29 @@
 import base64
 import hashlib
 import json
+from collections import Counter
 
 import pytest
 
 from media import findings
 from media.store import ObjectMissing
 from server.db import reading
-from server.models.inspections import Derivative, EvidenceItem, Finding, ItemCheck, MediaFacts
+from server.models.inspections import (
+    Derivative,
+    Document,
+    EvidenceItem,
+    Finding,
+    ItemCheck,
+    MediaFacts,
+)
 from server.models.traits import MediaTrait
 from server.operations import media_checks
+from server.operations.access import Actor
+from server.operations.desk import read_desk
+from server.operations.doubts import doubts_of
 from server.operations.media_checks import examining, keeping, rounds
 from server.operations.serving import serving_of
+from server.operations.standing import standing_checks
 from tests.support import draw
 from tests.support.simdevice import MORNING_MS, new_id
 from tests.support.world import make_world
@@ -440,6 +452,58 @@ def test_an_item_that_our_rules_fail_on_is_checked_without_them_until_there_are_
 
     assert [row.rule_version for row in world.rows(ItemCheck)] == ["3", "4"]
     assert len(world.rows(Finding, item_id=item)) == 1
+
+
+@pytest.mark.parametrize("part", ["reader", "rules"])
+def test_a_failure_that_was_found_stands_while_our_own_part_fails_on_the_file(
+    world, monkeypatch, part
+):
+    device = world.on_patrol()
+    _compare_clock(device)
+    data = draw.photo(draw.exif(taken="2026:05:02 09:00:20", zone="+08:00"))
+    item = _capture(world, device, data)
+    world.push(device)
+    _upload(world, device, data)
+    _round(world, rounds.Rounds())
+    before, times = _stands(world, item)
+    assert ("TIME_OUTSIDE_WINDOW", "fail") in before
+    module, name = {"reader": (examining, "read_facts"), "rules": (rounds, "compare")}[part]
+    working = getattr(module, name)
+
+    monkeypatch.setattr(module, name, _failing(working, lambda *_: True))
+    for newer in (rounds, keeping, examining):
+        monkeypatch.setattr(newer, "READER_VERSION", "liuhen-next")
+    memory = rounds.Rounds()
+    for _ in range(4):
+        _round(world, memory)
+
+    assert _stands(world, item) == ([*before, ("CHECK_FAILED", "undecided")], times)
+    assert len(world.rows(ItemCheck)) == 2
+
+    monkeypatch.setattr(module, name, working)
+    for newer in (rounds, keeping, examining):
+        monkeypatch.setattr(newer, "READER_VERSION", "liuhen-later")
+    _round(world, rounds.Rounds())
+
+    assert _stands(world, item) == (before, times)
+
+
+def _stands(world, item):
+    """What every page says of an item: its findings, worst first, and the times in its file."""
+    with world.app.app_context(), reading() as session:
+        shown = [(one.code, one.severity) for one in doubts_of(session, [item])[item]]
+        check = standing_checks(session, [item])[item]
+        actor = Actor(
+            user_id="", person_id="", name="", organization_id=world.organization, roles=frozenset()
+        )
+        (row,) = read_desk(session, actor, query="", after="").rows
+    assert check.verdict == "inconsistent"
+    assert row.findings == Counter(severity for _, severity in shown)
+    (sent,) = world.rows(Document, kind="item", id=item)
+    told = json.loads(sent.body)["check"]
+    assert told["verdict"] == "inconsistent"
+    assert Counter(map(tuple, map(dict.values, told["findings"]))) == Counter(shown)
+    return shown, check.claims.count("DateTimeOriginal")
 
 
 @pytest.mark.parametrize("failure", [ObjectMissing("media/aa"), OSError("no memory to fork")])

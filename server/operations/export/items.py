@@ -18,6 +18,7 @@ from server.operations.export.chains import Act, Chain, Placed, Stamps, acting, 
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import events_named, kinds_of, pages_of
 from server.operations.holding import held
+from server.operations.standing import FAILED
 from sync.evidence import acts, canonical, records
 from sync.evidence.interval import Interval
 from sync.evidence.package import original_path
@@ -55,6 +56,14 @@ class Check:
     checked_at_ms: int
     ledger_index: int
     findings: tuple[model.Finding, ...]
+
+
+def standing(checks: Sequence[Check]) -> Sequence[Check]:
+    """Of an item's runs, oldest first, those that speak for it (``server.operations.standing``)."""
+    whole = [
+        n for n, check in enumerate(checks) if all(one.code != FAILED for one in check.findings)
+    ]
+    return checks[whole[-1] if whole else -1 :]
 
 
 @dataclass(frozen=True, kw_only=True)

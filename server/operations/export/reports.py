@@ -1,5 +1,6 @@
 """The pages that people read: the report and the list of materials (移送材料清单)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
+from media import findings
 from media.findings import model, words
 from server.operations.cards import in_force
 from server.operations.doubts import VISIT_RULES_VERSION
@@ -16,7 +18,7 @@ from server.operations.export import writings
 from server.operations.export.case import CaseState
 from server.operations.export.confirmations import Sessions, Unlocked, doubts_about
 from server.operations.export.documents import OfficerState
-from server.operations.export.items import ItemState
+from server.operations.export.items import ItemState, standing
 from server.operations.export.spool import Spool
 from server.operations.export.writings import maker_of
 from sync import catalogue
@@ -145,7 +147,12 @@ def _certified(officer: OfficerState, at_ms: int) -> bool:
 def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownItem:
     kind = item.media_type.partition("/")[0]
     lat, lon, accuracy = (item.position(name) for name in ("lat", "lon", "acc"))
-    newest = item.checks[-1] if item.checks else None
+    runs = standing(item.checks)
+    found = {
+        (finding.code, json.dumps(finding.evidence, sort_keys=True)): finding
+        for run in runs
+        for finding in run.findings
+    }
     interval = item.interval
     before = interval.not_before_ms
     return ShownItem(
@@ -175,8 +182,8 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
         released=item.released,
         seq=item.line.seq,
         ledger_index=item.line.ledger_index,
-        verdict=f"findings.verdict.{newest.verdict}" if newest else "",
-        findings=tuple(_shown_finding(finding) for finding in newest.findings) if newest else (),
+        verdict=f"findings.verdict.{findings.worst(run.verdict for run in runs)}" if runs else "",
+        findings=tuple(_shown_finding(finding) for finding in found.values()),
         words=item.words,
     )
 

@@ -277,19 +277,19 @@ def test_a_picture_without_a_camera_in_the_size_of_a_screen_is_told_once(kind, s
 
 
 @pytest.mark.parametrize(
-    ("file", "called", "same_case", "expected"),
+    ("file", "called", "case", "expected"),
     [
-        (facts(**PHOTO), "image/jpeg", False, ("fail", "same")),
-        (facts("MP4", "video/mp4"), "video/mp4", False, ("fail", "same")),
-        (facts("", ""), "audio/amr", False, ("fail", "same")),
-        (facts(**PHOTO), "application/octet-stream", False, ("fail", "same")),
-        (facts(**PHOTO), "image/jpeg", True, ("warn", "same_case")),
-        (facts("PDF", "application/pdf"), "application/pdf", False, ("info", "document")),
-        (facts("PDF", "application/pdf"), "application/pdf", True, ("info", "document")),
+        (facts(**PHOTO), "image/jpeg", "", ("fail", "same")),
+        (facts("MP4", "video/mp4"), "video/mp4", "", ("fail", "same")),
+        (facts("", ""), "audio/amr", "", ("fail", "same")),
+        (facts(**PHOTO), "application/octet-stream", "", ("fail", "same")),
+        (facts(**PHOTO), "image/jpeg", "3", ("warn", "same_case")),
+        (facts("PDF", "application/pdf"), "application/pdf", "", ("info", "document")),
+        (facts("PDF", "application/pdf"), "application/pdf", "3", ("info", "document")),
     ],
 )
-def test_one_photo_is_of_one_case_and_a_paper_may_be_of_any(file, called, same_case, expected):
-    other = SameBytes("item", "inspection", NINE, same_case=same_case, case="3" if same_case else "")
+def test_one_photo_is_of_one_case_and_a_paper_may_be_of_any(file, called, case, expected):
+    other = SameBytes("item", "inspection", NINE, same_case=bool(case), case=case)
 
     found = judged(file, named=Named("a", called), reuse=(other,))
 
