@@ -18,7 +18,9 @@ from . import ed25519
 from .errors import SyncError
 from .p256 import KeyMalformed
 
-_ED25519 = 0x01
+#: The signature types of C2SP: a plain signature, and a witness's with its time.
+ED25519 = 0x01
+COSIGNATURE_V1 = 0x04
 _SEPARATOR = "\n\n"
 _SIGNATURE_PREFIX = "\u2014 "
 _NAME = re.compile(r"\A[^\s+]+\Z")
@@ -53,7 +55,7 @@ class VerifierKey:
 
     @property
     def key_hash(self) -> bytes:
-        return _key_hash(self.name, self.public_key)
+        return key_hash(self.name, self.public_key)
 
     def __str__(self) -> str:
         return verifier_key(self.name, self.public_key)
@@ -67,16 +69,16 @@ class SignedNote:
     signatures: Tuple[Tuple[str, bytes], ...]
 
 
-def verifier_key(name: str, public_key: bytes) -> str:
-    """The C2SP spelling of an Ed25519 key.
+def verifier_key(name: str, public_key: bytes, kind: int = ED25519) -> str:
+    """The C2SP spelling of an Ed25519 key that makes signatures of the type ``kind``.
 
     Raises:
         KeyMalformed: for a name with spaces or plus signs, or an unusable key.
     """
     _check_name(name)
     ed25519.check_public_key(public_key)
-    encoded = base64.b64encode(bytes([_ED25519]) + public_key).decode("ascii")
-    return "%s+%s+%s" % (name, _key_hash(name, public_key).hex(), encoded)
+    encoded = base64.b64encode(bytes([kind]) + public_key).decode("ascii")
+    return "%s+%s+%s" % (name, key_hash(name, public_key, kind).hex(), encoded)
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -85,21 +87,35 @@ def parse_verifier_key(text: str) -> VerifierKey:
     Raises:
         KeyMalformed: if it is malformed, of another type, or its hash is wrong.
     """
+    return VerifierKey(*parse_key(text, ED25519))
+
+
+def parse_key(text: str, kind: int) -> Tuple[str, bytes]:
+    """The name and the Ed25519 key in ``name+hash+base64``, of the signature type ``kind``.
+
+    Raises:
+        KeyMalformed: as :func:`parse_verifier_key`.
+    """
     fields = text.strip().split("+", 2)
     if len(fields) != 3:
         raise KeyMalformed("not name+hash+key")
-    name, key_hash, encoded = fields
+    name, hash_, encoded = fields
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise KeyMalformed("a key that is not base64") from error
-    if len(data) != 33 or data[0] != _ED25519:
-        raise KeyMalformed("not an Ed25519 key")
-    key = VerifierKey(name, data[1:])
+    if len(data) != 33 or data[0] != kind:
+        raise KeyMalformed("not an Ed25519 key for signatures of type 0x%02x" % kind)
     # Spelling the key again checks name and key, and admits one spelling only.
-    if str(key) != "%s+%s+%s" % (name, key_hash.lower(), encoded):
+    if verifier_key(name, data[1:], kind) != "%s+%s+%s" % (name, hash_.lower(), encoded):
         raise KeyMalformed("the key hash is not that of the key")
-    return key
+    return name, data[1:]
+
+
+def key_hash(name: str, public_key: bytes, kind: int = ED25519) -> bytes:
+    """The 4 bytes by which a signature says whose and of which type it is."""
+    data = name.encode("utf-8") + b"\n" + bytes([kind]) + public_key
+    return hashlib.sha256(data).digest()[:4]
 
 
 def sign_note(text: str, name: str, public_key: bytes, sign: Callable[[bytes], bytes]) -> str:
@@ -120,9 +136,13 @@ def add_signature(note: str, name: str, public_key: bytes, sign: Callable[[bytes
         raise NoteMalformed("a note's text ends in a newline")
     text = note[: end + 1]
     _check_text(text)
-    signature = _key_hash(name, public_key) + sign(text.encode("utf-8"))
-    encoded = base64.b64encode(signature).decode("ascii")
-    return "%s%s%s %s\n" % (note, _SIGNATURE_PREFIX, name, encoded)
+    return note + signature_line(name, key_hash(name, public_key) + sign(text.encode("utf-8")))
+
+
+def signature_line(name: str, data: bytes) -> str:
+    """One line under a note: ``data`` are the key's hash and what its type signs with."""
+    encoded = base64.b64encode(data).decode("ascii")
+    return "%s%s %s\n" % (_SIGNATURE_PREFIX, name, encoded)
 
 
 def parse_note(note: str) -> SignedNote:
@@ -190,10 +210,5 @@ def _is_unicode(text: str) -> bool:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.match(name):
+    if not _NAME.match(name) or not _is_unicode(name):
         raise KeyMalformed("a key name has no spaces and no plus signs")
-
-
-def _key_hash(name: str, public_key: bytes) -> bytes:
-    data = name.encode("utf-8") + b"\n" + bytes([_ED25519]) + public_key
-    return hashlib.sha256(data).digest()[:4]
