@@ -4,17 +4,16 @@ Nothing here is ever run or sniffed: what our own reader found to be of a fixed 
 of types is shown, all else is a download, and every answer carries a sandbox of its own.
 """
 
-from collections.abc import Iterator
+import hashlib
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import quote
 
-from flask import Response, redirect, request
+from flask import Response, redirect
 from flask.typing import ResponseReturnValue
 
-from media.store import Store
 from server.console import session
 from server.console.blueprint import bp
+from server.console.stored import stored_answer
 from server.db import reading
 from server.failures import NotFound
 from server.models.inspections import Derivative, EvidenceItem
@@ -37,7 +36,6 @@ _EXTENSIONS = {
     "video/webm": "webm",
     "video/quicktime": "mov",
 }
-_STEP = 1 << 20
 _BYTES_POLICY = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 )
@@ -80,13 +78,15 @@ def download(item_id: object) -> ResponseReturnValue:
     """A copy of the untouched bytes; each one has a leaf of its own."""
     found = _stored(str(item_id), "download")
     session.leave_leaf(found.shown, always=True)
-    store, settings = services().store, services().settings
+    settings = services().settings
     header = found.disposition("attachment")
     if settings.s3_presigned_reads:
         return redirect(
-            store.presigned(found.key, seconds=settings.s3_presigned_s, disposition=header)
+            services().store.presigned(
+                found.key, seconds=settings.s3_presigned_s, disposition=header
+            )
         )
-    answer = _answer(store, found, start=0, stop=found.size)
+    answer = _answer(found)
     answer.headers["Content-Type"] = DOWNLOAD
     answer.headers["Content-Disposition"] = header
     return answer
@@ -99,12 +99,6 @@ def disposition(kind: str, plain: str, name: str) -> str:
     """
     header = f'{kind}; filename="{plain}"'
     return f"{header}; filename*=UTF-8''{quote(name, safe='')}" if name else header
-
-
-def stream(store: Store, key: str, *, start: int, stop: int) -> Iterator[bytes]:
-    """The bytes [start, stop) of an object, a mebibyte at a time."""
-    for offset in range(start, stop, _STEP):
-        yield store.read(key, offset, min(_STEP, stop - offset))
 
 
 def _stored(item_id: str, page: str) -> _Bytes:
@@ -147,39 +141,19 @@ def _shown(item: EvidenceItem, page: str) -> Shown:
 def _in_place(found: _Bytes) -> Response:
     """All of it, or the range that was asked for; what browsers may not show is a download."""
     session.leave_leaf(found.shown)
-    start, stop = 0, found.size
-    if request.range is not None:
-        bounds = request.range.range_for_length(found.size)
-        if bounds is None:
-            return _unsatisfiable(found.size)
-        start, stop = bounds
-    answer = _answer(services().store, found, start=start, stop=stop)
+    answer = _answer(found)
     kind = "attachment" if found.media_type == DOWNLOAD else "inline"
     answer.headers["Content-Disposition"] = found.disposition(kind)
-    if request.range is not None:
-        answer.status_code = HTTPStatus.PARTIAL_CONTENT
-        answer.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.size}"
     return answer
 
 
-def _answer(store: Store, found: _Bytes, *, start: int, stop: int) -> Response:
-    first = store.read(found.key, start, min(_STEP, stop - start)) if stop > start else b""
-
-    def body() -> Iterator[bytes]:
-        # The first step is read before the headers go out, so that a missing
-        # object is an error page and not a broken picture.
-        yield first
-        yield from stream(store, found.key, start=start + len(first), stop=stop)
-
-    answer = Response(body(), mimetype=found.media_type)
-    answer.headers["Content-Type"] = found.media_type
-    answer.headers["Content-Length"] = str(stop - start)
-    answer.headers["Accept-Ranges"] = "bytes"
+def _answer(found: _Bytes) -> Response:
+    answer = stored_answer(
+        services().store,
+        found.key,
+        size=found.size,
+        media_type=found.media_type,
+        etag=hashlib.sha256(found.key.encode()).hexdigest(),
+    )
     answer.headers["Content-Security-Policy"] = _BYTES_POLICY
-    return answer
-
-
-def _unsatisfiable(length: int) -> Response:
-    answer = Response(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-    answer.headers["Content-Range"] = f"bytes */{length}"
     return answer

@@ -18,6 +18,7 @@ class ReadyPackage:
 
     id: str
     inspection_id: str
+    inspection_title: str
     key: str
     size: int
     sha256: str
@@ -63,6 +64,7 @@ def ready_package(session: Session, actor: Actor, package_id: str) -> ReadyPacka
     return ReadyPackage(
         id=row.id,
         inspection_id=row.inspection_id,
+        inspection_title=inspection.title,
         key=row.key,
         size=row.size,
         sha256=row.sha256,

@@ -49,6 +49,8 @@ def _address(app, case, method, endpoint):
         "template_id": "site_inspection_record",
         "version": 1,
         "purpose": "thumbnail",
+        "disc": "dvd",
+        "number": "1",
         "filename": "console.css",
     }
     rule = next(r for r in app.url_map.iter_rules(endpoint) if method in r.methods)

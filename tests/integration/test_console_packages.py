@@ -3,10 +3,12 @@
 import hashlib
 import shutil
 
+import pyrage
 import pytest
 
 from server.db import transaction
 from server.models.inspections import EvidencePackage
+from server.operations.export import volumes
 from tests.support.console import console_world, make_case, path_of, views, visitor
 
 
@@ -113,3 +115,71 @@ def test_an_unfinished_package_cannot_be_taken(scene):
 
     assert answer.status_code == 409
     assert "package.not_ready" in answer.text
+
+
+def _asked(world, case, data):
+    visitor(world, "administrator").post(
+        f"/inspections/{case.inspection}/packages", {"reason": "移送公安"}
+    )
+    return _finish(world, data)
+
+
+def test_a_download_that_was_cut_off_goes_on(scene):
+    world, case = scene
+    data = bytes(range(256)) * 10_000
+    package = _asked(world, case, data)
+    browser = visitor(world, "leader")
+    tag = browser.get(f"/packages/{package}").headers["ETag"]
+
+    rest = browser.get(f"/packages/{package}", headers={"Range": "bytes=1500000-", "If-Range": tag})
+    other = browser.get(
+        f"/packages/{package}", headers={"Range": "bytes=1500000-", "If-Range": '"other"'}
+    )
+
+    assert rest.status_code == 206
+    assert rest.data == data[1_500_000:]
+    assert (other.status_code, other.data) == (200, data)
+
+
+def test_volumes_joined_in_order_are_the_package(scene, monkeypatch):
+    world, case = scene
+    monkeypatch.setitem(volumes.DISCS, "cd", 1_000_000)
+    data = bytes(range(256)) * 10_000
+    package = _asked(world, case, data)
+    browser = visitor(world, "leader")
+
+    page = browser.get(f"/packages/{package}/take?lang=zh").text
+    parts = [browser.get(f"/packages/{package}/volumes/cd/{number}") for number in (1, 2, 3)]
+
+    assert "3 卷" in page
+    assert b"".join(part.data for part in parts) == data
+    assert ".zip.003" in parts[2].headers["Content-Disposition"]
+    assert views(world)[-1]["subject"]["page"] == "package"
+    assert browser.get(f"/packages/{package}/volumes/cd/4").status_code == 404
+    assert browser.get(f"/packages/{package}/volumes/tape/1").status_code == 404
+
+
+def test_only_the_recipient_opens_an_encrypted_package(scene):
+    world, case = scene
+    package = _asked(world, case, b"zip" * 500_000)
+    browser = visitor(world, "leader")
+    recipient = pyrage.x25519.Identity.generate()
+
+    answer = browser.get(f"/packages/{package}/encrypted?recipient={recipient.to_public()}")
+
+    assert ".zip.age" in answer.headers["Content-Disposition"]
+    assert pyrage.decrypt(answer.data, [recipient]) == b"zip" * 500_000
+    assert views(world)[-1]["subject"]["page"] == "package"
+
+
+def test_what_is_no_key_of_a_recipient_is_told_and_nothing_leaves(scene):
+    world, case = scene
+    package = _asked(world, case, b"zip")
+    browser = visitor(world, "leader")
+    before = len(views(world))
+
+    answer = browser.get(f"/packages/{package}/encrypted?recipient=age1x&lang=zh")
+
+    assert answer.status_code == 422
+    assert "这不是 age 公钥" in answer.text
+    assert len(views(world)) == before
