@@ -1,7 +1,8 @@
 """The work of a night: each step on its own, once after each 3:17, and again where it failed.
 
 What has been done stands in the tables, so that a worker that was off in the night makes
-up for it in the morning, and one that is started anew does nothing twice.
+up for it in the morning, and one that is started anew does nothing twice. Of several workers
+one does it; another takes it up where that one died.
 """
 
 import logging
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from media.errors import MediaError
 from server.db import reading, transaction
 from server.failures import ServerError
+from server.jobs.alone import alone
 from server.models.ledger import Generation
 from server.operations import feed, storekeeping
 from server.operations.storekeeping import REHASH, SWEEP
@@ -52,15 +54,24 @@ class Nights:
         return any(True for _ in self._due())
 
     def perform(self) -> None:
-        """Do what is due; whatever goes wrong with one step keeps no other from being done."""
-        for name in list(self._due()):
-            began_ms = services().now_ms()
-            try:
-                self._steps[name]()
-            except Exception as error:
-                self._note_failure(name, error, began_ms=began_ms)
-            else:
-                self._again_at_ms.pop(name, None)
+        """Do what is due, unless another worker is at it; no failing step keeps another from it."""
+        if not self.are_due():
+            return
+        with alone("night") as mine:
+            for name in list(self._due()):
+                if mine:
+                    self._try(name)
+                else:
+                    self._again_at_ms[name] = services().now_ms() + _AGAIN_MS
+
+    def _try(self, name: str) -> None:
+        began_ms = services().now_ms()
+        try:
+            self._steps[name]()
+        except Exception as error:
+            self._note_failure(name, error, began_ms=began_ms)
+        else:
+            self._again_at_ms.pop(name, None)
 
     def _due(self) -> Iterator[str]:
         now_ms = services().now_ms()

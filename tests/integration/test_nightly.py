@@ -152,6 +152,31 @@ def test_a_night_comes_once_whoever_works_and_whenever_they_begin(keeping, worke
     assert _runs(keeping) == ["rehash", "rehash", "sweep", "sweep"]
 
 
+@pytest.mark.parametrize("name", ["sweep", "rehash"])
+def test_a_step_that_another_worker_is_at_is_left_to_it(keeping, worker, steps, monkeypatch, name):
+    begun, failing = steps
+    other = Worker(keeping)
+    failing[name] = StoreUnavailable("it was killed, which nobody noted")
+    monkeypatch.setattr(storekeeping, "keep_failure", lambda *_, **_named: None)
+    step = getattr(storekeeping, name)
+
+    def meanwhile(*arguments, **named):
+        other.work()
+        return step(*arguments, **named)
+
+    monkeypatch.setattr(storekeeping, name, meanwhile)
+    worker.work()
+    assert begun.count(name) == 1
+    assert not other.due()
+
+    failing.clear()
+    monkeypatch.setattr(storekeeping, name, step)
+    keeping.now_ms += 30 * _MINUTE_MS
+    other.work()
+    worker.work()
+    assert begun.count(name) == 2
+
+
 def test_a_rehash_that_is_broken_off_after_its_first_slice_is_tried_again(
     keeping, worker, monkeypatch
 ):
