@@ -10,7 +10,8 @@ import click
 
 from media.errors import MediaError
 from media.facts import Facts, read_facts
-from media.findings.reading import Clock, Reading
+from media.findings.reading import Reading
+from media.findings.timetext import Clock
 from media.source import FileSource
 
 _HASH_STEP_BYTES = 1024 * 1024

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
+from .formats import format_claim
 from .model import (
     IN_APP,
     RULE_VERSION,
@@ -17,15 +18,15 @@ from .model import (
     Assumed,
     Claim,
     ClockOffset,
-    FormatClaim,
     Hints,
     PlaceClaim,
     SignClaim,
     TextClaim,
     TimeClaim,
 )
-from .reading import TIMELESS, Clock, Place, Reading, Stored
+from .reading import Place, Reading, Stored
 from .signs import FAR_TAG, shortfalls, signs
+from .timetext import Clock
 
 #: The easternmost and westernmost zones are 14 and 12 hours from UTC; 14 covers both.
 ZONE_SPAN_MS = 14 * 3600000
@@ -50,22 +51,6 @@ COMPARED_TAGS = (
     "GPS:GPSLatitude",
     "GPS:GPSLongitude",
 )
-_TIME_TAGS = (
-    "ExifIFD:DateTimeOriginal",
-    "IFD0:DateTimeOriginal",
-    "Keys:com.apple.quicktime.creationdate",
-    "QuickTime:CreateDate",
-    "RIFF:DateTimeOriginal",
-    "Matroska:DateTimeOriginal",
-)
-#: Where version 3 looks too. ``©day`` is not among them: music keeps a year there.
-_MORE_TIME_TAGS = (
-    "RIFF:DigitizationDate",
-    "XMP-exif:DateTimeOriginal",
-    "PNG:CreationTime",
-)
-#: ``mvhd`` of most programs that rewrite recordings: left out, not badly set.
-_NO_MOVIE_TIME = ("QuickTime:CreateDate", "0")
 
 
 def claims(
@@ -94,7 +79,7 @@ def claims(
         times = [b if b.tag in unmoved else t for t, b in zip(times, bare)]
     found: List[Claim] = [*times]
     found.extend(_places(reading, own))
-    found.append(_format(reading, found, newer))
+    found.append(format_claim(reading, found, newer))
     for tag in COMPARED_TAGS:
         stored = reading.stored(tag)
         if stored is not None:
@@ -398,33 +383,3 @@ def _add_place(
                 own=own,
             )
         )
-
-
-def _format(reading: Reading, found: List[Claim], newer: bool) -> FormatClaim:
-    kind, mime = reading.type or "", reading.mime or ""
-    readable = any(
-        isinstance(claim, TimeClaim) and claim.offset >= 0 and claim.role == "capture"
-        for claim in found
-    )
-    unread = None if readable else _unread(reading, newer)
-    if unread is None:
-        return FormatClaim(type=kind, mime=mime, timeless=kind in TIMELESS)
-    return FormatClaim(
-        type=kind,
-        mime=mime,
-        timeless=False,
-        unreadable_tag=unread.tag,
-        unreadable_raw=unread.raw,
-        unreadable_offset=unread.offset,
-    )
-
-
-def _unread(reading: Reading, newer: bool) -> Optional[Stored]:
-    """What stands in the place of a time of capture, where none of them could be read."""
-    if not newer:
-        return reading.stored(*_TIME_TAGS)
-    for tag in (*_TIME_TAGS, *_MORE_TIME_TAGS):
-        stored = reading.stored(tag)
-        if stored is not None and (stored.tag, stored.raw) != _NO_MOVIE_TIME:
-            return stored
-    return None

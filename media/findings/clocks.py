@@ -18,18 +18,10 @@ from .model import (
     TimeClaim,
     finding,
 )
-from .reading import (
-    DURATION_TAGS,
-    Clock,
-    days_from_civil,
-    exif_wall,
-    fraction,
-    iso_time,
-    text,
-    zone_minutes,
-)
+from .reading import DURATION_TAGS, fraction, text
 from .signs import FAILED_TAG
 from .times import captures, time_finding
+from .timetext import Clock, days_from_civil, exif_wall, iso_time, zone_minutes
 
 _HOUR_MS = 3600000
 _DAY_MS = 86400000

@@ -26,8 +26,9 @@ from .model import (
     finding,
 )
 from .places import ASSUMED_ERROR_CM, places
-from .reading import exif_wall, text, zone_minutes
+from .reading import text
 from .times import captures
+from .timetext import exif_wall, zone_minutes
 
 #: Beyond this no vehicle on the ground goes; beyond the other no aeroplane.
 FAST_KMH, IMPOSSIBLE_KMH = 150, 1000

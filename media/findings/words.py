@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from .model import Finding
-from .reading import iso_seconds
+from .timetext import iso_seconds
 
 _DURATIONS = frozenset(
     (

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from media.facts import READER_VERSION
 from media.findings import model
 from media.findings.claims import signed_time
-from media.findings.reading import Reading, exif_wall
+from media.findings.reading import Reading
+from media.findings.timetext import exif_wall
 from server.models.inspections import EvidenceItem, Finding, Inspection, MediaFacts
 from server.models.journal import JournalLine, same_line
 from server.models.traits import MediaTrait

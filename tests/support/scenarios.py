@@ -24,8 +24,8 @@ from media.findings.model import (
     Site,
     Window,
 )
-from media.findings.reading import iso_seconds, iso_time
 from media.findings.signs import READER_FAILED
+from media.findings.timetext import iso_seconds, iso_time
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 _ZONE_MIN = 480

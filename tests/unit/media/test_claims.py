@@ -10,7 +10,7 @@ import media.findings
 from media.facts import read_facts
 from media.findings import Hints, claims
 from media.findings.model import ClockOffset, Declared, PlaceClaim, TimeClaim
-from media.findings.reading import days_from_civil, iso_seconds, iso_time
+from media.findings.timetext import days_from_civil, iso_seconds, iso_time
 from media.source import MemorySource
 from tests.support import draw
 

@@ -5,7 +5,8 @@ import pytest
 from media.facts import read_facts
 from media.findings import Context, Finding, Hints, claims, compare
 from media.findings.model import Named, Policy, TimeClaim
-from media.findings.reading import Reading, camera_time, iso_seconds, loose_time, mail_time
+from media.findings.reading import Reading
+from media.findings.timetext import camera_time, iso_seconds, loose_time, mail_time
 from media.source import MemorySource
 from tests.support import draw
 from tests.support.scenarios import facts

@@ -6,7 +6,7 @@ import pytest
 
 from media.findings import Context, Finding, Hints, claims, compare
 from media.findings.model import Bounds, ClockOffset, Declared, Fix, Neighbour, Window
-from media.findings.reading import iso_seconds
+from media.findings.timetext import iso_seconds
 from tests.support.scenarios import exif_text, facts
 
 NINE = 1777856523000  # 2026-05-04T09:02:03+08:00
