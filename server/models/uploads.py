@@ -6,6 +6,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.models.base import Base, Big, Body, Digest, Millis, Name, Uuid
 
 UPLOAD_STATES = ("open", "committing", "stored", "quarantined", "terminated", "expired")
+#: Of an upload that may still write, or say what its object is.
+UNDER_WAY = ("open", "committing")
 OBJECT_STATES = ("committing", "stored")
 FIXITY_OUTCOMES = ("whole", "changed", "missing")
 

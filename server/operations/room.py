@@ -11,7 +11,7 @@ from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from server.models.inspections import Derivative, EvidencePackage
-from server.models.uploads import AdoptedObject, MediaObject, QuarantinedMedia, Upload
+from server.models.uploads import UNDER_WAY, AdoptedObject, MediaObject, QuarantinedMedia, Upload
 from server.settings import Settings
 
 _EXTENSION = "liuhen.room"
@@ -22,7 +22,6 @@ _KEEP_S = 20.0
 #: What is kept for photos and journals at the most: some 5,000 photos.
 _MOST_KEPT_BYTES = 20 << 30
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_UNDER_WAY = ("open", "committing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +141,7 @@ def _used(session: Session) -> int:
         select(func.sum(EvidencePackage.size)).where(EvidencePackage.key.is_not(None)),
         select(func.sum(Upload.offset)).where(
             or_(
-                Upload.status.in_(_UNDER_WAY),
+                Upload.status.in_(UNDER_WAY),
                 # Pieces that wait for the others of their file.
                 and_(Upload.status == "stored", Upload.concat == "partial"),
             )
@@ -162,7 +161,7 @@ def _promised(session: Session) -> int:
             (func.max(Upload.length) - func.max(Upload.offset)).label("bytes"),
         )
         .where(
-            Upload.status.in_(_UNDER_WAY),
+            Upload.status.in_(UNDER_WAY),
             Upload.length.is_not(None),
             ~exists().where(MediaObject.sha256 == Upload.sha256, MediaObject.status == "stored"),
         )

@@ -12,12 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.store import MEDIA_PREFIX, QUARANTINE_PREFIX, StoredObject
-from server.models.uploads import AdoptedObject, MediaObject, QuarantinedMedia, Upload
+from server.models.uploads import UNDER_WAY, AdoptedObject, MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
 
 _LONG_PREFIX = f"{MEDIA_PREFIX}long/"
-#: An upload that may still write, or say what its object is.
-_LIVE = ("open", "committing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ def sort_out(session: Session, batch: Sequence[StoredObject]) -> Sorted:
             quarantined += 1
         elif kept.get(digest) == found.key:
             continue
-        elif status in _LIVE or (not owner and digest in awaited):
+        elif status in UNDER_WAY or (not owner and digest in awaited):
             under_way += 1
         elif digest in beside and digest not in replaced and status == "stored":
             duplicates += 1
@@ -136,6 +134,6 @@ def _quarantined(session: Session, uploads: Iterable[str]) -> dict[str, str]:
 def _awaited(session: Session, digests: Iterable[str]) -> set[str]:
     """Those of ``digests`` that an upload under way will commit, or give up."""
     found = session.scalars(
-        select(Upload.sha256).where(Upload.sha256.in_(list(digests)), Upload.status.in_(_LIVE))
+        select(Upload.sha256).where(Upload.sha256.in_(list(digests)), Upload.status.in_(UNDER_WAY))
     )
     return {sha256 for sha256 in found if sha256 is not None}

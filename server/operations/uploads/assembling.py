@@ -15,7 +15,7 @@ from media.errors import MediaError
 from media.store import ObjectMissing, piece_key
 from media.upload import DEAD_AFTER_MS, Final, Metadata, PieceLost, PiecesUnfinished
 from server.failures import NotFound
-from server.models.uploads import Upload
+from server.models.uploads import UNDER_WAY, Upload
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import Desk, Fenced, UploadState, beat_age_ms, load
 from server.operations.uploads.leftovers import end
@@ -111,7 +111,7 @@ def _earlier(session: Session, pieces: Sequence[str], organization_id: str) -> s
             Upload.organization_id == organization_id,
             Upload.concat == "final",
             Upload.pieces == json.dumps(list(pieces)),
-            Upload.status.in_(("open", "committing", "stored")),
+            Upload.status.in_((*UNDER_WAY, "stored")),
         )
     )
 

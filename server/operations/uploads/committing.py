@@ -26,7 +26,7 @@ from media.store import (
 )
 from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS, UploadBusy, UploadGone
 from server.models.base import position_of
-from server.models.uploads import MediaObject, ObjectFixity, QuarantinedMedia, Upload
+from server.models.uploads import UNDER_WAY, MediaObject, ObjectFixity, QuarantinedMedia, Upload
 from server.operations import ledger
 from server.operations.holding import SENT
 from server.operations.uploads.desk import (
@@ -66,7 +66,7 @@ _SETTLE_OBJECT = (
 _END_UPLOAD = (
     update(UPLOAD)
     # An upload that was reopened meanwhile ends here too: its bytes are whole and verified.
-    .where(UPLOAD.c.id == bindparam("at"), UPLOAD.c.status.in_(("committing", "open")))
+    .where(UPLOAD.c.id == bindparam("at"), UPLOAD.c.status.in_(UNDER_WAY))
     .values(
         status=bindparam("ended"),
         byte_offset=bindparam("size"),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from media.errors import MediaError
 from media.store import PACKAGE_PREFIX, TAIL_PREFIX, StoreUnavailable, upload_of
 from server.failures import NotFound
-from server.models.uploads import ProcessHeartbeat, Upload
+from server.models.uploads import UNDER_WAY, ProcessHeartbeat, Upload
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import (
     Desk,
@@ -45,9 +45,7 @@ def due_uploads(desk: Desk) -> list[str]:
 def _being_joined(session: Session) -> set[str]:
     """Pieces of which a file is being made: they last for as long as that lasts."""
     named = session.scalars(
-        select(Upload.pieces).where(
-            Upload.concat == "final", Upload.status.in_(("open", "committing"))
-        )
+        select(Upload.pieces).where(Upload.concat == "final", Upload.status.in_(UNDER_WAY))
     )
     return {piece for pieces in named for piece in json.loads(pieces)}
 
@@ -193,7 +191,7 @@ def _needs(desk: Desk, upload_id: str, name: str) -> bool:
             return False
     if state.status == "stored" and state.concat == "partial":
         return True
-    if state.status not in ("open", "committing"):
+    if state.status not in UNDER_WAY:
         return False
     # A writer may be about to name what it has just written.
     writing = state.owner is not None

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from media.upload import Metadata, StoreLow, TooManyUploads, UnannouncedQuota, read_metadata
 from server.models.inspections import EvidenceItem
-from server.models.uploads import Upload
+from server.models.uploads import UNDER_WAY, Upload
 from server.operations import ledger
 from server.operations.uploads.desk import Desk, UploadState
 
-_UNDER_WAY = ("open", "committing")
 _SIZE = func.coalesce(Upload.length, Upload.offset)
 
 # Built once: every upload begins with these questions.
@@ -25,7 +24,7 @@ _BEGUN = (
 )
 _KEPT = or_(
     # A file that is being put together is counted by its pieces.
-    and_(Upload.status.in_(_UNDER_WAY), Upload.concat != "final"),
+    and_(Upload.status.in_(UNDER_WAY), Upload.concat != "final"),
     Upload.status == "stored",
     # Giving a finished upload up takes nothing back; its pieces are gone, though.
     and_(
@@ -54,7 +53,7 @@ _UNDER_DIGEST = select(
 ).where(
     Upload.device_id == bindparam("device"),
     Upload.sha256 == bindparam("digest"),
-    Upload.status.in_((*_UNDER_WAY, "quarantined")),
+    Upload.status.in_((*UNDER_WAY, "quarantined")),
     Upload.offset > 0,
 )
 _ANNOUNCED_SIZE = select(func.max(EvidenceItem.size)).where(
@@ -65,7 +64,7 @@ _ANNOUNCED_PIECES = select(Upload.length, Upload.metadata_header).where(
     Upload.device_id == bindparam("device"),
     Upload.concat == "partial",
     ~Upload.awaits_line,
-    Upload.status.in_((*_UNDER_WAY, "stored")),
+    Upload.status.in_((*UNDER_WAY, "stored")),
 )
 
 
