@@ -44,7 +44,11 @@ THIRD: dict[str, Sequence[str]] = {
 }
 
 #: Those that came with the fourth.
-FOURTH: dict[str, Sequence[str]] = {}
+FOURTH: dict[str, Sequence[str]] = {
+    "erased_item": ("item_id",),
+    "foreign_package": ("id",),
+    "ledger_audit": ("id",),
+}
 
 EVIDENCE = {**FIRST, **SECOND, **THIRD, **FOURTH}
 
@@ -53,6 +57,21 @@ ERASABLE: dict[str, Sequence[str]] = {
     "ledger_event": ("generation", "leaf_index"),
     "journal_part": ("device_id", "epoch", "branch", "seq", "number"),
 }
+
+#: Of the tables before the fourth schema, those whose text became erasable with it.
+ERASABLE_SINCE_FOURTH: dict[str, Sequence[str]] = {
+    "media_facts": FIRST["media_facts"],
+    "item_check": FIRST["item_check"],
+    "finding": FIRST["finding"],
+    "judgement": FIRST["judgement"],
+    "addendum": SECOND["addendum"],
+    "quarantine_decision": SECOND["quarantine_decision"],
+    "process_step": THIRD["process_step"],
+    "explained_gap": THIRD["explained_gap"],
+}
+
+#: Those that came with the fourth schema and are erasable from the start.
+ERASABLE_OF_FOURTH: dict[str, Sequence[str]] = {"package_receipt": ("id",)}
 
 #: Stored objects stay as they are; one that is being committed may still change.
 _STORED = "OLD.status = 'stored'"
@@ -75,7 +94,7 @@ def first_statements(dialect: str) -> Iterator[str]:
         )
     yield from append_only(dialect, FIRST)
     for table, key in ERASABLE.items():
-        yield from _erasable(dialect, table, key)
+        yield from erasable(dialect, table, key)
     yield from _stored(dialect)
 
 
@@ -114,9 +133,9 @@ def append_only(dialect: str, tables: Mapping[str, Sequence[str]]) -> Iterator[s
             yield _postgresql(table, "no_delete", "DELETE")
 
 
-def _erasable(dialect: str, table: str, key: Sequence[str]) -> Iterator[str]:
-    columns = " || ':' || ".join(f"OLD.{column}" for column in key)
-    lawful = f"EXISTS (SELECT 1 FROM erasure WHERE target = '{table}:' || {columns})"
+def erasable(dialect: str, table: str, key: Sequence[str]) -> Iterator[str]:
+    """The triggers by which rows of ``table`` only go where ``erasure`` holds the lawful basis."""
+    lawful = _lawful(table, key)
     if dialect == "sqlite":
         yield _sqlite(table, "no_update", "UPDATE")
         yield _sqlite(table, "no_delete", "DELETE", f"NOT {lawful}")
@@ -130,6 +149,43 @@ def _erasable(dialect: str, table: str, key: Sequence[str]) -> Iterator[str]:
         f"THEN RAISE EXCEPTION '{table} is append-only'; END IF; RETURN OLD; END $$"
     )
     yield _postgresql(table, "no_delete", "DELETE", function=f"{table}_guard")
+
+
+def erasable_since_fourth(dialect: str) -> Iterator[str]:
+    """Text of earlier tables, and stored objects, may go where ``erasure`` holds the basis."""
+    for table, key in ERASABLE_SINCE_FOURTH.items():
+        yield from _gives_way(dialect, table, _lawful(table, key))
+    stored = f"{_STORED} AND " if dialect == "sqlite" else ""
+    lawful = _lawful("media_object", ("sha256",))
+    yield from _gives_way(dialect, "media_object", lawful, before=stored)
+    for table, key in ERASABLE_OF_FOURTH.items():
+        yield from erasable(dialect, table, key)
+
+
+def _gives_way(dialect: str, table: str, lawful: str, *, before: str = "") -> Iterator[str]:
+    """Put the guard of an erasable table in the place of the one that refuses every DELETE."""
+    if dialect == "sqlite":
+        yield f"DROP TRIGGER {table}_no_delete"
+        yield _sqlite(table, "no_delete", "DELETE", f"{before}NOT {lawful}")
+        return
+    yield f"DROP TRIGGER {table}_no_delete ON {table}"
+    # What is only being committed may go without a word, as before.
+    when = f"WHEN ({_STORED}) " if table == "media_object" else ""
+    yield _lawful_only(table, lawful)
+    yield _postgresql(table, "no_delete", "DELETE", when=when, function=f"{table}_erasure")
+
+
+def _lawful_only(table: str, lawful: str) -> str:
+    return (
+        f"CREATE FUNCTION {table}_erasure() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT {lawful} "
+        f"THEN RAISE EXCEPTION '{table} is append-only'; END IF; RETURN OLD; END $$"
+    )
+
+
+def _lawful(table: str, key: Sequence[str]) -> str:
+    columns = " || ':' || ".join(f"OLD.{column}" for column in key)
+    return f"EXISTS (SELECT 1 FROM erasure WHERE target = '{table}:' || {columns})"
 
 
 def _stored(dialect: str) -> Iterator[str]:

@@ -1,11 +1,26 @@
 """The tables; importing this package knows them all to :class:`Base`."""
 
-from server.models import devices, inspections, journal, ledger, people, process, traits, uploads
+from server.models import (
+    audits,
+    devices,
+    erasure,
+    handover,
+    inspections,
+    journal,
+    ledger,
+    people,
+    process,
+    traits,
+    uploads,
+)
 from server.models.base import Base
 
 __all__ = [
     "Base",
+    "audits",
     "devices",
+    "erasure",
+    "handover",
     "inspections",
     "journal",
     "ledger",
