@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, request
 from flask_smorest import Api
 
-from media.upload import BODY_TYPE
+from media.upload_headers import BODY_TYPE
 from server.api import enrolment, feed, journal, ledger, outcomes, templates, uploads
 from server.api.schemas import ProblemSchema
 

@@ -13,18 +13,14 @@ from marshmallow import fields, validate
 from werkzeug.exceptions import MethodNotAllowed
 
 from media.store import StoreUnavailable
-from media.upload import (
+from media.upload import BodyTypeWrong, PatchEnded, TooLarge, UploadBusy, VersionUnsupported
+from media.upload_headers import (
     BODY_TYPE,
     CHECKSUM_ALGORITHMS,
     TUS_EXTENSIONS,
     TUS_VERSION,
-    BodyTypeWrong,
     Final,
     Metadata,
-    PatchEnded,
-    TooLarge,
-    UploadBusy,
-    VersionUnsupported,
     read_checksum,
     read_concat,
     read_length,

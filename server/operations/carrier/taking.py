@@ -8,7 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from media.errors import MediaError
 from media.store import StoreUnavailable
-from media.upload import DigestMismatch, Metadata, UploadGone
+from media.upload import DigestMismatch, UploadGone
+from media.upload_headers import Metadata
 from server.failures import NotFound
 from server.operations import ledger, push, uploads
 from server.operations.carrier.opening import Counter, Opened

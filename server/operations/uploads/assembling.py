@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from media.errors import MediaError
 from media.store import ObjectMissing, piece_key
-from media.upload import DEAD_AFTER_MS, Final, Metadata, PieceLost, PiecesUnfinished
+from media.upload import DEAD_AFTER_MS, PieceLost, PiecesUnfinished
+from media.upload_headers import Final, Metadata
 from server.failures import NotFound
 from server.models.uploads import UNDER_WAY, Upload
 from server.operations.uploads.claiming import vacate

@@ -16,17 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from media.upload import (
-    WHOLE,
-    Concat,
-    Metadata,
-    Partial,
-    TooLarge,
-    UploadBusy,
-    UploadGone,
-    UploadIsFinal,
-    check_open,
-)
+from media.upload import TooLarge, UploadBusy, UploadGone, UploadIsFinal, check_open
+from media.upload_headers import WHOLE, Concat, Metadata, Partial
 from server.failures import NotFound
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject

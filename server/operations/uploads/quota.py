@@ -8,7 +8,8 @@ upload ended; bytes that were not those of their digest are named by no line.
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from media.upload import Metadata, StoreLow, TooManyUploads, UnannouncedQuota, read_metadata
+from media.upload import StoreLow, TooManyUploads, UnannouncedQuota
+from media.upload_headers import Metadata, read_metadata
 from server.models.inspections import EvidenceItem
 from server.models.uploads import UNDER_WAY, Upload
 from server.operations import ledger

@@ -28,7 +28,6 @@ from media.upload import (
     MAX_TAILS,
     BodyCut,
     BodyStalled,
-    Checksum,
     ChunkDamaged,
     DigestMismatch,
     Tail,
@@ -42,9 +41,9 @@ from media.upload import (
     dump_parts,
     dump_tails,
     parts_end,
-    read_metadata,
     room_in_buffer,
 )
+from media.upload_headers import Checksum, read_metadata
 from server.operations.uploads import quota
 from server.operations.uploads.claiming import claim, vacate
 from server.operations.uploads.committing import commit

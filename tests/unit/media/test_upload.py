@@ -14,10 +14,8 @@ from media.upload import (
     RELEASE_WAIT_MS,
     SINGLE_LIMIT_BYTES,
     AskAndWait,
-    Checksum,
     Free,
     HeaderInvalid,
-    Metadata,
     Tail,
     TakeOver,
     TooLarge,
@@ -31,10 +29,14 @@ from media.upload import (
     load_parts,
     load_tails,
     parts_end,
+    room_in_buffer,
+)
+from media.upload_headers import (
+    Checksum,
+    Metadata,
     read_checksum,
     read_metadata,
     read_number,
-    room_in_buffer,
 )
 
 DIGEST = hashlib.sha256(b"").hexdigest()
