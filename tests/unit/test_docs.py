@@ -57,6 +57,8 @@ _NOT_OVER_HTTP = {
     "sync.evidence.fork": "told by the verifier",
     "sync.witness": "told by liuhen-witness in answers of its own",
     "sync.evidence.p256": "told by devices and the verifier",
+    "sync.evidence.der": "told by the verifier and by the console's page of time stamps",
+    "sync.evidence.tsp": "told by the verifier and by the console's page of time stamps",
     "server.launch": "told by scripts/run",
     "server.settings": "told before there is an application",
     "server.app": "told before there is an application",
