@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from media.s3_address import Addressing, Algorithm, Encryption, LockMode, Retention, S3Address
+from server.authorities import Authority, read_authorities
 from server.failures import ServerError
 from server.recording_hours import Hours, read_hours
 
@@ -35,6 +36,7 @@ _OPTIONAL = frozenset(
         "LIUHEN_REQUIRE_TIME",
         "LIUHEN_REQUIRE_PLACE",
         "LIUHEN_RECORDING_HOURS",
+        "LIUHEN_TSA",
         "LIUHEN_BIND",
         "LIUHEN_BASE_URL",
         "LIUHEN_PUBLIC_NAME",
@@ -154,8 +156,16 @@ class Settings:
     #: Whether a file without a time, or a place off the site, counts as inconsistent.
     require_time: bool = False
     require_place: bool = False
+    #: How long a case is kept since it was sealed, and a recording that nobody relies on.
+    retention_years: int = _number(30, 1, 200)
+    recording_retention_days: int = _number(183, 183, 36_500)
     feed_retention_days: int = _number(400, 31, 36_500)
     checkpoint_interval_ms: int = _number(1000, 250, 60_000)
+    #: Who stamps our times from outside, how often at most while the ledger grows, and how
+    #: many days before its certificate ends a stamp is renewed.
+    authorities: tuple[Authority, ...] = ()
+    tsa_interval_s: int = _number(600, 60, 86_400)
+    tsa_renew_days: int = _number(30, 1, 3650)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -203,6 +213,7 @@ class Settings:
             tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
             recording_hours=_hours(values),
+            authorities=_authorities(values),
             require_time=_flag(values, "LIUHEN_REQUIRE_TIME"),
             require_place=_flag(values, "LIUHEN_REQUIRE_PLACE"),
             **numbers,
@@ -326,6 +337,14 @@ def _hours(values: Mapping[str, str]) -> tuple[Hours, ...]:
         raise SettingsError(
             f"must be like 18:00-07:00@4000, not {error}", "LIUHEN_RECORDING_HOURS"
         ) from error
+
+
+def _authorities(values: Mapping[str, str]) -> tuple[Authority, ...]:
+    path = _path(values, "LIUHEN_TSA")
+    try:
+        return read_authorities(path) if path else ()
+    except ValueError as error:
+        raise SettingsError(str(error), "LIUHEN_TSA") from error
 
 
 def _choice(values: Mapping[str, str], variable: str, *words: _Word) -> _Word:

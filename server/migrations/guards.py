@@ -45,9 +45,11 @@ THIRD: dict[str, Sequence[str]] = {
 
 #: Those that came with the fourth.
 FOURTH: dict[str, Sequence[str]] = {
+    "redaction": ("id",),
     "erased_item": ("item_id",),
     "foreign_package": ("id",),
     "ledger_audit": ("id",),
+    "time_stamp": ("sha256",),
 }
 
 EVIDENCE = {**FIRST, **SECOND, **THIRD, **FOURTH}

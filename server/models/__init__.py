@@ -10,6 +10,8 @@ from server.models import (
     ledger,
     people,
     process,
+    redaction,
+    stamps,
     traits,
     uploads,
 )
@@ -26,6 +28,8 @@ __all__ = [
     "ledger",
     "people",
     "process",
+    "redaction",
+    "stamps",
     "traits",
     "uploads",
 ]

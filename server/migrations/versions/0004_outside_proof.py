@@ -12,13 +12,74 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _redactions()
     _erasure()
     _hand_over()
     _create_audits()
+    _create_stamps()
     for statement in append_only(op.get_bind().dialect.name, FOURTH):
         op.execute(statement)
     for statement in erasable_since_fourth(op.get_bind().dialect.name):
         op.execute(statement)
+
+
+def _create_stamps() -> None:
+    subject = "(covers_size IS NULL) <> (package_id IS NULL)"
+    op.create_table(
+        "time_stamp",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("authority", sa.String(length=32), nullable=False),
+        sa.Column("covers_generation", sa.Integer(), nullable=True),
+        sa.Column("covers_size", sa.BigInteger(), nullable=True),
+        sa.Column("package_id", sa.String(length=36), nullable=True),
+        sa.Column("renews", sa.String(length=64), nullable=False),
+        sa.Column("imprint", sa.String(length=64), nullable=False),
+        sa.Column("gen_time_ms", sa.BigInteger(), nullable=False),
+        sa.Column("margin_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("serial", sa.String(length=130), nullable=False),
+        sa.Column("checked_by", sa.String(length=64), nullable=False),
+        sa.Column("roots", sa.Text(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("ledger_index", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(subject, name=op.f("ck_time_stamp_one_subject")),
+        sa.ForeignKeyConstraint(
+            ["package_id"], ["evidence_package.id"], name=op.f("fk_time_stamp_package_id")
+        ),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_time_stamp")),
+    )
+    op.create_index(op.f("ix_time_stamp_package_id"), "time_stamp", ["package_id"], unique=False)
+    op.create_index(
+        "ix_time_stamp_covers", "time_stamp", ["covers_generation", "covers_size"], unique=False
+    )
+    op.create_table(
+        "stamp_request",
+        sa.Column("nonce", sa.String(length=16), nullable=False),
+        sa.Column("authority", sa.String(length=32), nullable=False),
+        sa.Column("covers_generation", sa.Integer(), nullable=True),
+        sa.Column("covers_size", sa.BigInteger(), nullable=True),
+        sa.Column("package_id", sa.String(length=36), nullable=True),
+        sa.Column("renews", sa.String(length=64), nullable=False),
+        sa.Column("imprint", sa.String(length=64), nullable=False),
+        sa.Column("made_at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(subject, name=op.f("ck_stamp_request_one_subject")),
+        sa.ForeignKeyConstraint(
+            ["package_id"], ["evidence_package.id"], name=op.f("fk_stamp_request_package_id")
+        ),
+        sa.PrimaryKeyConstraint("nonce", name=op.f("pk_stamp_request")),
+    )
+    op.create_table(
+        "stamp_authority",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("tried_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_stamp_authority")),
+    )
 
 
 def _create_audits() -> None:
@@ -207,3 +268,31 @@ def _hand_over() -> None:
             "organization_id", "sha256", name=op.f("uq_foreign_package_organization_id_sha256")
         ),
     )
+
+
+def _redactions() -> None:
+    op.create_table(
+        "redaction",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("item_id", sa.String(length=36), nullable=False),
+        sa.Column("source_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("store_key", sa.String(length=200), nullable=False),
+        sa.Column("regions", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=36), nullable=False),
+        sa.Column("made_with", sa.String(length=200), nullable=False),
+        sa.Column("recipe", sa.Text(), nullable=False),
+        sa.Column("made_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("ledger_index", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["item_id"], ["evidence_item.id"], name=op.f("fk_redaction_item_id_evidence_item")
+        ),
+        sa.ForeignKeyConstraint(
+            ["made_by"], ["person.id"], name=op.f("fk_redaction_made_by_person")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redaction")),
+    )
+    op.create_index(op.f("ix_redaction_item_id"), "redaction", ["item_id"], unique=False)
