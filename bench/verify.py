@@ -1,7 +1,8 @@
-"""A package of many small items: exported by the real exporter, verified beside ``sha256sum -c``.
+"""A package of many items: exported by the real exporter, verified beside what only hashes it.
 
-Both read the same files, in turn and several times, so that a busy machine
-slows both; the ratio carries over between machines.
+``sha256sum -c`` and Python's bare ``hashlib`` read the same files, in turn and
+several times, so that a busy machine slows all; the ratio carries over between
+machines.
 """
 
 import argparse
@@ -31,8 +32,16 @@ from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import World
 
+_YARDSTICKS = ("sha256sum", "hashlib")
 _BATCH = 500
 _LOOK_EVERY_S = 0.02
+_HASHLIB = """
+import hashlib
+for row in open("manifest-sha256.txt"):
+    digest, name = row.split()
+    with open(name, "rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == digest
+"""
 
 
 def run(arguments: list[str]) -> dict[str, object]:
@@ -53,11 +62,12 @@ def run(arguments: list[str]) -> dict[str, object]:
     medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
     # Each round is a pair of its own: what slowed the one slowed the other.
     ratios = {
-        f"{name}_to_sha256sum": round(
-            statistics.median(row[name] / row["sha256sum"] for row in rounds), 2
+        f"{name}_to_{yardstick}": round(
+            statistics.median(row[name] / row[yardstick] for row in rounds), 2
         )
+        for yardstick in _YARDSTICKS
         for name in medians
-        if name != "sha256sum"
+        if name not in _YARDSTICKS
     }
     return {
         "bench": "verify",
@@ -77,6 +87,7 @@ def _round(package: Path, unpacked: Path) -> dict[str, float]:
     verifier = unpacked / "verify/liuhen_verify.py"
     return {
         "sha256sum": _time(["sha256sum", "--quiet", "-c", "manifest-sha256.txt"], unpacked),
+        "hashlib": _time([python, "-I", "-S", "-c", _HASHLIB], unpacked),
         "zip": _time([python, "-m", "sync.evidence.verify_cli", str(package)]),
         "folder": _time([python, "-m", "sync.evidence.verify_cli", str(unpacked)]),
         "stand_alone": _time([python, "-I", "-S", str(verifier), str(package)]),

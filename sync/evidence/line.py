@@ -48,7 +48,7 @@ _ANCHOR_KEYS = frozenset(("origin", "size", "root"))
 # canonical order, with values that need no escape and could not be spelled otherwise.
 _USUAL_TAIL = re.compile(
     rb"""
-    \],"e":(?P<header>\{
+    ,"e":(?P<header>\{
         (?:"anchor":\{"origin":"(?P<origin>[ !#-\[\]-~]{1,255})",
             "root":"(?P<root>[0-9a-f]{64})","size":(?P<size>0|[1-9][0-9]{0,14})\},)?
         "device":"(?P<device>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
@@ -241,7 +241,7 @@ def _parse_usual(raw: bytes, codec: Codec) -> Optional[Line]:
     :func:`parse_any_line` looks at, and says what is wrong.
     """
     end = raw.rfind(b'],"e":{')
-    tail = _USUAL_TAIL.match(raw, end) if end >= 6 and raw.startswith(b'{"b":[') else None
+    tail = _USUAL_TAIL.match(raw, end + 1) if end >= 6 and raw.startswith(b'{"b":[') else None
     if tail is None:
         return None
     header, key_id, signature = _usual_header(tail)
@@ -301,6 +301,15 @@ def parse_package_line(raw: bytes) -> Line:
     Raises:
         NotCanonical, LineMalformed, PartMismatch.
     """
+    return _parse_usual_package(raw) or parse_any_package_line(raw)
+
+
+def parse_any_package_line(raw: bytes) -> Line:
+    """Like :func:`parse_package_line`, one check after another.
+
+    Raises:
+        NotCanonical, LineMalformed, PartMismatch.
+    """
     value = canonical.loads(raw)
     if not isinstance(value, dict) or not isinstance(value.get("b"), dict):
         raise LineMalformed("b", "must map part numbers to parts")
@@ -308,6 +317,33 @@ def parse_package_line(raw: bytes) -> Line:
         raise LineMalformed("b", "part numbers are plain integers")
     parts = {int(number): part for number, part in value["b"].items()}
     return _line(value, parts)
+
+
+def _parse_usual_package(raw: bytes) -> Optional[Line]:
+    """Like :func:`_parse_usual` for a package's line that shows the act alone, or nothing."""
+    end = raw.rfind(b'},"e":{')
+    tail = _USUAL_TAIL.match(raw, end + 1) if raw.startswith(b'{"b":{') else None
+    shown = raw[5 : end + 1]
+    if tail is None or not (shown == b"{}" or shown.startswith(b'{"0":{')):
+        return None
+    header, key_id, signature = _usual_header(tail)
+    if not _in_range(signature):
+        return None
+    bodies: Dict[int, bytes] = {}
+    act: Optional[Dict[str, Any]] = None
+    if shown != b"{}":
+        # By itself it must be canonical too, so no second part can hide behind it.
+        body = shown[5:-1]
+        try:
+            act = canonical.loads(body, max_depth=canonical.MAX_DEPTH - 2)
+            _check_part(0, act)
+        except SyncError:
+            return None
+        if sha256_hex(body) != header.parts[0]:
+            return None
+        bodies[0] = body
+    digest = sha256_hex(b"{" + raw[end + 2 :])
+    return Line(header, tail.group("header"), key_id, signature, bodies, digest, act)
 
 
 def parse_header(header_bytes: bytes) -> Header:

@@ -9,7 +9,7 @@ and hashes of other lengths closed.
 from __future__ import annotations
 
 import hashlib
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from .errors import SyncError
 
@@ -154,6 +154,54 @@ def verify_inclusion(
     """
     if root_from_inclusion(leaf, index=index, size=size, path=path) != root:
         raise ProofInvalid("the path leads to another root")
+
+
+class InclusionChecker:
+    """Checks many inclusion proofs under one root; what they share is hashed only once.
+
+    A node that an earlier proof has led to the root needs no second way up, if the
+    rest of the path is the same to the byte: so it judges as :func:`verify_inclusion`.
+    """
+
+    def __init__(self, size: int, root: bytes) -> None:
+        self._size = size
+        self._root = root
+        #: (level, position) of a proved node: its hash, and the path from there on.
+        self._proved: Dict[Tuple[int, int], Tuple[bytes, Tuple[bytes, ...]]] = {}
+
+    def check(self, leaf: bytes, *, index: int, path: Tuple[bytes, ...]) -> None:
+        """Check that the leaf hash ``leaf`` is leaf ``index`` of the tree.
+
+        Raises:
+            ProofInvalid.
+        """
+        if len(leaf) != HASH_BYTES or not 0 <= index < self._size:
+            verify_inclusion(leaf, index=index, size=self._size, path=path, root=self._root)
+        proved, sha256 = self._proved, hashlib.sha256
+        node, position, last, level = leaf, index, self._size - 1, 0
+        walked: List[Tuple[Tuple[int, int], bytes, int]] = []
+        for used, sibling in enumerate(path):
+            known = proved.get((level, position))
+            if known is not None and known[0] == node and known[1] == path[used:]:
+                break
+            if not last or len(sibling) != HASH_BYTES:
+                raise ProofInvalid("a path of another length, or of no hashes")
+            walked.append(((level, position), node, used))
+            if position & 1 or position == last:
+                node = sha256(b"\x01" + sibling + node).digest()
+                while position and not position & 1:
+                    position, last, level = position >> 1, last >> 1, level + 1
+            else:
+                node = sha256(b"\x01" + node + sibling).digest()
+            position, last, level = position >> 1, last >> 1, level + 1
+        else:
+            if last:
+                raise ProofInvalid("the path is too short")
+            if node != self._root:
+                raise ProofInvalid("the path leads to another root")
+        # No other proof comes by this leaf, so it is not worth remembering.
+        for place, proved_node, used in walked[1:]:
+            proved[place] = (proved_node, path[used:])
 
 
 def verify_consistency(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, List, Tuple, TypeVar
+from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 from . import canonical
 from .encoding import from_b64url, from_hex
@@ -36,10 +36,14 @@ from .records import (
 )
 
 _T = TypeVar("_T")
-_BEFORE_EVENT = b'{"event":'
-_INCLUSION = re.compile(
-    rb'\A\{"index":(0|[1-9][0-9]{0,14}),"leaf":"([0-9a-f]{64})",'
-    rb'"path":\[((?:"[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)?)\]\}\Z'
+_NUMBER = rb"(0|[1-9][0-9]{0,14})"
+_INCLUSION = re.compile(rb'\A\{"index":%s,"leaf":"([0-9a-f]{64})","path":\[' % _NUMBER)
+_HEX = b"0123456789abcdef"
+# All of a custody line but the event itself, which has one spelling as well.
+_CUSTODY = re.compile(
+    rb'\A\{"event":(\{.*\}),"generation":%s,"index":%s,"salt":"([0-9a-f]{64})"\}\Z'
+    % (_NUMBER, _NUMBER),
+    re.DOTALL,
 )
 _ITEM_TEXTS = (
     "item",
@@ -87,17 +91,26 @@ def parse_inclusion(line: bytes) -> InclusionRecord:
     Raises:
         PackageMalformed.
     """
-
     # There is one for each of very many leaves: one look at its only spelling, not three.
     match = _INCLUSION.match(line)
-    if not match:
+    path = _hex_list(line[match.end() : -2]) if match and line.endswith(b"]}") else None
+    if match is None or path is None:
         raise PackageMalformed(INCLUSION, "exactly index, leaf and path")
-    path = bytes.fromhex(match.group(3).decode("ascii").replace('"', "").replace(",", ""))
-    return InclusionRecord(
-        int(match.group(1)),
-        bytes.fromhex(match.group(2).decode("ascii")),
-        tuple(path[start : start + 32] for start in range(0, len(path), 32)),
-    )
+    return InclusionRecord(int(match.group(1)), bytes.fromhex(match.group(2).decode()), path)
+
+
+def _hex_list(text: bytes) -> Optional[Tuple[bytes, ...]]:
+    """The hashes in ``"…","…"``; None where that is not what stands there."""
+    if not text:
+        return ()
+    hashes = text[1:-1].split(b'","')
+    joined = b"".join(hashes)
+    if text[:1] != b'"' or text[-1:] != b'"' or set(map(len, hashes)) != {64}:
+        return None
+    if joined.translate(None, _HEX):
+        return None
+    path = bytes.fromhex(joined.decode())
+    return tuple([path[start : start + 32] for start in range(0, len(path), 32)])
 
 
 def parse_consistency(line: bytes) -> ConsistencyRecord:
@@ -251,13 +264,17 @@ def _keys(value: Any) -> Keys:
 
 
 def _custody(line: bytes) -> CustodyEvent:
-    value = _fields(canonical.loads(line), event=dict, generation=int, index=int, salt=str)
-    _fields(value["event"], v=int, kind=str, at_ms=int, actor=dict, subject=dict, snapshot=dict)
-    salt = from_hex(value["salt"], size=32)
-    place = _natural(value["generation"]), _natural(value["index"])
-    # The line is canonical, so the event's own bytes are what stands between these two.
-    around = len(CustodyEvent(*place, salt, b"").to_bytes()) - len(_BEFORE_EVENT)
-    return CustodyEvent(*place, salt, line[len(_BEFORE_EVENT) : len(line) - around])
+    match = _CUSTODY.match(line)
+    if match is None:
+        # Say first whether it is canonical at all, then what is missing.
+        value = _fields(canonical.loads(line), event=dict, generation=int, index=int, salt=str)
+        from_hex(value["salt"], size=32)
+        raise PackageMalformed("", "whole numbers from 0")
+    event, generation, index, salt = match.groups()
+    # Both halves are canonical by themselves, and so is the line that they make.
+    body = canonical.loads(event, max_depth=canonical.MAX_DEPTH - 1)
+    _fields(body, v=int, kind=str, at_ms=int, actor=dict, subject=dict, snapshot=dict)
+    return CustodyEvent(int(generation), int(index), bytes.fromhex(salt.decode()), event, body)
 
 
 def _fields(value: Any, **kinds: type) -> Object:

@@ -193,6 +193,8 @@ class CustodyEvent:
     index: int
     salt: bytes
     event: bytes
+    #: What ``event`` says, where reading it has found out already.
+    parsed: Optional[Object] = field(default=None, repr=False, compare=False)
 
     def to_bytes(self) -> bytes:
         """One line of ``data/custody.ndjson``, without the newline."""
@@ -211,7 +213,7 @@ class CustodyEvent:
     @property
     def body(self) -> Object:
         """The event; its bytes were found canonical before, so they need not be again."""
-        value: Object = json.loads(self.event.decode("utf-8"))
+        value: Object = self.parsed or json.loads(self.event.decode("utf-8"))
         return value
 
 

@@ -6,9 +6,8 @@ defect is named by the device, epoch and seq that it concerns.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from .errors import SyncError
 from .line import GENESIS, Anchor, DeviceTime, Line, parse_package_line
@@ -19,8 +18,7 @@ from .verifier_claims import Book, first_line
 NAMED_ONE_BY_ONE = 1000
 
 
-@dataclass(frozen=True)
-class KeptLine:
+class KeptLine(NamedTuple):
     """What later steps need of a line; ``act`` is None where it is withheld."""
 
     seq: int
@@ -106,15 +104,10 @@ def _kept(line: Line) -> KeptLine:
         key_id=line.key_id,
         anchor=header.anchor,
         t=header.t,
-        act=_act(line),
+        act=line.act,
         header_bytes=line.header_bytes,
         signature=line.signature,
     )
-
-
-def _act(line: Line) -> Optional[Dict[str, Any]]:
-    # Parsing the line has found its parts canonical; once is enough for thousands.
-    return json.loads(line.parts[0].decode("utf-8")) if 0 in line.parts else None
 
 
 def _name_repeated(book: Book, name: ChainName, lines: Iterable[KeptLine]) -> List[KeptLine]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import bag, merkle, package
 from .checkpoint import Checkpoint, parse_checkpoint
@@ -12,7 +12,7 @@ from .errors import SyncError
 from .note import VerifierKey, open_note, parse_verifier_key
 from .package import PackageMalformed
 from .record_reading import parse_custody_event, parse_inclusion, parse_keys
-from .records import CaseIndex, CustodyEvent, DeviceKeyRecord, InclusionRecord, Keys, Object
+from .records import CaseIndex, CustodyEvent, DeviceKeyRecord, Keys, Object
 from .verifier_bag import Files
 from .verifier_claims import Book, first_line
 from .verifier_source import EntryUnreadable, Measured, Source, read, read_lines
@@ -148,16 +148,16 @@ def _open(
 def check_ledger(book: Book, source: Source, trust: Trust, index: Optional[CaseIndex]) -> Ledger:
     """Step 4: every custody event is the one behind its leaf, every leaf under the checkpoint."""
     checkpoint = trust.checkpoint
-    inclusions = _inclusions(book, source)
-    events = _events(book, source)
     if checkpoint is None:
+        _prove(book, source, None)
+        for _ in _events(book, source):
+            pass  # every line is read, so that the malformed ones are named
         book.not_checked("ledger.no_checkpoint")
         return Ledger()
     if index and (index.origin, index.ledger_size) != (checkpoint.origin, checkpoint.size):
         book.failed("ledger.other_state", file=package.INDEX)
-    mark = book.mark
-    proved = _prove(book, inclusions, checkpoint)
-    book.conclude(mark, "ledger.inclusion", count=len(proved), size=checkpoint.size)
+    proved = _prove(book, source, checkpoint)
+    events = list(_events(book, source))
     mark = book.mark
     generation = index.generation if index else None
     tied = {}  # type: Dict[int, ProvedEvent]
@@ -175,22 +175,38 @@ def check_ledger(book: Book, source: Source, trust: Trust, index: Optional[CaseI
     return Ledger(tied)
 
 
-def _inclusions(book: Book, source: Source) -> Dict[int, InclusionRecord]:
-    records = {}  # type: Dict[int, InclusionRecord]
+def _prove(book: Book, source: Source, checkpoint: Optional[Checkpoint]) -> Dict[int, bytes]:
+    """The entries by index whose proofs lead to the checkpoint; without one, none."""
+    checker = merkle.InclusionChecker(checkpoint.size, checkpoint.root) if checkpoint else None
+    proved: Dict[int, bytes] = {}
+    seen: Set[int] = set()
+    failed = False
     for number, line in _numbered(book, source, package.INCLUSION):
         try:
             record = parse_inclusion(line)
         except PackageMalformed as error:
             book.failed("ledger.line", file=package.INCLUSION, line=number, reason=error.reason)
             continue
-        if record.index in records:
+        index = record.index
+        if index in seen:
             book.failed("ledger.line", file=package.INCLUSION, line=number, reason="twice")
-        records[record.index] = record
-    return records
+        seen.add(index)
+        if checker is None:
+            continue
+        try:
+            checker.check(merkle.leaf_hash(record.entry), index=index, path=record.path)
+        except merkle.ProofInvalid as error:
+            failed = True
+            reason = first_line(error)
+            book.failed("ledger.not_included", file=package.INCLUSION, index=index, reason=reason)
+        else:
+            proved[index] = record.entry
+    if checkpoint and not failed:
+        book.passed("ledger.inclusion", count=len(proved), size=checkpoint.size)
+    return proved
 
 
-def _events(book: Book, source: Source) -> List[CustodyEvent]:
-    events = []  # type: List[CustodyEvent]
+def _events(book: Book, source: Source) -> Iterator[CustodyEvent]:
     before = (-1, -1)
     for number, line in _numbered(book, source, package.CUSTODY):
         try:
@@ -202,41 +218,14 @@ def _events(book: Book, source: Source) -> List[CustodyEvent]:
         if place <= before:
             book.failed("ledger.line", file=package.CUSTODY, line=number, reason="out of order")
         before = max(place, before)
-        events.append(event)
-    return events
+        yield event
 
 
-def _numbered(book: Book, source: Source, name: str) -> List[Tuple[int, bytes]]:
+def _numbered(book: Book, source: Source, name: str) -> Iterator[Tuple[int, bytes]]:
     try:
-        return list(enumerate(read_lines(source, name), start=1))
+        yield from enumerate(read_lines(source, name), start=1)
     except EntryUnreadable as error:
         book.failed("ledger.unreadable", file=name, reason=first_line(error))
-        return []
-
-
-def _prove(
-    book: Book, records: Mapping[int, InclusionRecord], checkpoint: Checkpoint
-) -> Dict[int, bytes]:
-    proved = {}
-    for record in records.values():
-        try:
-            merkle.verify_inclusion(
-                merkle.leaf_hash(record.entry),
-                index=record.index,
-                size=checkpoint.size,
-                path=record.path,
-                root=checkpoint.root,
-            )
-        except merkle.ProofInvalid as error:
-            book.failed(
-                "ledger.not_included",
-                file=package.INCLUSION,
-                index=record.index,
-                reason=first_line(error),
-            )
-        else:
-            proved[record.index] = record.entry
-    return proved
 
 
 def _is_tied(book: Book, event: CustodyEvent, proved: Mapping[int, bytes]) -> bool:

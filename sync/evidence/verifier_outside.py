@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from .errors import SyncError
@@ -30,15 +29,11 @@ def _check_sidecar(book: Book, source: Source, trust: Trust) -> None:
         with open(path, "rb") as file:
             note = file.read(1 << 16).decode("utf-8")
         text, _ = open_note(note, trust.ledger_keys)
+        sha256, size = source.whole()
     except (OSError, UnicodeDecodeError, SyncError) as error:
         book.failed("outside.sidecar_bad", file=name, reason=first_line(error))
         return
-    digest, size = hashlib.sha256(), 0
-    with open(source.path, "rb") as package:
-        for chunk in iter(lambda: package.read(1 << 20), b""):
-            digest.update(chunk)
-            size += len(chunk)
-    if text == sidecar_text(sha256=digest.hexdigest(), size=size):
+    if text == sidecar_text(sha256=sha256, size=size):
         book.passed("outside.sidecar", file=name)
     else:
         book.failed("outside.sidecar_other", file=name)

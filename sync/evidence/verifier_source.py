@@ -8,16 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import RawIOBase
 from typing import BinaryIO, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .errors import SyncError
 from .zipreading import Fault, Layout, read_layout
 
 _CHUNK = 1 << 20
+#: Small enough that a piece is still in the processor's cache for its CRC.
+_BUFFER = 1 << 18
 _BATCH_FILES = 256
 #: Indexes, journals and proofs are read whole or by line; larger ones are refused.
 MAX_RECORD_BYTES = 256 << 20
@@ -50,12 +54,17 @@ class Unreadable:
     reason: str
 
 
+Measurement = Union[Measured, Unreadable]
+
+
 class ZipSource:
     """A package in its ZIP. ``foreign`` ones, written by another tool, are read leniently."""
 
     def __init__(self, path: str, layout: Layout) -> None:
         self.path = path
         self.faults: Tuple[Fault, ...] = layout.faults
+        # Where a signature lies beside it, the ZIP is read as a whole, beside all else.
+        self._whole = _Whole(path) if os.path.isfile(path + ".sig") else None
         # Opened once, since opening reads the whole directory; threads may share it.
         self._archive = _open_foreign(path) if layout.foreign else None
         self.foreign = self._archive is not None
@@ -89,9 +98,28 @@ class ZipSource:
         except Exception as error:
             raise EntryUnreadable(str(error)) from error
 
-    def crc32(self, name: str) -> Optional[int]:
-        """The CRC that the ZIP announces; zipfile checks it itself for foreign ones."""
-        return None if self.foreign else self._places[name][2]
+    def measure(self, names: Sequence[str]) -> List[Tuple[str, Measurement]]:
+        """Read each of ``names`` once; a thread of its own may do it for each call."""
+        if self._archive:
+            return [(name, _measure_foreign(self, name)) for name in names]
+        buffer = memoryview(bytearray(_BUFFER))
+        measured: List[Tuple[str, Measurement]] = []
+        with open(self.path, "rb", buffering=0) as file:
+            for name in names:
+                start, size, announced = self._places[name]
+                file.seek(start)
+                measured.append((name, _measure(file, buffer, size, announced)))
+        return measured
+
+    def whole(self) -> Tuple[str, int]:
+        """SHA-256 and length of the ZIP itself.
+
+        Raises:
+            OSError.
+        """
+        if self._whole is None:
+            self._whole = _Whole(self.path)
+        return self._whole.result()
 
 
 class FolderSource:
@@ -116,18 +144,30 @@ class FolderSource:
         Raises:
             EntryUnreadable: also for a link or a pipe.
         """
-        full = os.path.join(self.path, *name.split("/"))
         try:
-            # Neither a link, which could lead anywhere, nor a pipe, which never ends.
-            if not stat.S_ISREG(os.lstat(full).st_mode):
-                raise EntryUnreadable("no regular file")
-            with open(full, "rb") as file:
+            with open(self._regular(name), "rb") as file:
                 yield from iter(lambda: file.read(_CHUNK), b"")
         except OSError as error:
             raise EntryUnreadable(str(error)) from error
 
-    def crc32(self, name: str) -> Optional[int]:
-        return None
+    def measure(self, names: Sequence[str]) -> List[Tuple[str, Measurement]]:
+        """Read each of ``names`` once; a thread of its own may do it for each call."""
+        buffer = memoryview(bytearray(_BUFFER))
+        return [(name, self._measure(name, buffer)) for name in names]
+
+    def _measure(self, name: str, buffer: memoryview) -> Measurement:
+        try:
+            with open(self._regular(name), "rb", buffering=0) as file:
+                return _measure(file, buffer, None, None)
+        except (OSError, EntryUnreadable) as error:
+            return Unreadable(str(error))
+
+    def _regular(self, name: str) -> str:
+        # Neither a link, which could lead anywhere, nor a pipe, which never ends.
+        full = os.path.join(self.path, *name.split("/"))
+        if not stat.S_ISREG(os.lstat(full).st_mode):
+            raise EntryUnreadable("no regular file")
+        return full
 
 
 Source = Union[ZipSource, FolderSource]
@@ -142,7 +182,8 @@ def open_source(path: str) -> Source:
     if os.path.isdir(path):
         return FolderSource(path)
     try:
-        with open(path, "rb") as file:
+        # Many short pieces from all over the file: a buffer would only be filled in vain.
+        with open(path, "rb", buffering=0) as file:
             layout = read_layout(file)
     except OSError as error:
         raise PackageUnusable(str(error)) from error
@@ -195,12 +236,12 @@ def read_lines(source: Source, name: str) -> Iterator[bytes]:
         yield rest
 
 
-def measure(source: Source) -> Dict[str, Union[Measured, Unreadable]]:
+def measure(source: Source) -> Dict[str, Measurement]:
     """Read every file once: its SHA-256, its size, and whether its CRC is as announced."""
     names = list(source.names)
-    measured: Dict[str, Union[Measured, Unreadable]] = {}
+    measured: Dict[str, Measurement] = {}
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for results in pool.map(lambda batch: _measure_all(source, batch), _batches(names)):
+        for results in pool.map(source.measure, _batches(names)):
             measured.update(results)
     return measured
 
@@ -212,24 +253,66 @@ def _batches(names: Sequence[str]) -> Iterator[List[str]]:
         yield list(names[start : start + step])
 
 
-def _measure_all(
-    source: Source, names: Sequence[str]
-) -> List[Tuple[str, Union[Measured, Unreadable]]]:
-    return [(name, _measure(source, name)) for name in names]
+def _measure(
+    file: RawIOBase, buffer: memoryview, size: Optional[int], announced: Optional[int]
+) -> Measurement:
+    """Read ``size`` bytes, or to the end, through ``buffer``; a CRC only where one is announced."""
+    digest, count, crc = hashlib.sha256(), 0, 0
+    while size is None or count < size:
+        room = buffer if size is None or size - count >= len(buffer) else buffer[: size - count]
+        try:
+            got = file.readinto(room) or 0
+        except OSError as error:
+            return Unreadable(str(error))
+        if not got:
+            if size is not None:
+                return Unreadable("the ZIP ends too early")
+            break
+        digest.update(room[:got])
+        if announced is not None:
+            crc = zlib.crc32(room[:got], crc)
+        count += got
+    return Measured(digest.hexdigest(), count, None if announced is None else crc == announced)
 
 
-def _measure(source: Source, name: str) -> Union[Measured, Unreadable]:
-    announced = source.crc32(name)
-    digest, size, crc = hashlib.sha256(), 0, 0
+def _measure_foreign(source: ZipSource, name: str) -> Measurement:
+    """As zipfile reads it, which checks the CRC itself."""
+    digest, size = hashlib.sha256(), 0
     try:
         for chunk in source.chunks(name):
             digest.update(chunk)
             size += len(chunk)
-            if announced is not None:
-                crc = zlib.crc32(chunk, crc)
     except EntryUnreadable as error:
         return Unreadable(str(error))
-    return Measured(digest.hexdigest(), size, None if announced is None else crc == announced)
+    return Measured(digest.hexdigest(), size, None)
+
+
+class _Whole:
+    """Reads a file in a thread of its own, from now on; its digest is asked for at the end."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._measured: Measurement = Unreadable("")
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def result(self) -> Tuple[str, int]:
+        """SHA-256 and length.
+
+        Raises:
+            OSError.
+        """
+        self._thread.join()
+        if isinstance(self._measured, Unreadable):
+            raise OSError(self._measured.reason)
+        return self._measured.sha256, self._measured.size
+
+    def _read(self) -> None:
+        try:
+            with open(self._path, "rb", buffering=0) as file:
+                self._measured = _measure(file, memoryview(bytearray(_CHUNK)), None, None)
+        except OSError as error:
+            self._measured = Unreadable(str(error))
 
 
 def _bounded(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from sync.evidence.line import (
     Anchor,
     check_signature,
     parse_any_line,
+    parse_any_package_line,
     parse_header,
     parse_line,
     parse_package_line,
@@ -286,6 +287,35 @@ def test_the_quick_way_of_reading_a_line_never_differs_from_the_careful_one(
         raw = raw[:place] + put + raw[place + gone :]
 
     assert _read(parse_line, raw) == _read(parse_any_line, raw)
+
+
+@given(
+    st.booleans(),
+    _HEADER,
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 1200), st.binary(max_size=2), st.integers(0, 3)), max_size=1),
+)
+@settings(deadline=None)
+def test_the_quick_way_of_reading_a_packages_line_never_differs_from_the_careful_one(
+    device, shown, header, honest, cuts
+):
+    line = json.loads(device.lines[1].to_package_bytes([0] if shown else []))
+    line["e"] |= header if not honest else {}
+    raw = _plain(line)
+    for place, put, gone in cuts:
+        raw = raw[:place] + put + raw[place + gone :]
+
+    assert _read(parse_package_line, raw) == _read(parse_any_package_line, raw)
+
+
+def test_no_second_part_hides_behind_the_first_in_a_packages_line(device):
+    raw = device.lines[1].to_package_bytes([0])
+    hidden = raw.replace(b'},"e":{', b'},"0":{},"e":{', 1)
+
+    with pytest.raises(NotCanonical):
+        parse_package_line(raw.replace(b'"salt"', b'"a":1,"a":1,"salt"', 1))
+    with pytest.raises((NotCanonical, LineMalformed)):
+        parse_package_line(hidden)
 
 
 def _plain(value):

@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,41 @@ def test_a_proof_with_any_hash_altered_dropped_or_added_fails(nodes):
     for bad in [*altered, *dropped, *added]:
         with pytest.raises(merkle.ProofInvalid):
             merkle.verify_inclusion(LEAVES[20], index=20, size=37, path=bad, root=root)
+
+
+def test_many_proofs_under_one_root_are_judged_as_each_by_itself(nodes):
+    """In any order, with every hash altered, dropped or added, and of other leaves."""
+    chance = random.Random(4)
+    for size in (1, 2, 7, 37, len(LEAVES)):
+        root = rfc_root(LEAVES[:size])
+        cases = []
+        for index in range(size):
+            path = merkle.inclusion_proof(size, index, get_node(nodes))
+            cases += [(LEAVES[index], index, path)] * 2
+            cases += [(LEAVES[index], other, path) for other in (index - 1, index + 1, index ^ 2)]
+            cases += [(LEAVES[index - 1], index, path)] if size > 1 else []
+            for place in range(len(path)):
+                cases.append((LEAVES[index], index, [*path[:place], bytes(32), *path[place + 1 :]]))
+                cases.append((LEAVES[index], index, [*path[:place], *path[place + 1 :]]))
+                cases.append((LEAVES[index], index, [*path[:place], path[0], *path[place:]]))
+                cases.append((LEAVES[index], index, [*path[:place], b"short", *path[place + 1 :]]))
+            cases.append((LEAVES[index][:31], index, path))
+        chance.shuffle(cases)
+        checker = merkle.InclusionChecker(size, root)
+
+        for leaf, index, path in cases:
+            alone = _accepts(
+                merkle.verify_inclusion, leaf, index=index, size=size, path=path, root=root
+            )
+            assert _accepts(checker.check, leaf, index=index, path=tuple(path)) is alone
+
+
+def _accepts(check, *args, **values):
+    try:
+        check(*args, **values)
+    except merkle.ProofInvalid:
+        return False
+    return True
 
 
 def test_a_history_that_was_rewritten_is_not_consistent(nodes):

@@ -50,6 +50,9 @@ if FOLDER.is_dir():
         )
 
         assert good is not case["wantErr"]
+        checker = merkle.InclusionChecker(case["treeSize"], _bytes(case["root"]))
+        leaf, proof = _bytes(case["leafHash"]), tuple(_path(case["proof"]))
+        assert _accepts(checker.check, leaf, index=case["leafIdx"], path=proof) is good
 
     @pytest.mark.parametrize("path", _files("rfc6962/consistency/**/*.json"), ids=_name)
     def test_a_consistency_proof_of_others_is_judged_as_they_judge_it(path):
