@@ -6,9 +6,11 @@ files and no way to write answer one request at a time; one is killed when it is
 and replaced after a number of requests. No file can make this module raise.
 """
 
+import json
 import os
 import queue
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -37,6 +39,20 @@ class Picture:
     height: int
     made_with: str
     recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of an upright picture to be covered, in 1/10,000 of its width and height.
+
+    ``how`` is ``black`` or ``mosaic``.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    how: Literal["black", "mosaic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +111,12 @@ class SecondReader:
         self, content: bytes | str | os.PathLike[str], purpose: Literal["thumbnail", "preview"]
     ) -> Picture | SecondFailed:
         """A picture within 512 or 2048 pixels, for JPEG, PNG, WebP and MPO up to 64 Mpx."""
-        match self._ask(purpose, content):
-            case SecondFailed() as failed:
-                return failed
-            case answer, jpeg:
-                return Picture(
-                    jpeg=jpeg,
-                    width=answer["width"],
-                    height=answer["height"],
-                    made_with=answer["made_with"],
-                    recipe=answer["recipe"],
-                )
+        return _picture(self._ask(purpose, content))
+
+    def redacted(self, content: bytes, regions: Sequence[Region]) -> Picture | SecondFailed:
+        """The picture within 4096 pixels with ``regions`` covered for good, as ``picture``."""
+        line = json.dumps([asdict(region) for region in regions]).encode("ascii")
+        return _picture(self._ask("redact", line + b"\n" + content))
 
     def pixels(self, content: bytes | str | os.PathLike[str]) -> PixelFacts | SecondFailed:
         """Size and likeness of a JPEG, PNG, WebP or MPO of up to 64 Mpx."""
@@ -157,6 +168,20 @@ class SecondReader:
                 return SecondFailed(reason)
             case _:
                 return answer
+
+
+def _picture(answer: tuple[dict[str, Any], bytes] | SecondFailed) -> Picture | SecondFailed:
+    match answer:
+        case SecondFailed() as failed:
+            return failed
+        case told, jpeg:
+            return Picture(
+                jpeg=jpeg,
+                width=told["width"],
+                height=told["height"],
+                made_with=told["made_with"],
+                recipe=told["recipe"],
+            )
 
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:

@@ -27,6 +27,10 @@ MIN_COMPARED_PIXELS = 64
 THUMBNAIL_PIXEL_LIMIT = 4 * 1024 * 1024
 #: The long side of what is drawn.
 THUMBNAIL_PIXELS, PREVIEW_PIXELS = 512, 2048
+REDACTED_PIXELS = 4096
+#: Regions are given in parts of so many of the upright picture's width and height.
+SCALE = 10_000
+MOSAIC_SQUARES = 6
 
 #: Names of the second reader for the tags that both readers read.
 _TAGS = {
@@ -86,7 +90,38 @@ def draw_preview(data: bytes) -> tuple[dict[str, Any], bytes]:
     return _draw(data, PREVIEW_PIXELS, quality=85)
 
 
-def _draw(data: bytes, side: int, *, quality: int) -> tuple[dict[str, Any], bytes]:
+def redact(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A JPEG of the picture, upright, without metadata, in which regions can no longer be seen.
+
+    ``data`` is the regions (``Region``) as one line of JSON, then the picture. What is
+    under a region is gone: painted black, or a mosaic of so few squares that nothing of it can
+    be computed back.
+    """
+    from PIL import Image
+
+    line, _, picture = data.partition(b"\n")
+    regions = json.loads(line)
+
+    def cover(plain: Any) -> None:
+        for region in regions:
+            left, top = region["x"] * plain.width // SCALE, region["y"] * plain.height // SCALE
+            right = -(-(region["x"] + region["width"]) * plain.width // SCALE)
+            bottom = -(-(region["y"] + region["height"]) * plain.height // SCALE)
+            box = (left, top, max(right, left + 1), max(bottom, top + 1))
+            if region["how"] == "black":
+                plain.paste((0, 0, 0), box)
+                continue
+            part = plain.crop(box)
+            shape = (MOSAIC_SQUARES, MOSAIC_SQUARES)
+            coarse = part.resize(shape, Image.Resampling.BOX)
+            plain.paste(coarse.resize(part.size, Image.Resampling.NEAREST), box)
+
+    return _draw(picture, REDACTED_PIXELS, quality=92, change=cover)
+
+
+def _draw(
+    data: bytes, side: int, *, quality: int, change: Callable[[Any], None] | None = None
+) -> tuple[dict[str, Any], bytes]:
     import PIL
     from PIL import Image, ImageOps
 
@@ -102,6 +137,8 @@ def _draw(data: bytes, side: int, *, quality: int) -> tuple[dict[str, Any], byte
         transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
         layer = upright.convert("RGBA" if transparent else "RGB")
         plain.paste(layer, mask=layer if transparent else None)
+        if change is not None:
+            change(plain)
         out = io.BytesIO()
         plain.save(out, "JPEG", quality=quality, optimize=True)
         answer: dict[str, Any] = {
@@ -231,6 +268,7 @@ _TASKS: dict[str, Callable[[bytes], tuple[dict[str, Any], bytes]]] = {
     "exif": read_exif,
     "thumbnail": draw_thumbnail,
     "preview": draw_preview,
+    "redact": redact,
     "pixels": look_at_pixels,
 }
 

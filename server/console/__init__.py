@@ -16,6 +16,7 @@ from server.console import (
     media,
     package,
     quarantine,
+    redaction,
     store,
 )
 from server.console.blueprint import bp
@@ -24,7 +25,19 @@ from server.console.trust import blueprint as trust
 __all__ = ["register_console"]
 
 #: Modules whose import puts their views onto the blueprint.
-PAGES = (desk, devices, forms, inspection, item, login, media, package, quarantine, store)
+PAGES = (
+    desk,
+    devices,
+    forms,
+    inspection,
+    item,
+    login,
+    media,
+    package,
+    quarantine,
+    redaction,
+    store,
+)
 
 
 def register_console(app: Flask) -> None:

@@ -10,6 +10,7 @@ from server.console.blueprint import bp
 from server.console.strip import inspection_strip
 from server.db import reading
 from server.operations.custody import Shown
+from server.operations.export.list_forms import routes
 from server.operations.inspection_view import read_inspection
 from server.services import services
 
@@ -30,5 +31,6 @@ def inspection_page(inspection_id: str, *, problem: str = "") -> dict[str, Any]:
         "page": page,
         "strip": inspection_strip(page),
         "problem": problem,
+        "routes": routes(),
         "ledger_key": services().ledger_signer.verifier_key,
     }

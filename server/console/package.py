@@ -18,6 +18,7 @@ from server.operations import packages
 from server.operations.custody import Shown
 from server.operations.export.encrypting import encrypted, parse_recipient
 from server.operations.export.keeping import signature_key
+from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.volumes import DISCS, volumes
 from server.operations.packages import ReadyPackage
 from server.services import services
@@ -35,6 +36,7 @@ def request_package(inspection_id: object) -> ResponseReturnValue:
                 session.current_actor(),
                 str(inspection_id),
                 reason=request.form.get("reason", ""),
+                route=request.form.get("route", DEFAULT_ROUTE),
                 now_ms=services().now_ms(),
             )
     except Invalid as error:

@@ -43,6 +43,7 @@ def _address(app, case, method, endpoint):
         "inspection_id": case.inspection,
         "item_id": case.items["废水总排口"],
         "package_id": _NOBODY,
+        "redaction_id": _NOBODY,
         "device_id": _NOBODY,
         "kind": "line",
         "subject": "0" * 64,
