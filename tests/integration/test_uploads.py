@@ -104,7 +104,7 @@ def test_what_is_stored_stands_in_the_ledger(bureau):
 
 def test_those_who_wait_for_a_file_are_told_in_the_same_transaction(bureau, monkeypatch):
     told = []
-    monkeypatch.setattr(uploads.committing, "after_stored", [lambda _s, sha, *_: told.append(sha)])
+    monkeypatch.setattr(uploads.settling, "after_stored", [lambda _s, sha, *_: told.append(sha)])
 
     send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
     send(bureau, bureau.create(b"photo"), b"photo", pieces=5)
@@ -835,7 +835,7 @@ def test_a_recording_whose_key_holds_other_bytes_is_begun_anew(bureau, store):
 
 def bury(monkeypatch):
     """A killed process releases nothing."""
-    monkeypatch.setattr("server.operations.uploads.writing._Writer._release", lambda self: None)
+    monkeypatch.setattr("server.operations.uploads.writing.Writer._release", lambda self: None)
 
 
 def died(bureau):

@@ -1,11 +1,8 @@
 """Resumable uploads: bytes of announced media into the store (docs/protocol.md §7)."""
 
 from server.operations.uploads.assembling import finish_file, finish_files, put_together
-from server.operations.uploads.committing import (
-    after_stored,
-    finish_interrupted_commits,
-    on_mismatch,
-)
+from server.operations.uploads.bodies import Body, NoBody
+from server.operations.uploads.committing import finish_interrupted_commits
 from server.operations.uploads.desk import Desk, Leftover, UploadState
 from server.operations.uploads.heart import Heart
 from server.operations.uploads.leftovers import (
@@ -24,7 +21,8 @@ from server.operations.uploads.offers import (
     terminate,
 )
 from server.operations.uploads.opening import open_desk
-from server.operations.uploads.writing import Body, NoBody, receive
+from server.operations.uploads.receiving import receive
+from server.operations.uploads.settling import after_stored, on_mismatch
 
 __all__ = [
     "Body",

@@ -21,7 +21,7 @@ from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import Desk, Fenced, UploadState, beat_age_ms, load
 from server.operations.uploads.leftovers import end
 from server.operations.uploads.offers import begin
-from server.operations.uploads.writing import receive
+from server.operations.uploads.receiving import receive
 
 _READ_BYTES = 8 << 20
 

@@ -23,6 +23,7 @@ from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject
 from server.operations.holding import held, lost
 from server.operations.uploads import quota
+from server.operations.uploads.bodies import NoBody
 from server.operations.uploads.claiming import vacate
 from server.operations.uploads.desk import (
     Desk,
@@ -31,7 +32,7 @@ from server.operations.uploads.desk import (
     load,
 )
 from server.operations.uploads.leftovers import end
-from server.operations.uploads.writing import NoBody, receive
+from server.operations.uploads.receiving import receive
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Receiving the body of a PATCH: gather, hash, put away, and keep what arrived of a cut one.
+"""Writing the body of a PATCH: gather, hash, put away, and keep what arrived of a cut one.
 
 Bytes wait in a spool until they fill a part; what is left when the body ends goes into
 a tail object, so that whatever was acknowledged is in the store. The row moves only
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,23 +29,18 @@ from media.upload import (
     BodyCut,
     BodyStalled,
     ChunkDamaged,
-    DigestMismatch,
     Tail,
     TakenOver,
     TooLarge,
-    UploadBusy,
     WrongOffset,
-    check_length,
-    check_open,
-    check_patch,
     dump_parts,
     dump_tails,
     parts_end,
     room_in_buffer,
 )
-from media.upload_headers import Checksum, read_metadata
+from media.upload_headers import Checksum
 from server.operations.uploads import quota
-from server.operations.uploads.claiming import claim, vacate
+from server.operations.uploads.bodies import Body
 from server.operations.uploads.committing import commit
 from server.operations.uploads.desk import Desk, Fenced, Tenure, UploadState, change
 from server.operations.uploads.spool import Spool
@@ -59,123 +54,6 @@ _LIFE_SPENT = 0.1
 _log = logging.getLogger(__name__)
 
 
-class Body(Protocol):
-    """The body of a request as it comes in.
-
-    ``expected`` is its Content-Length, None if it does not say. Then ``cut`` tells, after
-    the last byte, whether it broke off there.
-    """
-
-    expected: int | None
-    cut: bool
-
-    def read_into(self, view: memoryview) -> int:
-        """Wait for bytes; 0 at the end, when the connection is cut, or after ``interrupt``."""
-
-    def ready(self, wait_s: float) -> bool:
-        """Whether ``read_into`` will answer at once; False also where that cannot be known."""
-
-    def interrupt(self) -> None:
-        """Make ``read_into`` return what has arrived, then 0. May come from any thread."""
-
-    def finish(self) -> None:
-        """No more will be read: ``interrupt`` has no effect from now on."""
-
-
-class NoBody:
-    """A request without bytes."""
-
-    expected: int | None = 0
-    cut = False
-
-    def read_into(self, view: memoryview) -> int:
-        return 0
-
-    def ready(self, wait_s: float) -> bool:
-        return True
-
-    def interrupt(self) -> None:
-        return
-
-    def finish(self) -> None:
-        return
-
-
-def receive(
-    desk: Desk,
-    upload_id: str,
-    body: Body,
-    *,
-    given: int,
-    checksum: Checksum | None,
-    length: int | None = None,
-    seen: UploadState | None = None,
-) -> UploadState:
-    """Append ``body`` at offset ``given`` and, when the file is complete, commit it.
-
-    ``length`` is that of the whole file, where the client says it only now; ``seen`` is what
-    the caller has just read of the upload, if it has.
-
-    Raises:
-        NotFound, UploadGone, UploadBusy: there is nothing to append to (now).
-        WrongOffset, TooLarge, HeaderInvalid: it does not fit; nothing was read.
-        UnannouncedQuota: it hides its length and grows too large; whole parts are kept.
-        StoreLow: it says only now how long it is, and there is no room for that.
-        BodyCut, BodyStalled, TakenOver: it ended early; what arrived is kept.
-        ChunkDamaged: it does not have its checksum; none of it is kept.
-        DigestMismatch: the file is complete and not what was announced.
-        StoreUnavailable: the store failed; the offset of the row still holds.
-    """
-    state = vacate(desk, upload_id, seen=seen)
-    check_open(state.status)
-    if state.was_here and given == 0:
-        # Standard clients do not look at the offset in the answer to a creation.
-        return state
-    known = check_length(state.length, said=length, offset=state.offset, limit=desk.limit_bytes)
-    limit = desk.limit_bytes if known is None else known
-    check_patch(stands_at=state.offset, given=given, length=limit, body=body.expected)
-    if state.status == "stored":
-        return state
-    if known is not None and known != state.length:
-        quota.check_growth(desk, state, more=known - state.offset)
-        state = _learn_length(desk, state, known)
-    fills = body.expected is not None and body.expected >= room_in_buffer(
-        offset=state.offset, parts=state.parts, length=state.length
-    )
-    claimed = claim(desk, state, part=fills and not state.single)
-    if claimed is None:
-        raise UploadBusy(upload_id)
-    with desk.heart.hold(claimed.id, claimed.fence, body.interrupt) as tenure:
-        try:
-            reserved = state.next_part if claimed.next_part > state.next_part else None
-            done = _Writer(desk, claimed, body, checksum, tenure, reserved).run()
-        except Fenced as error:
-            raise TakenOver(given) from error
-        finally:
-            body.finish()
-    if done.status == "quarantined":
-        raise DigestMismatch(expected=done.sha256 or "", found=done.found_sha256 or "")
-    return done
-
-
-def _learn_length(desk: Desk, state: UploadState, length: int) -> UploadState:
-    """Keep the length that a client says only now, if there is room for what still comes.
-
-    Raises:
-        StoreLow: it is a recording, and with it the store would run low.
-        UploadBusy: another request has come to write it.
-    """
-    more = length - state.offset
-    said = read_metadata(state.metadata_header)
-    above = quota.room_for(desk, state.organization_id, said) if more else None
-    try:
-        with desk.write() as session:
-            quota.check_room(session, desk, above, more=more)
-            return change(session, state, length=length)
-    except Fenced as error:
-        raise UploadBusy(state.id) from error
-
-
 @dataclass(frozen=True)
 class _Complete:
     """The body came whole."""
@@ -186,7 +64,7 @@ class _Short:
     """It did not; why is in the tenure."""
 
 
-class _Writer:
+class Writer:
     """One PATCH. ``_state`` is the row; ``_spool`` holds what came after ``_state.offset``."""
 
     def __init__(
