@@ -13,6 +13,7 @@ NAMES = (
     "pull",
     "push",
     "scenarios",
+    "tamper",
     "upload",
     "verify",
 )

@@ -387,6 +387,33 @@ def build_tiny_package(*, before_push=lambda device: None, after_push=lambda dev
     return finish(ledger, [device], (item,), [photo], set())
 
 
+def build_package_of(count):
+    """Two devices that photographed ``count`` items in turn, pushed ten lines at a time."""
+    ledger = Ledger()
+    devices = [Device("device 1", ledger), Device("device 2", ledger)]
+    photos, lines = [], []
+    for number in range(count):
+        device = devices[number % 2]
+        photos.append(b"photo %d " % number * (5 + number % 40))
+        lines.append((device, capture(device, photos[-1], title=f"photo {number}")))
+        if number % 20 == 19 or number == count - 1:
+            for pushing in devices:
+                pushing.push()
+            ledger.stamp()
+    items = tuple(
+        index_item(
+            device,
+            line,
+            title=line.act["item"],
+            enclosed=True,
+            anchor_size=device.lines[0].header.anchor.size,
+            ledger=ledger,
+        )
+        for device, line in lines
+    )
+    return finish(ledger, devices, items, photos, set())
+
+
 def finish(ledger, devices, items, originals, withheld):
     size, root = ledger.size, ledger.tree.root()
     index = CaseIndex(

@@ -8,6 +8,8 @@ import zipfile
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench import tamper
+from bench.tamper import files_named, owners_of, places
 from sync.evidence import acts, bag, canonical, note, package
 from sync.evidence.package import PackageFile
 from sync.evidence.verifier import Options, verify, verify_package
@@ -18,6 +20,7 @@ from tests.support.small_package import (
     INSPECTION,
     ORIGIN,
     NoteKey,
+    build_package_of,
     build_small_package,
     build_tiny_package,
 )
@@ -51,19 +54,6 @@ def failures(result):
 
 def codes(result, verdict=Verdict.FAIL):
     return {claim.code for claim in result.claims if claim.verdict is verdict}
-
-
-def places(result):
-    """Every (device, epoch, seq) that a failure names."""
-    return {
-        (claim.values["device"], claim.values["epoch"], claim.values["seq"])
-        for claim in failures(result)
-        if "seq" in claim.values
-    }
-
-
-def files_named(result):
-    return {claim.values.get("file") for claim in failures(result)}
 
 
 def with_lines(small, path, change):
@@ -135,21 +125,6 @@ def test_a_package_zipped_again_fails_for_its_container_alone(small, check):
     assert {"case.complete", "journal.complete"} <= codes(result, Verdict.PASS)
 
 
-def owners_of(data):
-    """For every byte of a package the file that it belongs to; None for the ZIP's end."""
-    owners = [None] * len(data)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        start = archive.start_dir
-        for info in archive.infolist():
-            end = info.header_offset + 30 + len(info.filename) + info.file_size
-            owners[info.header_offset : end] = [info.filename] * (end - info.header_offset)
-            owners[start : start + 46 + len(info.filename)] = [info.filename] * (
-                46 + len(info.filename)
-            )
-            start += 46 + len(info.filename)
-    return owners
-
-
 def test_a_changed_byte_anywhere_fails_and_its_file_is_named(tiny, tmp_path):
     """Every eleventh byte; container and bag alone must find it, whatever else would too."""
     data, path = tiny.pack(), tmp_path / "case.zip"
@@ -170,7 +145,7 @@ def test_a_changed_byte_anywhere_fails_and_its_file_is_named(tiny, tmp_path):
             for claim in [*container.claims, *files.claims]
             if claim.verdict is Verdict.FAIL
         }
-        assert (owners[place] or "case.zip") in named, place
+        assert owners[place] in named, place
 
 
 def test_a_changed_byte_fails_the_whole_verification(small, check):
@@ -183,7 +158,19 @@ def test_a_changed_byte_fails_the_whole_verification(small, check):
         flipped[place] ^= 1 << chance.randrange(8)
         result = check(bytes(flipped))
         assert result.verdict is Verdict.FAIL
-        assert (owners[place] or "case.zip") in files_named(result), place
+        assert owners[place] in files_named(result), place
+
+
+def test_random_bits_lines_and_items_of_a_larger_package_are_named(tmp_path):
+    """A small share of what ``scripts/bench tamper`` tries."""
+    large, chance = build_package_of(24), random.Random(11)
+    attempts = [
+        *tamper.random_bits(large, 25, chance),
+        *list(tamper.lines_touched(large))[::5],
+        *list(tamper.items_left_out(large))[::6],
+    ]
+
+    assert tamper.search(tmp_path / "case.zip", attempts) == (len(attempts), [])
 
 
 def test_a_changed_byte_of_an_unpacked_file_fails_and_names_it(small, tmp_path):
