@@ -13,6 +13,7 @@ import ctypes
 import hashlib
 import struct
 import zlib
+from collections.abc import Iterable
 from ctypes.util import find_library
 from dataclasses import dataclass
 from functools import cache
@@ -89,6 +90,14 @@ class RunningDigest:
     def state(self) -> DigestState:
         saved = self._sha256.save() if isinstance(self._sha256, _Libcrypto) else None
         return DigestState(size=self.size, crc32=self.crc32, sha256=saved)
+
+
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    """SHA-256 in hex of bytes that come piece by piece, as an object of the store does."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class _Context(ctypes.Structure):

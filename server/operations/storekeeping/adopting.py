@@ -1,13 +1,12 @@
 """Taking in whole objects that no row names, such as after an older database was restored."""
 
-import zlib
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
+from media.hashing import RunningDigest
 from media.store import Store, StoredObject
 from server.db import transaction
 from server.models.base import position_of
@@ -43,12 +42,10 @@ def adopt(desk: Desk, found: StoredObject) -> bool | Doubt:
 
 
 def _read(store: Store, key: str) -> _Content:
-    digest, crc32, size = sha256(), 0, 0
+    digest = RunningDigest()
     for piece in store.stream(key):
         digest.update(piece)
-        crc32 = zlib.crc32(piece, crc32)
-        size += len(piece)
-    return _Content(digest.hexdigest(), crc32, size)
+    return _Content(digest.hexdigest(), digest.crc32, digest.size)
 
 
 def _take_in(

@@ -1,6 +1,5 @@
 """Re-hashing: stored originals are read whole, those first that nobody has read for longest."""
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
+from media.hashing import sha256_of
 from media.store import MEDIA_PREFIX, ObjectMissing, Store, StoreUnavailable
 from server.db import reading, transaction
 from server.models.uploads import MediaObject, ObjectFixity, UnreadableObject
@@ -153,15 +153,12 @@ def _read_slice(store: Store, due: Iterable[tuple[str, str, int]]) -> _Slice:
 
 def _read(store: Store, sha256: str, key: str, size: int) -> _Seen:
     """Read one object whole."""
-    digest = hashlib.sha256()
     try:
-        for piece in store.stream(key):
-            digest.update(piece)
+        found = sha256_of(store.stream(key))
     except ObjectMissing:
         return _Seen(sha256, key, size, MISSING, "")
     except MediaError as error:
         return _Seen(sha256, key, size, UNREADABLE, error.code)
-    found = digest.hexdigest()
     return _Seen(sha256, key, size, WHOLE if found == sha256 else CHANGED, found)
 
 

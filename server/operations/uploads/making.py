@@ -1,10 +1,10 @@
 """The object of a complete upload: the store makes it, or has made it already."""
 
 import base64
-import hashlib
 import logging
 from dataclasses import dataclass
 
+from media.hashing import sha256_of
 from media.store import Content, ObjectDiffers, ObjectMissing, Store, long_key
 from media.upload import parts_end
 from server.operations.uploads.desk import UploadState
@@ -97,7 +97,4 @@ def _is_whole(store: Store, key: str, *, size: int | None, sha256: str, believed
         return False
     if believed and found.checksum == base64.b64encode(bytes.fromhex(sha256)).decode("ascii"):
         return True
-    digest = hashlib.sha256()
-    for piece in store.stream(key):
-        digest.update(piece)
-    return digest.hexdigest() == sha256
+    return sha256_of(store.stream(key)) == sha256

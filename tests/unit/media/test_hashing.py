@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import hashing
-from media.hashing import DigestState, HashStateUnusable, RunningDigest
+from media.hashing import DigestState, HashStateUnusable, RunningDigest, sha256_of
 
 
 @given(st.lists(st.binary(max_size=200), max_size=12))
@@ -22,6 +22,11 @@ def test_a_digest_carried_over_any_cuts_equals_hashlib(pieces):
     whole = b"".join(pieces)
     assert digest.hexdigest() == hashlib.sha256(whole).hexdigest()
     assert (digest.crc32, digest.size) == (zlib.crc32(whole), len(whole))
+
+
+@given(st.lists(st.binary(max_size=200), max_size=12))
+def test_bytes_that_come_in_pieces_have_one_digest(pieces):
+    assert sha256_of(iter(pieces)) == hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
 def test_the_digest_may_be_asked_for_in_the_middle():
