@@ -15,6 +15,8 @@ from .zipformat import is_name
 BAGIT = "bagit.txt"
 BAG_INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
+#: The payload once more by SM3 (GB/T 32905), where it was asked for; BagIt readers pass it over.
+SM3_MANIFEST = "manifest-sm3.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 PAYLOAD = "data/"
 
@@ -36,13 +38,13 @@ class BagMalformed(SyncError):
 
 
 def format_manifest(digests: Iterable[Tuple[str, str]]) -> bytes:
-    """The manifest of (path, SHA-256 hex) pairs, sorted by path."""
+    """The manifest of (path, digest in hex) pairs, sorted by path."""
     rows = ["%s  %s\n" % (digest, path) for path, digest in sorted(digests)]
     return "".join(rows).encode("ascii")
 
 
 def parse_manifest(data: bytes, *, file: str) -> Dict[str, str]:
-    """Read a manifest back: path → SHA-256 hex, in file order.
+    """Read a manifest back: path → digest in hex, in file order.
 
     Raises:
         BagMalformed: for anything that :func:`format_manifest` would not write.

@@ -28,6 +28,7 @@ RECEIPTS = "proofs/receipts.ndjson"
 STATEMENT = "proofs/package.note"
 REPORT = "report/report.html"
 TRANSFER_LIST = "report/transfer-list.html"
+EVIDENCE_LIST = "report/evidence-list.html"
 VERIFIER = "verify/liuhen_verify.py"
 VERIFY_TEXT = "verify/VERIFY.txt"
 
@@ -163,6 +164,7 @@ def assemble(
     origin: str,
     ledger_size: int,
     sign: Callable[[str], str],
+    sm3: Optional[Callable[[PackageFile], str]] = None,
 ) -> List[PackageFile]:
     """Add the bag's files and the signed statement; return all files in package order.
 
@@ -172,6 +174,7 @@ def assemble(
         origin: of the ledger whose checkpoint the package carries.
         ledger_size: size of that checkpoint.
         sign: turns a text into a C2SP note signed by the ledger's key.
+        sm3: gives the SM3 digest of a file in hex, where a second manifest is wanted.
 
     Raises:
         ZipNameInvalid: for a path that is not allowed or comes twice.
@@ -185,6 +188,9 @@ def assemble(
         PackageFile.of(bag.BAG_INFO, bag.format_info([*info, oxum])),
         PackageFile.of(bag.MANIFEST, bag.format_manifest((f.path, f.sha256) for f in payload)),
     ]
+    if sm3 is not None:
+        second = bag.format_manifest((f.path, sm3(f)) for f in payload)
+        tags.append(PackageFile.of(bag.SM3_MANIFEST, second))
     tag_manifest = PackageFile.of(
         bag.TAG_MANIFEST, bag.format_manifest((f.path, f.sha256) for f in tags)
     )

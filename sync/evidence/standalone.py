@@ -31,6 +31,7 @@ MODULES = (
     "verifier_claims",
     "verifier_source",
     "verifier_signatures",
+    "verifier_sm3",
     "verifier_bag",
     "verifier_ledger",
     "verifier_chain",

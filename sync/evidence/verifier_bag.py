@@ -8,6 +8,7 @@ from typing import Dict, Mapping, Optional, Union
 from . import bag, package
 from .bag import BagMalformed
 from .verifier_claims import Book, first_line
+from .verifier_sm3 import check_sm3
 from .verifier_source import EntryUnreadable, Measured, Source, Unreadable, ZipSource, read
 
 Files = Mapping[str, Union[Measured, Unreadable]]
@@ -45,6 +46,7 @@ def check_bag(book: Book, source: Source, files: Files) -> None:
     }
     _check_manifest(book, source, bag.MANIFEST, payload)
     _check_manifest(book, source, bag.TAG_MANIFEST, tags)
+    check_sm3(book, source, payload)
     _check_declaration(book, source, payload)
 
 
