@@ -17,6 +17,7 @@ from server.failures import Invalid, NotFound
 from server.models.inspections import EvidencePackage, Inspection
 from server.models.people import User, UserRole
 from server.operations import export
+from server.operations.export.list_forms import DEFAULT_ROUTE, routes
 from server.services import Services, services
 from server.settings import Settings
 from sync import catalogue
@@ -49,6 +50,13 @@ class Exported:
 )
 @click.option("--user", help="以哪位管理员的名义 / in which administrator's name (user name)")
 @click.option("--reason", default="命令行导出", show_default=True, help="事由 / reason, logged")
+@click.option(
+    "--route",
+    type=click.Choice(list(routes())),
+    default=DEFAULT_ROUTE,
+    show_default=True,
+    help="移送去向，决定所附清单 / where it goes: which list of materials",
+)
 @click.option("--json", "as_json", is_flag=True, help="每次检查输出一行 JSON / one JSON line each")
 def export_package(
     inspections: tuple[str, ...],
@@ -56,6 +64,7 @@ def export_package(
     out: Path,
     user: str | None,
     reason: str,
+    route: str,
     as_json: bool,
 ) -> None:
     """导出证据包 / Export inspections as evidence packages that verify without us.
@@ -72,7 +81,7 @@ def export_package(
         out.mkdir(parents=True, exist_ok=True)
         done = []
         for inspection_id in wanted:
-            exported = _export(services(), inspection_id, person_id, reason, out)
+            exported = _export(services(), inspection_id, person_id, reason, route, out)
             done.append(exported)
             click.echo(json.dumps(asdict(exported)) if as_json else _sentence(exported))
     if any(row.state != _READY or row.verdict != "PASS" for row in done):
@@ -103,7 +112,7 @@ def administrator(session: Session, username: str | None) -> str:
 
 
 def _export(
-    parts: Services, inspection_id: str, person_id: str, reason: str, out: Path
+    parts: Services, inspection_id: str, person_id: str, reason: str, route: str, out: Path
 ) -> Exported:
     with transaction() as session:
         package_id = export.request_package(
@@ -111,6 +120,7 @@ def _export(
             inspection_id=inspection_id,
             person_id=person_id,
             reason=reason,
+            route=route,
             now_ms=parts.now_ms(),
         )
     export.build_package(parts, package_id)

@@ -8,6 +8,7 @@ from server.failures import NotFound, PackageNotReady
 from server.models.inspections import EvidencePackage, Inspection
 from server.operations.access import Actor, require
 from server.operations.export.build import package_name
+from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.request import READY, request_package
 from server.operations.inspection_view import owned_inspection
 
@@ -26,14 +27,20 @@ class ReadyPackage:
 
 
 def ask_for_package(
-    session: Session, actor: Actor, inspection_id: str, *, reason: str, now_ms: int
+    session: Session,
+    actor: Actor,
+    inspection_id: str,
+    *,
+    reason: str,
+    now_ms: int,
+    route: str = DEFAULT_ROUTE,
 ) -> str:
-    """Queue a package and return its id.
+    """Queue a package that goes ``route`` and return its id.
 
     Raises:
         Forbidden: if the actor is no administrator.
         NotFound: if the inspection is not the actor's organisation's.
-        Invalid: without a reason.
+        Invalid: without a reason, or for an unknown route.
     """
     require(actor, "administrator")
     owned = owned_inspection(session, actor, inspection_id)
@@ -42,6 +49,7 @@ def ask_for_package(
         inspection_id=owned.id,
         person_id=actor.person_id,
         reason=reason,
+        route=route,
         now_ms=now_ms,
     )
 

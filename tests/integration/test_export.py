@@ -26,6 +26,8 @@ from tests.support.casework import Case, copy_rows
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
 
+_TRANSFER = "report/transfer-list.html"
+
 
 @pytest.fixture
 def case(database_url, tmp_path):
@@ -282,6 +284,31 @@ def test_the_list_of_materials_has_a_row_for_every_item(finished):
 
     assert listing.count("排污口位置") == len(finished.case.items)
     assert all(item["sha256"] in listing for item in _index(finished.data)["items"])
+
+
+def test_the_list_for_a_court_names_every_item_with_digest_source_and_submitter(finished):
+    listing = _read(finished.data, "report/evidence-list.html").decode()
+
+    assert all(item["sha256"] in listing for item in _index(finished.data)["items"])
+    assert listing.count("系统相机") == len(finished.case.items)
+    for words in ("证据目录", "提交人", "提交日期", "排污口位置", "示范区生态环境分局"):
+        assert words in listing
+
+
+def test_a_package_encloses_the_list_of_the_route_that_it_goes(case):
+    listing = _read(case.bytes_of(case.build(case.request(route="detention"))), _TRANSFER).decode()
+
+    assert "适用行政拘留" in listing
+    assert "证据材料（原件）" in listing
+    asked = [event["snapshot"] for event in _events(case, "export")]
+    assert asked[0]["route"] == "detention"
+
+
+def test_an_unknown_route_is_refused(case):
+    with pytest.raises(Invalid) as refused:
+        case.request(route="newspaper")
+
+    assert refused.value.field == "route"
 
 
 def test_what_a_device_wrote_cannot_become_markup_in_the_report(case):

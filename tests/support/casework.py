@@ -30,7 +30,7 @@ class PackageDesk:
 
     world: object
 
-    def request(self, inspection):
+    def request(self, inspection, **asked):
         with self.world.app.app_context(), transaction() as session:
             return export.request_package(
                 session,
@@ -38,6 +38,7 @@ class PackageDesk:
                 person_id=self.world.persons[0],
                 reason="移送公安机关",
                 now_ms=self.world.now_ms,
+                **asked,
             )
 
     def requeue(self, package_id):
@@ -167,8 +168,8 @@ class Case(PackageDesk):
         with self.world.app.app_context(), transaction() as session:
             review.judge(session, actor, self.items[name], word, now_ms=self.world.now_ms)
 
-    def request(self, inspection=None):
-        return super().request(inspection or self.inspection)
+    def request(self, inspection=None, **asked):
+        return super().request(inspection or self.inspection, **asked)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from server.models.inspections import EvidencePackage
 from server.models.ledger import Checkpoint, Generation
 from server.operations import ledger
 from server.operations.export import checking, contents, keeping, reports
+from server.operations.export.asked import Asked, read_asked
 from server.operations.export.case import CaseState, read_case
 from server.operations.export.errors import ExportFailed
 from server.operations.export.moment import Moment
@@ -52,6 +53,7 @@ class Order:
     package_id: str
     inspection_id: str
     moment: Moment
+    asked: Asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,7 @@ def _begin(package_id: str) -> Order | None:
         return Order(
             package_id=row.id,
             inspection_id=row.inspection_id,
+            asked=read_asked(session, row.id),
             moment=Moment(
                 origin=session.get_one(Generation, checkpoint.generation).origin,
                 generation=checkpoint.generation,
@@ -153,7 +156,7 @@ def _begin(package_id: str) -> Order | None:
 
 
 def _build(services: Services, order: Order, folder: Path) -> Built:
-    files = collect(services, order.inspection_id, order.moment, folder)
+    files = collect(services, order, folder)
     archive = folder / "package.zip"
     sha256, size = write_archive(files, archive)
     # The keys stay, but a generation that has ended signed under a name of its own.
@@ -164,23 +167,22 @@ def _build(services: Services, order: Order, folder: Path) -> Built:
     return Built(key=key, sha256=sha256, size=size, verdict=verdict)
 
 
-def collect(
-    services: Services, inspection_id: str, moment: Moment, folder: Path
-) -> list[PackageFile]:
+def collect(services: Services, order: Order, folder: Path) -> list[PackageFile]:
     """All files of the package in their order; what is made for it is kept in ``folder``."""
+    moment = order.moment
     spool = Spool(folder)
     ledger_signer = replace(services.ledger_signer, name=moment.origin)
     ledger_key = ledger_signer.verifier_key
     receipt_signer = replace(services.receipt_signer, name=receipt_name(moment.origin))
     receipt_key = receipt_signer.verifier_key
     with reading() as session:
-        case = read_case(session, inspection_id, moment)
+        case = read_case(session, order.inspection_id, moment)
         files = [
             *contents.evidence_files(session, case, spool, services.store),
             *contents.proof_files(
                 session, case, spool, ledger_key=ledger_key, receipt_key=receipt_key
             ),
-            *reports.report_files(session, case, spool),
+            *reports.report_files(session, case, order.asked, spool),
             *checking.verify_files(case, ledger_key),
         ]
         info = _bag_info(case)

@@ -1,13 +1,10 @@
-"""The pages that people read: the report and the list of materials (移送材料清单)."""
+"""The pages that people read: the report, and the lists that go with it."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
 from media import findings
@@ -15,14 +12,18 @@ from media.findings import model, words
 from server.operations.cards import in_force
 from server.operations.doubts import VISIT_RULES_VERSION
 from server.operations.export import writings
+from server.operations.export.asked import Asked
 from server.operations.export.case import CaseState
 from server.operations.export.confirmations import Sessions, Unlocked, doubts_about
 from server.operations.export.documents import OfficerState
 from server.operations.export.items import ItemState, standing
+from server.operations.export.lists import list_files
+from server.operations.export.materials import read_materials
+from server.operations.export.pages import make_environment, moment_text, texts
 from server.operations.export.spool import Spool
 from server.operations.export.writings import maker_of
-from sync import catalogue
-from sync.evidence import package, records
+from sync.evidence import package
+from sync.evidence import records as package_records
 from sync.evidence.package import PackageFile
 
 _SHOWN_KINDS = ("image", "video", "audio")
@@ -72,70 +73,37 @@ class ShownItem:
     words: tuple[Any, ...]
 
 
-def report_files(session: Session, case: CaseState, spool: Spool) -> Iterator[PackageFile]:
-    """The report and the list of materials as self-contained HTML, Chinese before English."""
+def report_files(
+    session: Session, case: CaseState, asked: Asked, spool: Spool
+) -> Iterator[PackageFile]:
+    """The report and the lists as self-contained HTML, Chinese before English."""
     sessions = Sessions(case)
+    records = writings.standing_records(session, case)
+    environment = make_environment()
     items = [_shown_item(case, item, sessions) for item in case.items]
     values = {
         "case": case,
         "items": items,
-        "records": writings.shown_records(session, case),
+        "records": [writings.shown_record(case, record) for record in records],
         "addenda": writings.shown_addenda(session, case),
         "counts": _counts(case),
         "doubts": [_shown_finding(doubt) for doubt in doubts_about(session, case)],
         "visit_rules": VISIT_RULES_VERSION,
         "certified": lambda officer: _certified(officer, case.inspection.opened_at_ms),
     }
-    for path, template, heading in (
-        (package.REPORT, "report.html.j2", "report.title"),
-        (package.TRANSFER_LIST, "transfer-list.html.j2", "report.list_title"),
-    ):
-        pieces = _environment().get_template(template).generate(heading=heading, **values)
-        yield spool.write(path, (piece.encode("utf-8") for piece in pieces))
-
-
-def moment_text(at_ms: int) -> str:
-    """A time to the second in the zone that papers use, with the zone."""
-    return words.moment(at_ms)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(__package__ or "", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
+    pieces = environment.get_template("report.html.j2").generate(
+        title=texts("report.title"), **values
     )
-    environment.globals.update(
-        both=_both,
-        zh=lambda key: catalogue.text(key, "zh"),
-        en=lambda key: catalogue.text(key, "en"),
-        moment=moment_text,
-    )
-    return environment
-
-
-def _both(key: str, **values: object) -> Markup:
-    """The Chinese text with the English one small beside it."""
-    return _side_by_side(key, **values) if values else _label(key)
-
-
-@cache
-def _label(key: str) -> Markup:
-    return _side_by_side(key)
-
-
-def _side_by_side(key: str, **values: object) -> Markup:
-    zh, en = (escape(catalogue.text(key, lang, **values)) for lang in ("zh", "en"))
-    return Markup(f'{zh} <span class="en" lang="en">{en}</span>')  # noqa: S704 - both are escaped
+    yield spool.write(package.REPORT, (piece.encode("utf-8") for piece in pieces))
+    materials = read_materials(session, case, records)
+    yield from list_files(case, materials, asked.route, environment, spool)
 
 
 def _counts(case: CaseState) -> dict[str, int]:
     dispositions = [item.disposition for item in case.items]
     return {
         "total": len(dispositions),
-        **{name: dispositions.count(name) for name in records.DISPOSITIONS},
+        **{name: dispositions.count(name) for name in package_records.DISPOSITIONS},
     }
 
 

@@ -11,6 +11,8 @@ from server.models.journal import JournalLine, LineOutcome
 from server.models.ledger import Checkpoint, LedgerEvent, LedgerSubject
 from server.models.people import Person
 from server.operations import ledger
+from server.operations.export.asked import about_package
+from server.operations.export.list_forms import DEFAULT_ROUTE, routes
 from server.operations.export.proofs import same_leaf
 from server.services import services
 
@@ -23,7 +25,13 @@ _ABOUT_THE_PACKAGE = ("view", "export", "alarm")
 
 
 def request_package(
-    session: Session, *, inspection_id: str, person_id: str, reason: str, now_ms: int
+    session: Session,
+    *,
+    inspection_id: str,
+    person_id: str,
+    reason: str,
+    now_ms: int,
+    route: str = DEFAULT_ROUTE,
 ) -> str:
     """Queue a package of an inspection and return the package's id.
 
@@ -31,9 +39,12 @@ def request_package(
     then, whenever its bytes are put together. A case of a generation that has
     ended is shown as it stood at that one's end.
 
+    Args:
+        route: where the package goes (移送去向): which list of materials it encloses.
+
     Raises:
         NotFound: if there is no such inspection or person.
-        Invalid: without a reason.
+        Invalid: without a reason, or for an unknown route.
         SeveralGenerations: if the ledger was restored while the case went on.
     """
     inspection = session.get(Inspection, inspection_id)
@@ -45,6 +56,8 @@ def request_package(
     reason = reason.strip()
     if not 0 < len(reason) <= _MAX_REASON:
         raise Invalid("reason", f"between 1 and {_MAX_REASON} characters")
+    if route not in routes():
+        raise Invalid("route", f"one of {', '.join(routes())}")
     checkpoint = ledger.sign_checkpoint(session, services().ledger_signer, now_ms=now_ms)
     generation = _generation_of(session, inspection.id)
     if generation not in (None, checkpoint.generation):
@@ -63,9 +76,18 @@ def request_package(
         "export",
         actor={"person": person.id, "name": person.name},
         subject={"package": package_id, "inspection": inspection.id},
-        snapshot={"act": "requested", "ledger_size": checkpoint.size, "reason": reason},
+        snapshot={
+            "act": "requested",
+            "ledger_size": checkpoint.size,
+            "reason": reason,
+            "route": route,
+        },
         now_ms=now_ms,
-        about=(f"inspection:{inspection.id}", f"person:{person.id}"),
+        about=(
+            f"inspection:{inspection.id}",
+            f"person:{person.id}",
+            about_package(package_id),
+        ),
     )
     session.add(
         EvidencePackage(

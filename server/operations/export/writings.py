@@ -11,7 +11,7 @@ from server.operations.export.case import CaseState
 from server.operations.export.chains import Placed
 from server.operations.export.documents import read_document
 from sync import catalogue
-from sync.merge import Choice, Revision, merge
+from sync.merge import Choice, Merged, Revision, merge
 from sync.templates import Gap, Template, lacking, parse_template, value_text
 
 Words = Mapping[str, str]
@@ -57,6 +57,26 @@ class ShownAddendum:
     line: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class StandingRecord:
+    """A record as it stands: its revisions oldest first, merged, and its form if it is known."""
+
+    id: str
+    template_id: str
+    version: int
+    form: Template | None
+    lines: tuple[Placed, ...]
+    merged: Merged
+
+    @property
+    def title(self) -> Words:
+        return self.form.title if self.form else _plain(self.template_id)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        return lacking(self.form, self.merged.values) if self.form else ()
+
+
 def maker_of(case: CaseState, officer_id: str) -> str:
     for officer in case.officers:
         if officer.id == officer_id:
@@ -64,8 +84,9 @@ def maker_of(case: CaseState, officer_id: str) -> str:
     return officer_id
 
 
-def shown_records(session: Session, case: CaseState) -> list[ShownRecord]:
-    return [_shown_record(session, case, lines) for lines in _by_record(case).values()]
+def standing_records(session: Session, case: CaseState) -> list[StandingRecord]:
+    """The records of the case, each as it stands, in the order in which they were begun."""
+    return [_standing(session, case, lines) for lines in _by_record(case).values()]
 
 
 def shown_addenda(session: Session, case: CaseState) -> list[ShownAddendum]:
@@ -96,8 +117,7 @@ def _by_record(case: CaseState) -> dict[str, list[Placed]]:
     return grouped
 
 
-def _shown_record(session: Session, case: CaseState, lines: Sequence[Placed]) -> ShownRecord:
-    form = _form(session, case, lines)
+def _standing(session: Session, case: CaseState, lines: Sequence[Placed]) -> StandingRecord:
     record = _act(lines[0])["record"]
     merged = merge(
         [
@@ -123,13 +143,25 @@ def _shown_record(session: Session, case: CaseState, lines: Sequence[Placed]) ->
             if act.get("record") == record and "chosen" in act
         ],
     )
-    by_digest = {line.digest: line for line in (*lines, *case.addenda)}
+    template = _act(lines[-1])["template"]
+    return StandingRecord(
+        id=str(record),
+        template_id=str(template["id"]),
+        version=template["version"],
+        form=_form(session, case, lines),
+        lines=tuple(lines),
+        merged=merged,
+    )
+
+
+def shown_record(case: CaseState, record: StandingRecord) -> ShownRecord:
+    form, merged = record.form, record.merged
+    by_digest = {line.digest: line for line in (*record.lines, *case.addenda)}
     order = [field.id for field in form.fields] if form else []
     names = [*(n for n in order if n in merged.fields), *sorted(merged.fields.keys() - set(order))]
-    template = _act(lines[-1])["template"]
     return ShownRecord(
-        title=form.title if form else _plain(str(template["id"])),
-        version=template["version"],
+        title=record.title,
+        version=record.version,
         fields=tuple(
             ShownField(
                 label=_label(form, name),
@@ -142,7 +174,7 @@ def _shown_record(session: Session, case: CaseState, lines: Sequence[Placed]) ->
             )
             for name in names
         ),
-        gaps=lacking(form, merged.values) if form else (),
+        gaps=record.gaps,
     )
 
 
