@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
-from .forms import ANYTHING, MEDIA, form_of, is_medium
+from .forms import ANYTHING, calls_medium, form_of, is_medium
 from .model import (
     FAIL,
     INFO,
@@ -61,12 +61,12 @@ def time_missing(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:
 
 def _without_time(form: FormatClaim, context: Context) -> Tuple[str, str]:
     """What the absence of a time says in a file of this form."""
-    if form.mime.startswith(MEDIA):
+    if calls_medium(form.mime):
         if form.timeless:
             return INFO, "timeless"
         return (INFO, "optional") if form.type in _TIME_OPTIONAL else (WARN, "absent")
     called = ANYTHING if context.named is None else context.named.media_type
-    if called.startswith(MEDIA) or (not form.type and called == ANYTHING):
+    if calls_medium(called) or (not form.type and called == ANYTHING):
         return WARN, "unknown_format"
     return INFO, "document"
 

@@ -64,6 +64,16 @@ _WRAPPERS = frozenset(("ZIP", "OLE", "XML"))
 ANYTHING = "application/octet-stream"
 
 
+def calls_medium(media_type: str) -> bool:
+    """Whether a media type, in whatever letters, is that of a picture, sound or film."""
+    return media_type.strip().lower().startswith(MEDIA)
+
+
+def calls_recording(media_type: str) -> bool:
+    """Whether a media type, in whatever letters, is that of sound or film."""
+    return media_type.strip().lower().startswith(("audio/", "video/"))
+
+
 def form_of(claims: Tuple[Claim, ...]) -> Optional[FormatClaim]:
     """The claim about the format; None if the file was not read."""
     for claim in claims:
@@ -74,12 +84,12 @@ def form_of(claims: Tuple[Claim, ...]) -> Optional[FormatClaim]:
 
 def is_medium(form: FormatClaim, context: Context) -> bool:
     """Whether an item is a photo or a recording, by its content or by what its line calls it."""
-    return form.mime.startswith(MEDIA) or announced_medium(context)
+    return calls_medium(form.mime) or announced_medium(context)
 
 
 def announced_medium(context: Context) -> bool:
     """Whether the line calls the file a photo or a recording."""
-    return context.named is not None and context.named.media_type.startswith(MEDIA)
+    return context.named is not None and calls_medium(context.named.media_type)
 
 
 def type_mismatch(claims: Tuple[Claim, ...], context: Context) -> List[Finding]:

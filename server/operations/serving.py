@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from media.findings.forms import MEDIA, RUNS
+from media.findings.forms import RUNS, calls_medium
 from server.models.base import table_of
 from server.models.inspections import Derivative, EvidenceItem, MediaFacts
 from server.models.journal import QuarantineDecision
@@ -149,7 +149,7 @@ def may_be_shown(facts: MediaFacts) -> bool:
     is told its type and may not guess. Never so for a page, a program or an archive.
     """
     plain = json.loads(facts.facts)
-    if plain["type"] in RUNS | _HOLDS or not (plain["mime"] or "").startswith(MEDIA):
+    if plain["type"] in RUNS | _HOLDS or not calls_medium(plain["mime"] or ""):
         return False
     decoded = json.loads(facts.pixels).get("width") if facts.pixels else None
     return decoded is not None or not plain["faults"]
@@ -169,7 +169,7 @@ def dangers(facts: str, media_type: str, name: str) -> tuple[Danger, ...]:
 
 def _dangers(plain: dict[str, Any], media_type: str, name: str) -> Iterator[Danger]:
     kind = plain["type"] or ""
-    passing = media_type.strip().lower().startswith(MEDIA) or bool(_MEDIA_NAME.search(name))
+    passing = calls_medium(media_type) or bool(_MEDIA_NAME.search(name))
     if kind in RUNS or (kind in _HOLDS and passing):
         yield Danger(kind=kind, where=ITSELF, offset=0)
     if kind in _HOLDS:

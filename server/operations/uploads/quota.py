@@ -8,6 +8,7 @@ upload ended; bytes that were not those of their digest are named by no line.
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from media.findings.forms import calls_recording
 from media.upload import StoreLow, TooManyUploads, UnannouncedQuota
 from media.upload_headers import Metadata, read_metadata
 from server.models.inspections import EvidenceItem
@@ -140,7 +141,7 @@ def room_for(desk: Desk, organization_id: str, metadata: Metadata) -> int | None
             )
         )
         kinds = (metadata.filetype, *announced)
-        if not any(kind.lower().startswith(("audio/", "video/")) for kind in kinds):
+        if not any(calls_recording(kind) for kind in kinds):
             return None
         return desk.above_mark(session)
 

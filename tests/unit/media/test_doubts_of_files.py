@@ -282,6 +282,7 @@ def test_a_picture_without_a_camera_in_the_size_of_a_screen_is_told_once(kind, s
         (facts(**PHOTO), "image/jpeg", "", ("fail", "same")),
         (facts("MP4", "video/mp4"), "video/mp4", "", ("fail", "same")),
         (facts("", ""), "audio/amr", "", ("fail", "same")),
+        (facts("", ""), "Audio/AMR", "", ("fail", "same")),
         (facts(**PHOTO), "application/octet-stream", "", ("fail", "same")),
         (facts(**PHOTO), "image/jpeg", "3", ("warn", "same_case")),
         (facts("PDF", "application/pdf"), "application/pdf", "", ("info", "document")),
