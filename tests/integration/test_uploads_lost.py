@@ -15,9 +15,9 @@ from server.models.uploads import MediaObject, ObjectFixity, Upload
 from server.operations.storekeeping import rehash
 from server.services import services
 from server.settings import Settings
-from tests.integration.test_uploads import Killed, bury, died
 from tests.support.bureau import Bureau, environment, lay_out, upload_app
 from tests.support.stores import MemoryStore
+from tests.support.uploading import Killed, bury, died
 
 LARGE = SINGLE_LIMIT_BYTES + PART_BYTES // 2
 WAYS = [pytest.param(1000, id="photo"), pytest.param(LARGE, id="recording")]
