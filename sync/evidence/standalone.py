@@ -40,6 +40,7 @@ MODULES = (
     "verifier_times",
     "verifier_outside",
     "verifier",
+    "foreign_bag",
     "texts",
     "verify_cli",
 )

@@ -14,6 +14,7 @@ import sys
 from contextlib import contextmanager
 from typing import Iterator, List, Mapping, Optional, Sequence
 
+from .foreign_bag import check_any_bag
 from .note import VerifierKey, parse_verifier_key
 from .p256 import KeyMalformed
 from .texts import LANGUAGES, load_texts
@@ -37,6 +38,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     def say(key: str, **values: object) -> str:
         return texts["verify.cli." + key][options.lang].format(**values)
 
+    if options.bag:
+        return _bag(options.package, texts, options.lang, as_json=options.json)
     try:
         keys = tuple(key for text in options.key for key in _read_keys(text))
         with _nothing_collected():
@@ -79,10 +82,33 @@ def _parser(texts: Texts, lang: str) -> argparse.ArgumentParser:
     parser.add_argument("--key", action="append", default=[], help=say("key"))
     parser.add_argument("--all", action="store_true", help=say("all"))
     parser.add_argument("--pure", action="store_true", help=say("pure"))
+    parser.add_argument("--bag", action="store_true", help=say("bag"))
     parser.add_argument("--json", action="store_true", help=say("json"))
     parser.add_argument("--verbose", action="store_true", help=say("verbose"))
     parser.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0], help=say("lang"))
     return parser
+
+
+def _bag(path: str, texts: Texts, lang: str, *, as_json: bool) -> int:
+    """Check a BagIt folder that others made; returns the exit code."""
+
+    def say(key: str, **values: object) -> str:
+        return texts["verify.cli." + key][lang].format(**values)
+
+    if not os.path.isdir(path):
+        sys.stderr.write(say("unusable", reason=path) + "\n")
+        return 2
+    faults = check_any_bag(path)
+    verdict = Verdict.FAIL if faults else Verdict.PASS
+    if as_json:
+        named = [{"file": fault.file, "reason": fault.reason} for fault in faults]
+        value = {"package": path, "verdict": verdict.value, "faults": named}
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    else:
+        for fault in faults:
+            sys.stdout.write("  %s: %s\n" % (fault.file, fault.reason))
+        sys.stdout.write(say("bag_" + _MARKS[verdict]) + "\n")
+    return 1 if faults else 0
 
 
 def _language(arguments: Sequence[str]) -> str:
