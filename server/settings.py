@@ -12,6 +12,7 @@ from media.s3_address import Addressing, Algorithm, Encryption, LockMode, Retent
 from server.authorities import Authority, read_authorities
 from server.failures import ServerError
 from server.recording_hours import Hours, read_hours
+from sync.evidence.policy import Policy, PolicyMalformed, parse_policy
 
 _REQUIRED = (
     "LIUHEN_SECRET_KEY",
@@ -36,6 +37,7 @@ _OPTIONAL = frozenset(
         "LIUHEN_REQUIRE_TIME",
         "LIUHEN_REQUIRE_PLACE",
         "LIUHEN_RECORDING_HOURS",
+        "LIUHEN_WITNESS_POLICY",
         "LIUHEN_TSA",
         "LIUHEN_BIND",
         "LIUHEN_BASE_URL",
@@ -152,6 +154,8 @@ class Settings:
     #: Every original is read again within so many days, at most so much of them a night.
     rehash_days: int = _number(90, 1, 3650)
     rehash_bytes: int = _number(100 << 30, 1 << 20, 1 << 60)
+    #: So many leaves of the ledger are audited a night, from where the last one ended.
+    audit_leaves: int = _number(5_000_000, 1000, 1 << 40)
     clock_skew_tolerance_ms: int = _number(120_000, 0, 86_400_000)
     #: Whether a file without a time, or a place off the site, counts as inconsistent.
     require_time: bool = False
@@ -166,6 +170,8 @@ class Settings:
     authorities: tuple[Authority, ...] = ()
     tsa_interval_s: int = _number(600, 60, 86_400)
     tsa_renew_days: int = _number(30, 1, 3650)
+    #: Which witnesses the ledger is shown to, and whose count; None where there are none.
+    witness_policy: Policy | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -214,6 +220,7 @@ class Settings:
             demo=_flag(values, "LIUHEN_DEMO"),
             recording_hours=_hours(values),
             authorities=_authorities(values),
+            witness_policy=_witness_policy(values),
             require_time=_flag(values, "LIUHEN_REQUIRE_TIME"),
             require_place=_flag(values, "LIUHEN_REQUIRE_PLACE"),
             **numbers,
@@ -345,6 +352,22 @@ def _authorities(values: Mapping[str, str]) -> tuple[Authority, ...]:
         return read_authorities(path) if path else ()
     except ValueError as error:
         raise SettingsError(str(error), "LIUHEN_TSA") from error
+
+
+def _witness_policy(values: Mapping[str, str]) -> Policy | None:
+    path = _path(values, "LIUHEN_WITNESS_POLICY")
+    if path is None:
+        return None
+    try:
+        policy = parse_policy(path.read_bytes())
+    except (OSError, PolicyMalformed) as error:
+        raise SettingsError(str(error), "LIUHEN_WITNESS_POLICY") from error
+    for witness in policy.witnesses:
+        if witness.url and urlsplit(witness.url).scheme not in ("http", "https"):
+            raise SettingsError(f"{witness.name}: must be a URL with http", "LIUHEN_WITNESS_POLICY")
+        if len(witness.key.name) > 255:
+            raise SettingsError(f"{witness.name}: its name is too long", "LIUHEN_WITNESS_POLICY")
+    return policy
 
 
 def _choice(values: Mapping[str, str], variable: str, *words: _Word) -> _Word:

@@ -17,7 +17,7 @@ from server.api.schemas import (
 from server.db import reading, transaction
 from server.failures import ServerError
 from server.models.people import Organization
-from server.operations import backups, enrolment, feed, ledger
+from server.operations import backups, enrolment, feed, ledger, witnessing
 from server.operations.enrolment import NewDevice
 from server.operations.room import gauge_of
 from server.services import services
@@ -35,10 +35,9 @@ def hello() -> dict[str, Any]:
     settings = parts.settings
     with reading() as session:
         generation = ledger.current_generation(session)
-        checkpoint = ledger.newest_checkpoint(session)
-        if checkpoint is None:
+        note = witnessing.cosigned_note(session)
+        if not note:
             raise ServerError("no checkpoint has been signed")
-        note = checkpoint.note
         backed_up = backups.backed_up_size(session)
         room = gauge_of(current_app, settings).room(session, parts.now_ms())
     return {

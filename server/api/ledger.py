@@ -17,7 +17,7 @@ from server.api.schemas import (
 )
 from server.db import reading
 from server.failures import Invalid
-from server.operations import generations, ledger
+from server.operations import generations, ledger, witnessing
 from server.services import services
 
 bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存证总账")
@@ -28,10 +28,17 @@ bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存
 @require_device
 @bp.response(200, CheckpointSchema)
 def checkpoint() -> dict[str, str]:
-    """The newest signed checkpoint."""
+    """The newest signed checkpoint, and the newest that witnesses cosigned, with their lines."""
+    policy = services().settings.witness_policy
     with reading() as session:
-        newest = ledger.newest_checkpoint(session)
-        return {"checkpoint": newest.note if newest else ""}
+        witnessed = None
+        if policy is not None:
+            generation = ledger.current_generation(session).number
+            witnessed = witnessing.newest_witnessed(session, policy, generation=generation)
+        return {
+            "checkpoint": witnessing.cosigned_note(session),
+            "witnessed": witnessed.note if witnessed else "",
+        }
 
 
 @bp.post("/seen")

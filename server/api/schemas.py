@@ -287,11 +287,13 @@ class InclusionSchema(Schema):
 
 
 class CheckpointSchema(Schema):
-    checkpoint = fields.String()
+    checkpoint = fields.String(metadata={"description": "newest, with the witnesses' lines"})
+    witnessed = fields.String(metadata={"description": "newest that a quorum cosigned, or any"})
 
 
 class CheckpointSeenSchema(Body):
-    checkpoint = fields.String(required=True, validate=validate.Length(1, 4096))
+    # A note with the lines of a hundred witnesses is longer than most.
+    checkpoint = fields.String(required=True, validate=validate.Length(1, 32_768))
 
 
 class LedgerStandingSchema(Schema):

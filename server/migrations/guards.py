@@ -50,6 +50,7 @@ FOURTH: dict[str, Sequence[str]] = {
     "foreign_package": ("id",),
     "ledger_audit": ("id",),
     "time_stamp": ("sha256",),
+    "witness_cosignature": ("covers_generation", "covers_size", "name", "key_hash"),
 }
 
 EVIDENCE = {**FIRST, **SECOND, **THIRD, **FOURTH}

@@ -14,6 +14,7 @@ from server.models import (
     stamps,
     traits,
     uploads,
+    witnesses,
 )
 from server.models.base import Base
 
@@ -32,4 +33,5 @@ __all__ = [
     "stamps",
     "traits",
     "uploads",
+    "witnesses",
 ]

@@ -66,6 +66,7 @@ _NOT_OVER_HTTP = {
     "server.demo": "told by scripts/run",
     "server.operations.export": "told by the package's row and by liuhen-admin",
     "server.operations.push": "the code of a line inside a 200",
+    "server.operations.witnessing": "told by the console and by liuhen-admin",
     "media.errors": "facts about a file, told by liuhen inspect and the findings",
 }
 #: Read by scripts, tests and the device client, not by the server's settings.

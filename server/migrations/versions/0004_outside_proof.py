@@ -17,6 +17,7 @@ def upgrade() -> None:
     _hand_over()
     _create_audits()
     _create_stamps()
+    _witnesses()
     for statement in append_only(op.get_bind().dialect.name, FOURTH):
         op.execute(statement)
     for statement in erasable_since_fourth(op.get_bind().dialect.name):
@@ -296,3 +297,37 @@ def _redactions() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redaction")),
     )
     op.create_index(op.f("ix_redaction_item_id"), "redaction", ["item_id"], unique=False)
+
+
+def _witnesses() -> None:
+    op.create_table(
+        "witness_cosignature",
+        sa.Column("covers_generation", sa.Integer(), nullable=False),
+        sa.Column("covers_size", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("key_hash", sa.String(length=8), nullable=False),
+        sa.Column("time_s", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("came_by", sa.String(length=8), nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("ledger_index", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "covers_generation",
+            "covers_size",
+            "name",
+            "key_hash",
+            name=op.f("pk_witness_cosignature"),
+        ),
+    )
+    op.create_table(
+        "witness_state",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("key_hash", sa.String(length=8), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("tried_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "key_hash", name=op.f("pk_witness_state")),
+    )
