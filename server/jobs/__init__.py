@@ -12,8 +12,9 @@ from flask import Flask, current_app
 from huey import Huey, PostgresHuey, SqliteHuey, crontab
 from sqlalchemy.engine import make_url
 
+from server.jobs.alone import alone
 from server.jobs.nightly import Nights
-from server.operations import export, media_checks, recordings, uploads
+from server.operations import export, media_checks, recordings, stamps, uploads, witnessing
 from server.services import services
 from server.settings import Settings
 
@@ -23,10 +24,14 @@ _QUEUE = "liuhen.queue"
 CHECK_MEDIA = "check_media"
 BUILD_PACKAGES = "build_packages"
 KEEP_UPLOADS = "keep_uploads"
+#: What outside authorities should stamp; it waits for networks.
+STAMP_TIMES = "stamp_times"
+#: What witnesses should see; it waits for networks, too.
+ASK_WITNESSES = "ask_witnesses"
 #: What may take hours and waits for everything else: nights, and copies of films.
 QUIET_WORK = "quiet_work"
 
-KINDS: Final = (CHECK_MEDIA, BUILD_PACKAGES, KEEP_UPLOADS, QUIET_WORK)
+KINDS: Final = (CHECK_MEDIA, BUILD_PACKAGES, KEEP_UPLOADS, STAMP_TIMES, ASK_WITNESSES, QUIET_WORK)
 #: One for each kind: so many threads, and no kind of work ever waits for another.
 THREADS: Final = len(KINDS)
 
@@ -51,10 +56,17 @@ def install(app: Flask, settings: Settings) -> None:
         # A day of films takes hours: whatever a night brings comes between two of them.
         recordings.derive_from_recordings(services(), memory, until=nights.are_due)
 
+    def ask_witnesses() -> None:
+        with alone(ASK_WITNESSES) as mine:
+            if mine:
+                witnessing.submit_to_witnesses(services())
+
     work: dict[str, Callable[[], object]] = {
         CHECK_MEDIA: lambda: media_checks.check_waiting_items(services(), rounds),
         BUILD_PACKAGES: lambda: export.build_waiting_packages(services()),
         KEEP_UPLOADS: keep_uploads,
+        STAMP_TIMES: lambda: stamps.stamp_what_is_due(services()),
+        ASK_WITNESSES: ask_witnesses,
         QUIET_WORK: work_quietly,
     }
 

@@ -1,11 +1,14 @@
 """Finding in the ledger what proves between which two moments a line was written."""
 
-from sqlalchemy import func, select
+from collections.abc import Iterator
+
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine
 from server.models.ledger import LedgerEvent
-from sync.evidence.interval import Interval, line_interval
+from server.models.stamps import TimeStamp
+from sync.evidence.interval import Interval, OutsideStamp, line_interval
 from sync.evidence.line import Anchor, parse_header
 
 #: How the header of a line with an anchor begins: canonical members are sorted.
@@ -34,6 +37,42 @@ def interval_of(session: Session, line: JournalLine) -> Interval:
         ingest_index=line.ledger_index,
         ingest_at_ms=line.received_at_ms,
         stamps=[(row.place, row.at_ms) for row in (before, after) if row],
+        outside=list(_outside_stamps(session, line, anchor.size if anchor else 0)),
+    )
+
+
+def _outside_stamps(
+    session: Session, line: JournalLine, anchor_size: int
+) -> Iterator[OutsideStamp]:
+    """Of the stamps by outside authorities the two that decide."""
+    earliest = TimeStamp.gen_time_ms - TimeStamp.margin_ms
+    latest = TimeStamp.gen_time_ms + TimeStamp.margin_ms
+    stamps = first_stamps(line.generation)
+    inside = stamps.where(TimeStamp.ledger_index < anchor_size)
+    over = stamps.where(TimeStamp.covers_size > line.ledger_index)
+    for query in (
+        inside.order_by(earliest.desc(), TimeStamp.ledger_index),
+        over.order_by(latest, TimeStamp.ledger_index),
+    ):
+        yield from (outside_stamp(row) for row in session.scalars(query.limit(1)))
+
+
+def first_stamps(generation: int) -> Select[TimeStamp]:
+    """The stamps of checkpoints of ``generation`` in itself; renewals prove no time anew."""
+    return select(TimeStamp).where(
+        TimeStamp.generation == generation,
+        TimeStamp.covers_generation == generation,
+        TimeStamp.renews == "",
+    )
+
+
+def outside_stamp(row: TimeStamp) -> OutsideStamp:
+    """The bounds that one stamp of a checkpoint gives."""
+    return OutsideStamp(
+        index=row.ledger_index,
+        covers=row.covers_size or 0,
+        earliest_ms=row.gen_time_ms - row.margin_ms,
+        latest_ms=row.gen_time_ms + row.margin_ms,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 from . import canonical
 from .encoding import from_b64url, from_hex
 from .errors import SyncError
-from .interval import Interval
+from .interval import Interval, OutsideBounds
 from .package import (
     CONSISTENCY,
     CUSTODY,
@@ -236,13 +236,29 @@ def _interval(value: Any) -> Interval:
     names = ["not_after_ms", "not_after_index"]
     if isinstance(value, dict) and "not_before_ms" in value:
         names += ["not_before_ms", "not_before_index"]
-    value = _fields(value, **dict.fromkeys(names, int))
+    kinds: Dict[str, type] = dict.fromkeys(names, int)
+    if isinstance(value, dict) and "outside" in value:
+        kinds["outside"] = dict
+    value = _fields(value, **kinds)
     return Interval(
         not_before_ms=value.get("not_before_ms"),
         not_before_index=value.get("not_before_index"),
         not_after_ms=value["not_after_ms"],
         not_after_index=value["not_after_index"],
+        outside=_outside(value["outside"]) if "outside" in value else None,
     )
+
+
+def _outside(value: Object) -> OutsideBounds:
+    names = [
+        end + unit
+        for end in ("not_before", "not_after")
+        if end + "_ms" in value
+        for unit in ("_ms", "_index")
+    ]
+    if not names:
+        raise PackageMalformed(INDEX, "bounds without an end")
+    return OutsideBounds(**_fields(value, **dict.fromkeys(names, int)))
 
 
 def _keys(value: Any) -> Keys:

@@ -18,8 +18,8 @@ from .package import ChainName
 
 Object = Dict[str, Any]
 
-ENCLOSED, WITHHELD, MISSING = "enclosed", "withheld", "missing"
-DISPOSITIONS = (ENCLOSED, WITHHELD, MISSING)
+ENCLOSED, WITHHELD, MISSING, ERASED = "enclosed", "withheld", "missing", "erased"
+DISPOSITIONS = (ENCLOSED, WITHHELD, MISSING, ERASED)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class IndexItem:
     """One evidence item of the case, whether its bytes are in the package or not.
 
     Attributes:
-        disposition: ``enclosed`` (with ``file``), ``withheld`` or ``missing``
-            (each with ``reason``).
+        disposition: ``enclosed`` (with ``file``), ``withheld``, ``missing`` or
+            ``erased`` by law (each with ``reason``).
         line: the journal line that announced it.
         discarded: the journal line that discarded it, if one did.
         interval: proven bounds of ``line``; None where the server never took it in.
@@ -257,11 +257,14 @@ def _chain_json(chain: ChainName) -> Object:
 
 
 def _interval_json(interval: Interval) -> Object:
-    value = {
+    value: Object = {
         "not_after_ms": interval.not_after_ms,
         "not_after_index": interval.not_after_index,
     }
     if interval.not_before_ms is not None and interval.not_before_index is not None:
         value["not_before_ms"] = interval.not_before_ms
         value["not_before_index"] = interval.not_before_index
+    if interval.outside is not None:
+        bounds = vars(interval.outside)
+        value["outside"] = {name: end for name, end in bounds.items() if end is not None}
     return value

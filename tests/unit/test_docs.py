@@ -65,6 +65,7 @@ _NOT_OVER_HTTP = {
     "server.cli": "told by liuhen-admin",
     "server.demo": "told by scripts/run",
     "server.operations.export": "told by the package's row and by liuhen-admin",
+    "server.operations.stamps": "told by the console's page of the store and by liuhen-admin",
     "server.operations.push": "the code of a line inside a 200",
     "server.operations.witnessing": "told by the console and by liuhen-admin",
     "media.errors": "facts about a file, told by liuhen inspect and the findings",

@@ -8,10 +8,12 @@ always gives the same package (docs/evidence.md §8).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import NotFound
-from server.models.inspections import Inspection
+from server.models.inspections import Inspection, InspectionOfficer
+from server.operations.erased import Mark, text_mark
 from server.operations.export.chains import (
     Chain,
     Placed,
@@ -33,6 +35,7 @@ from server.operations.export.documents import (
 from server.operations.export.items import ItemState, outside_of, read_items
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import events_named, kinds_of
+from server.operations.export.timestamps import EnclosedStamp, read_stamps
 from sync.evidence import acts
 
 #: Events that take a journal line in.
@@ -57,7 +60,10 @@ class CaseState:
     #: The digests of revisions that the seal does not cover.
     outside_seal: frozenset[str]
     sealed: Placed | None
+    time_stamps: tuple[EnclosedStamp, ...]
     events: tuple[int, ...]
+    #: Why the case has no text any more, where it was erased by law.
+    erased: Mark | None = None
 
     @property
     def quarantine(self) -> dict[str, int]:
@@ -82,13 +88,20 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
     if inspection is None:
         raise NotFound("inspection", inspection_id)
     chains = read_chains(session, moment, inspection_id)
-    officers = read_officers(session, moment, officers_of(chains))
+    erased = text_mark(session, inspection_id)
+    listed = session.scalars(
+        select(InspectionOfficer.officer_id).where(InspectionOfficer.inspection_id == inspection_id)
+    )
+    # The line that named them has no text any more: the visit's own rows do.
+    named = frozenset(listed) if erased else officers_of(chains)
+    officers = read_officers(session, moment, named)
     devices = read_devices(session, moment, chains)
     stamps = Stamps(session, moment)
     seal = next((line for line, _ in acting(chains, acts.INSPECTION_SEALED)), None)
     revisions = tuple(line for line, _ in acting(chains, acts.RECORD_SAVED))
     is_outside = outside_of(session, moment, seal)
     items = tuple(read_items(session, moment, inspection_id, chains, stamps, seal))
+    time_stamps = read_stamps(session, moment, (item.interval for item in items))
     return CaseState(
         moment=moment,
         inspection=inspection,
@@ -103,7 +116,9 @@ def read_case(session: Session, inspection_id: str, moment: Moment) -> CaseState
         addenda=tuple(line for line, _ in acting(chains, acts.ADDENDUM_ADDED)),
         outside_seal=frozenset(x.digest for x in revisions if is_outside(x.digest, x)),
         sealed=seal,
-        events=_events(session, moment, inspection, officers, devices, chains, items),
+        time_stamps=time_stamps,
+        events=_events(session, moment, inspection, officers, devices, chains, items, time_stamps),
+        erased=erased,
     )
 
 
@@ -115,6 +130,7 @@ def _events(
     devices: Sequence[DeviceState],
     chains: Sequence[Chain],
     items: Sequence[ItemState],
+    time_stamps: Sequence[EnclosedStamp],
 ) -> tuple[int, ...]:
     """The ledger indexes of every event that concerns the case, oldest first."""
     names = [
@@ -131,6 +147,7 @@ def _events(
         names.append(f"task:{inspection.task_id}")
     indexes = {device.enrolled_index for device in devices}
     indexes.update(line.ledger_index for chain in chains for line in chain.lines)
+    indexes.update(stamp.index for stamp in time_stamps)
     for item in items:
         interval = item.interval
         indexes.add(interval.not_after_index)
@@ -142,5 +159,6 @@ def _events(
     # Of lines only those that the package carries: another case's line may name
     # one of our items, by mistake or on purpose.
     kinds = kinds_of(session, moment, named - indexes)
-    indexes.update(index for index, kind in kinds.items() if kind not in _LINE_KINDS)
+    # An event without a kind was erased by law: its leaf is proved all the same.
+    indexes.update(index for index in named if kinds.get(index) not in _LINE_KINDS)
     return tuple(sorted(indexes))

@@ -24,12 +24,14 @@ from server.models.journal import (
     same_line,
 )
 from server.models.ledger import LedgerEvent
+from server.models.stamps import TimeStamp
 from server.operations.export.moment import Moment
+from server.operations.intervals import first_stamps
 from server.operations.projection import is_uuid
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
 from sync.evidence.errors import LineMalformed
-from sync.evidence.interval import Interval, line_interval
+from sync.evidence.interval import Interval, OutsideStamp, OutsideStamps, line_interval
 from sync.evidence.line import parse_header, signed_bytes
 from sync.evidence.package import ChainName
 from sync.wire import Projection
@@ -104,9 +106,23 @@ class Stamps:
             .order_by(LedgerEvent.index)
         ).all()
         self._stamps = [(index, at_ms) for index, at_ms in stamps]
+        outside = session.execute(
+            first_stamps(moment.generation)
+            .where(TimeStamp.ledger_index < moment.size)
+            .with_only_columns(
+                TimeStamp.ledger_index,
+                TimeStamp.covers_size,
+                TimeStamp.gen_time_ms,
+                TimeStamp.margin_ms,
+            )
+        ).all()
+        self._outside = OutsideStamps(
+            OutsideStamp(index, covers or 0, time - margin, time + margin)
+            for index, covers, time, margin in outside
+        )
 
     def interval(self, line: Placed) -> Interval:
-        """Between which two stamps ``line`` was written."""
+        """Between which stamps ``line`` was written."""
         # Of all stamps only two can matter; the rule itself is the verifier's own.
         before = bisect_left(self._stamps, (line.anchor_size or 0, 0))
         after = bisect_right(self._stamps, (line.ledger_index, MAX_INTEGER))
@@ -116,6 +132,7 @@ class Stamps:
             ingest_index=line.ledger_index,
             ingest_at_ms=line.received_at_ms,
             stamps=sorted(set(near)),
+            outside=filter(None, self._outside.deciding(line.anchor_size, line.ledger_index)),
         )
 
 

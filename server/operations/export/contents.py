@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from media.findings import to_json as findings_json
 from media.store import ObjectMissing, Store
-from server.operations.export import chains, proofs
+from server.operations.erased import Mark
+from server.operations.export import chains, proofs, timestamps
 from server.operations.export.case import CaseState
 from server.operations.export.errors import SourceDamaged, SourceMissing
 from server.operations.export.items import ItemState
@@ -19,11 +21,13 @@ from sync.evidence import canonical, package, records
 from sync.evidence.package import PackageFile
 
 _NDJSON_END = b"\n"
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 #: Why an item's bytes are not in the package.
 _REASONS = {
     records.ENCLOSED: "",
     records.WITHHELD: "discarded",
     records.MISSING: "not_received",
+    records.ERASED: "lawfully_erased",
 }
 
 
@@ -71,7 +75,11 @@ def proof_files(
             for leaf in proofs.prove_leaves(session, moment, case.events)
         ),
     )
-    anchors = sorted({anchor for chain in case.chains for anchor in chain.anchors})
+    checkpoints = [stamp.event.checkpoint for stamp in case.time_stamps]
+    anchors = sorted(
+        {anchor for chain in case.chains for anchor in chain.anchors}
+        | {(size, root) for _, size, root in filter(None, checkpoints)}
+    )
     paths = dict(proofs.prove_sizes(session, moment, (size for size, _ in anchors)))
     yield spool.write(
         package.CONSISTENCY,
@@ -82,21 +90,26 @@ def proof_files(
     )
     notes = [note for chain in case.chains for note in chain.receipts]
     yield spool.write(package.RECEIPTS, _ended(records.receipt_record(note) for note in notes))
+    yield from timestamps.stamp_files(case.time_stamps, spool)
 
 
-def case_index(case: CaseState, withheld: Iterable[int] = ()) -> records.CaseIndex:
-    """The table of contents; ``withheld`` are the events whose text concerns other cases too."""
+def case_index(case: CaseState, withheld: Mapping[int, str] = _NOTHING) -> records.CaseIndex:
+    """The table of contents; ``withheld`` says why the text of an event is not shown."""
     moment, inspection = case.moment, case.inspection
     about: dict[str, Any] = {
         "id": inspection.id,
         "title": inspection.title,
         "purpose": inspection.purpose,
         "opened_at_ms": inspection.opened_at_ms,
-        "state": "sealed" if case.sealed is not None else "open",
+        "state": "erased" if case.erased else "sealed" if case.sealed is not None else "open",
         "organization": dict(case.organization),
         "quarantine": case.quarantine,
-        "withheld_events": [{"index": index, "reason": "other_cases"} for index in withheld],
+        "withheld_events": [
+            {"index": index, "reason": why} for index, why in sorted(withheld.items())
+        ],
     }
+    if case.erased is not None:
+        about["erased"] = _basis(case.erased)
     if case.sealed is not None:
         about["sealed_at_ms"] = case.sealed.wall_ms
     if case.task is not None:
@@ -164,6 +177,15 @@ def _place(line: chains.Placed) -> records.LinePlace:
     return records.LinePlace(line.chain, line.seq)
 
 
+def _basis(mark: Mark) -> dict[str, Any]:
+    return {
+        "order": mark.order_id,
+        "law": mark.law,
+        "basis": mark.basis,
+        "erased_at_ms": mark.erased_at_ms,
+    }
+
+
 def _about(item: ItemState) -> dict[str, Any]:
     about: dict[str, Any] = {
         "captured_at_ms": item.line.wall_ms,
@@ -179,6 +201,8 @@ def _about(item: ItemState) -> dict[str, Any]:
         value = item.position(part)
         if value is not None:
             about[name] = value
+    if item.erased is not None:
+        about["erased"] = _basis(item.erased)
     if item.discard is not None:
         about["discard_reason"] = item.discard_reason
     if item.words:
@@ -268,19 +292,20 @@ def _original(item: ItemState, store: Store) -> PackageFile:
     )
 
 
-def _sort_events(session: Session, case: CaseState) -> tuple[set[int], list[int]]:
-    """The events that the package shows, and those it only proves to exist.
+def _sort_events(session: Session, case: CaseState) -> tuple[set[int], dict[int, str]]:
+    """The events that the package shows, and why it only proves that the others exist.
 
     A page of the console may show several cases at once; its ``view`` event
     names them all, and what was searched for.
     """
     items = {item.id for item in case.items}
     shown: set[int] = set()
-    withheld: list[int] = []
+    withheld = dict.fromkeys(case.events, "erased")
     for event in proofs.read_events(session, case.moment, case.events):
         if event.kind == "view" and not _views_only(event, case.inspection.id, items):
-            withheld.append(event.index)
+            withheld[event.index] = "other_cases"
         else:
+            del withheld[event.index]
             shown.add(event.index)
     return shown, withheld
 
