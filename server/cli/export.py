@@ -17,6 +17,7 @@ from server.failures import Invalid, NotFound
 from server.models.inspections import EvidencePackage, Inspection
 from server.models.people import User, UserRole
 from server.operations import export
+from server.operations.export.asked import Asked
 from server.operations.export.list_forms import DEFAULT_ROUTE, routes
 from server.services import Services, services
 from server.settings import Settings
@@ -57,6 +58,8 @@ class Exported:
     show_default=True,
     help="移送去向，决定所附清单 / where it goes: which list of materials",
 )
+@click.option("--redacted", is_flag=True, help="脱敏 / redacted copies, sensitive fields withheld")
+@click.option("--sm3", is_flag=True, help="另附 SM3 摘要清单 / a second manifest by SM3")
 @click.option("--json", "as_json", is_flag=True, help="每次检查输出一行 JSON / one JSON line each")
 def export_package(
     inspections: tuple[str, ...],
@@ -65,6 +68,8 @@ def export_package(
     user: str | None,
     reason: str,
     route: str,
+    redacted: bool,
+    sm3: bool,
     as_json: bool,
 ) -> None:
     """导出证据包 / Export inspections as evidence packages that verify without us.
@@ -79,9 +84,10 @@ def export_package(
             person_id = administrator(session, user)
             wanted = list(inspections) or list(session.scalars(select(Inspection.id)))
         out.mkdir(parents=True, exist_ok=True)
+        asked = Asked(route=route, redacted=redacted, sm3=sm3)
         done = []
         for inspection_id in wanted:
-            exported = _export(services(), inspection_id, person_id, reason, route, out)
+            exported = _export(services(), inspection_id, person_id, reason, asked, out)
             done.append(exported)
             click.echo(json.dumps(asdict(exported)) if as_json else _sentence(exported))
     if any(row.state != _READY or row.verdict != "PASS" for row in done):
@@ -112,7 +118,7 @@ def administrator(session: Session, username: str | None) -> str:
 
 
 def _export(
-    parts: Services, inspection_id: str, person_id: str, reason: str, route: str, out: Path
+    parts: Services, inspection_id: str, person_id: str, reason: str, asked: Asked, out: Path
 ) -> Exported:
     with transaction() as session:
         package_id = export.request_package(
@@ -120,7 +126,7 @@ def _export(
             inspection_id=inspection_id,
             person_id=person_id,
             reason=reason,
-            route=route,
+            asked=asked,
             now_ms=parts.now_ms(),
         )
     export.build_package(parts, package_id)

@@ -16,6 +16,7 @@ from server.db import reading, transaction
 from server.failures import Invalid, NotFound
 from server.operations import packages
 from server.operations.custody import Shown
+from server.operations.export.asked import Asked
 from server.operations.export.encrypting import encrypted, parse_recipient
 from server.operations.export.keeping import signature_key
 from server.operations.export.list_forms import DEFAULT_ROUTE
@@ -36,7 +37,11 @@ def request_package(inspection_id: object) -> ResponseReturnValue:
                 session.current_actor(),
                 str(inspection_id),
                 reason=request.form.get("reason", ""),
-                route=request.form.get("route", DEFAULT_ROUTE),
+                asked=Asked(
+                    route=request.form.get("route", DEFAULT_ROUTE),
+                    redacted="redacted" in request.form,
+                    sm3="sm3" in request.form,
+                ),
                 now_ms=services().now_ms(),
             )
     except Invalid as error:

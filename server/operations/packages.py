@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 from server.failures import NotFound, PackageNotReady
 from server.models.inspections import EvidencePackage, Inspection
 from server.operations.access import Actor, require
+from server.operations.export.asked import AS_USUAL, Asked
 from server.operations.export.build import package_name
-from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.request import READY, request_package
 from server.operations.inspection_view import owned_inspection
 
@@ -33,9 +33,9 @@ def ask_for_package(
     *,
     reason: str,
     now_ms: int,
-    route: str = DEFAULT_ROUTE,
+    asked: Asked = AS_USUAL,
 ) -> str:
-    """Queue a package that goes ``route`` and return its id.
+    """Queue a package and return its id.
 
     Raises:
         Forbidden: if the actor is no administrator.
@@ -49,7 +49,7 @@ def ask_for_package(
         inspection_id=owned.id,
         person_id=actor.person_id,
         reason=reason,
-        route=route,
+        asked=asked,
         now_ms=now_ms,
     )
 

@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import dataclass, replace
 
 import pytest
+from pypdf import PdfReader
 
 from server.app import create_app
 from server.db import reading, transaction
@@ -17,6 +18,7 @@ from server.failures import Invalid, NotFound, PackageNotReady
 from server.models.inspections import EvidencePackage
 from server.models.ledger import LedgerEvent
 from server.operations import export
+from server.operations.export.asked import Asked
 from sync.evidence import canonical, note
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.package import sidecar_text
@@ -286,6 +288,15 @@ def test_the_list_of_materials_has_a_row_for_every_item(finished):
     assert all(item["sha256"] in listing for item in _index(finished.data)["items"])
 
 
+def test_the_pages_are_there_as_pdf_and_say_the_same(finished):
+    for name in ("report", "transfer-list", "evidence-list"):
+        pdf = PdfReader(io.BytesIO(_read(finished.data, f"report/{name}.pdf")))
+        text = "".join("".join(page.extract_text().split()) for page in pdf.pages)
+        assert "示例化工有限公司" in text
+        assert all(item["sha256"] in text for item in _index(finished.data)["items"])
+        assert pdf.metadata.creation_date.timestamp() * 1000 == _index(finished.data)["exported_at_ms"]
+
+
 def test_the_list_for_a_court_names_every_item_with_digest_source_and_submitter(finished):
     listing = _read(finished.data, "report/evidence-list.html").decode()
 
@@ -296,7 +307,8 @@ def test_the_list_for_a_court_names_every_item_with_digest_source_and_submitter(
 
 
 def test_a_package_encloses_the_list_of_the_route_that_it_goes(case):
-    listing = _read(case.bytes_of(case.build(case.request(route="detention"))), _TRANSFER).decode()
+    row = case.build(case.request(asked=Asked(route="detention")))
+    listing = _read(case.bytes_of(row), _TRANSFER).decode()
 
     assert "适用行政拘留" in listing
     assert "证据材料（原件）" in listing
@@ -306,7 +318,7 @@ def test_a_package_encloses_the_list_of_the_route_that_it_goes(case):
 
 def test_an_unknown_route_is_refused(case):
     with pytest.raises(Invalid) as refused:
-        case.request(route="newspaper")
+        case.request(asked=Asked(route="newspaper"))
 
     assert refused.value.field == "route"
 

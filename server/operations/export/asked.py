@@ -1,6 +1,7 @@
 """What was asked for with a package, as the ledger's ``export`` event says it."""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,9 +14,23 @@ from sync.evidence import canonical
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The route (移送去向) that the package goes."""
+    """The route (移送去向) that the package goes, and how it is made.
+
+    ``redacted``: pictures are replaced by their redacted copies, and the fields that a form
+    calls sensitive are withheld. ``sm3``: the payload is listed by its SM3 digests too.
+    """
 
     route: str = DEFAULT_ROUTE
+    redacted: bool = False
+    sm3: bool = False
+
+    def to_snapshot(self) -> dict[str, Any]:
+        """What the ``export`` event says of it."""
+        flags = {"redacted": self.redacted, "sm3": self.sm3}
+        return {"route": self.route, **{name: True for name, on in flags.items() if on}}
+
+
+AS_USUAL: Final = Asked()
 
 
 def about_package(package_id: str) -> str:
@@ -33,4 +48,8 @@ def read_asked(session: Session, package_id: str) -> Asked:
         .limit(1)
     ).first()
     snapshot = canonical.loads(event)["snapshot"] if event is not None else {}
-    return Asked(route=snapshot.get("route", DEFAULT_ROUTE))
+    return Asked(
+        route=snapshot.get("route", DEFAULT_ROUTE),
+        redacted=snapshot.get("redacted", False),
+        sm3=snapshot.get("sm3", False),
+    )

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from cryptography.hazmat.primitives.hashes import SM3, Hash
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -141,16 +142,18 @@ def _begin(package_id: str) -> Order | None:
             return None
         row.state = BUILDING
         checkpoint = session.get_one(Checkpoint, (row.generation, row.ledger_size))
+        asked = read_asked(session, row.id)
         return Order(
             package_id=row.id,
             inspection_id=row.inspection_id,
-            asked=read_asked(session, row.id),
+            asked=asked,
             moment=Moment(
                 origin=session.get_one(Generation, checkpoint.generation).origin,
                 generation=checkpoint.generation,
                 size=checkpoint.size,
                 checkpoint=checkpoint.note,
                 exported_at_ms=row.requested_at_ms,
+                redacted=asked.redacted,
             ),
         )
 
@@ -192,7 +195,15 @@ def collect(services: Services, order: Order, folder: Path) -> list[PackageFile]
         origin=moment.origin,
         ledger_size=moment.size,
         sign=ledger_signer.sign,
+        sm3=_sm3 if order.asked.sm3 else None,
     )
+
+
+def _sm3(file: PackageFile) -> str:
+    digest = Hash(SM3())
+    for piece in file.chunks():
+        digest.update(piece)
+    return digest.finalize().hex()
 
 
 def write_archive(files: Sequence[PackageFile], archive: Path) -> tuple[str, int]:

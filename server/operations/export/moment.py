@@ -8,7 +8,8 @@ class Moment:
     """The ledger ``origin`` with its first ``size`` leaves, exported at ``exported_at_ms``.
 
     ``size`` does not count the package's own ``export`` leaf (docs/evidence.md §8).
-    ``checkpoint`` is the signed note over exactly that size.
+    ``checkpoint`` is the signed note over exactly that size. ``redacted`` packages show no
+    field that a form calls sensitive, and of pictures their redacted copies.
     """
 
     origin: str
@@ -16,3 +17,4 @@ class Moment:
     size: int
     checkpoint: str
     exported_at_ms: int
+    redacted: bool = False

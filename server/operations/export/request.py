@@ -5,14 +5,15 @@ import uuid
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.failures import Invalid, NotFound, SeveralGenerations
+from server.failures import ErasureUnderWay, Invalid, NotFound, SeveralGenerations
+from server.models.erasure import ErasureOrder
 from server.models.inspections import EvidencePackage, Inspection
 from server.models.journal import JournalLine, LineOutcome
 from server.models.ledger import Checkpoint, LedgerEvent, LedgerSubject
 from server.models.people import Person
 from server.operations import ledger
-from server.operations.export.asked import about_package
-from server.operations.export.list_forms import DEFAULT_ROUTE, routes
+from server.operations.export.asked import AS_USUAL, Asked, about_package
+from server.operations.export.list_forms import routes
 from server.operations.export.proofs import same_leaf
 from server.services import services
 
@@ -31,7 +32,7 @@ def request_package(
     person_id: str,
     reason: str,
     now_ms: int,
-    route: str = DEFAULT_ROUTE,
+    asked: Asked = AS_USUAL,
 ) -> str:
     """Queue a package of an inspection and return the package's id.
 
@@ -39,13 +40,11 @@ def request_package(
     then, whenever its bytes are put together. A case of a generation that has
     ended is shown as it stood at that one's end.
 
-    Args:
-        route: where the package goes (移送去向): which list of materials it encloses.
-
     Raises:
         NotFound: if there is no such inspection or person.
         Invalid: without a reason, or for an unknown route.
         SeveralGenerations: if the ledger was restored while the case went on.
+        ErasureUnderWay: if an order to erase of it was approved and is not carried out.
     """
     inspection = session.get(Inspection, inspection_id)
     if inspection is None:
@@ -56,8 +55,13 @@ def request_package(
     reason = reason.strip()
     if not 0 < len(reason) <= _MAX_REASON:
         raise Invalid("reason", f"between 1 and {_MAX_REASON} characters")
-    if route not in routes():
+    if asked.route not in routes():
         raise Invalid("route", f"one of {', '.join(routes())}")
+    approved = select(ErasureOrder.id).where(
+        ErasureOrder.inspection_id == inspection.id, ErasureOrder.state == "approved"
+    )
+    if session.scalars(approved.limit(1)).first() is not None:
+        raise ErasureUnderWay(inspection.id)
     checkpoint = ledger.sign_checkpoint(session, services().ledger_signer, now_ms=now_ms)
     generation = _generation_of(session, inspection.id)
     if generation not in (None, checkpoint.generation):
@@ -80,7 +84,7 @@ def request_package(
             "act": "requested",
             "ledger_size": checkpoint.size,
             "reason": reason,
-            "route": route,
+            **asked.to_snapshot(),
         },
         now_ms=now_ms,
         about=(
