@@ -3,6 +3,7 @@
 from server.operations.witnessing.cosignatures import (
     Exposure,
     Witnessed,
+    confirmed_size,
     cosigned_note,
     exposure,
     newest_witnessed,
@@ -13,6 +14,7 @@ from server.operations.witnessing.files import (
     read_cosigned,
     submission_for,
 )
+from server.operations.witnessing.page import submission_page
 from server.operations.witnessing.submitting import Reply, submit_to_witnesses
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "Reply",
     "Unmatched",
     "Witnessed",
+    "confirmed_size",
     "cosigned_note",
     "exposure",
     "newest_witnessed",
     "read_cosigned",
     "submission_for",
+    "submission_page",
     "submit_to_witnesses",
     "with_cosignatures",
 ]
