@@ -294,7 +294,8 @@ def test_the_pages_are_there_as_pdf_and_say_the_same(finished):
         text = "".join("".join(page.extract_text().split()) for page in pdf.pages)
         assert "示例化工有限公司" in text
         assert all(item["sha256"] in text for item in _index(finished.data)["items"])
-        assert pdf.metadata.creation_date.timestamp() * 1000 == _index(finished.data)["exported_at_ms"]
+        made_ms = pdf.metadata.creation_date.timestamp() * 1000
+        assert made_ms == _index(finished.data)["exported_at_ms"]
 
 
 def test_the_list_for_a_court_names_every_item_with_digest_source_and_submitter(finished):

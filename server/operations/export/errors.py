@@ -41,3 +41,14 @@ class PackageRejected(ExportFailed):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class PageNotSet(ExportFailed):
+    """A page of the package could not be set as PDF."""
+
+    code = "package.page_not_set"
+
+    def __init__(self, title: str, reason: str) -> None:
+        super().__init__(f"{title}: {reason}")
+        self.title = title
+        self.reason = reason

@@ -20,6 +20,7 @@ from server.operations.export.items import ItemState, standing
 from server.operations.export.lists import list_files
 from server.operations.export.materials import read_materials
 from server.operations.export.pages import make_environment, moment_text, texts
+from server.operations.export.paper import pdfs_of
 from server.operations.export.spool import Spool
 from server.operations.export.writings import maker_of
 from sync.evidence import package
@@ -76,7 +77,13 @@ class ShownItem:
 def report_files(
     session: Session, case: CaseState, asked: Asked, spool: Spool
 ) -> Iterator[PackageFile]:
-    """The report and the lists as self-contained HTML, Chinese before English."""
+    """The report and the lists, Chinese before English: self-contained HTML, and PDF beside it."""
+    for page in _pages(session, case, asked, spool):
+        yield page
+        yield from pdfs_of(page, spool, at_ms=case.moment.exported_at_ms)
+
+
+def _pages(session: Session, case: CaseState, asked: Asked, spool: Spool) -> Iterator[PackageFile]:
     sessions = Sessions(case)
     records = writings.standing_records(session, case)
     environment = make_environment()
