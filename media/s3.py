@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,14 +20,14 @@ from media.s3_objects import S3Objects, Taken, base64_digest, typed
 from media.s3_survey import survey
 from media.s3_wire import headers_of
 from media.store import (
+    DAY_PREFIX,
     MEDIA_PREFIX,
     QUARANTINE_PREFIX,
-    TAIL_PREFIX,
     AlreadyThere,
     Content,
-    DeletionRefused,
     MultipartGone,
     ObjectDiffers,
+    ObjectLocked,
     ObjectMissing,
     OpenMultipart,
     Part,
@@ -36,9 +37,12 @@ from media.store import (
     Traits,
     Written,
     check_droppable,
+    check_erasable,
+    check_passing,
 )
 
-_ORIGINALS = (MEDIA_PREFIX, QUARANTINE_PREFIX)
+#: What is locked where the bucket has Object Lock.
+_ORIGINALS = (MEDIA_PREFIX, QUARANTINE_PREFIX, DAY_PREFIX)
 
 _log = logging.getLogger(__name__)
 
@@ -187,10 +191,27 @@ class S3Store(S3Objects):
                     )
 
     def delete_tails(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            if not key.startswith(TAIL_PREFIX):
-                raise DeletionRefused(key)
+        check_passing(keys)
         self._delete(*keys)
+
+    def erase(self, key: str) -> None:
+        check_erasable(key)
+        versions = self.traits().keeps_versions
+        try:
+            self.delete([key], versions=versions, together=False)
+        except StoreUnavailable as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                raise ObjectLocked(key) from error
+            raise
+        # What a store says it has deleted it may still give: only looking tells.
+        try:
+            self.head(key)
+        except ObjectMissing:
+            left = bool(self._versions([key])) if versions else False
+        else:
+            left = True
+        if left:
+            raise ObjectLocked(key)
 
     def _delete(self, *keys: str) -> None:
         if keys:

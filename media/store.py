@@ -1,4 +1,4 @@
-"""Bytes in a store: every object is written once, and only tails are ever deleted.
+"""Bytes in a store: every object is written once; tails alone are deleted without an order.
 
 Keys (docs/protocol.md §7):
 
@@ -9,7 +9,11 @@ Keys (docs/protocol.md §7):
 - ``quarantine/<upload>``: bytes that were not what they were announced to be;
 - ``parts/<multipart>/<number>/<key>``: parts, where the store's own cannot be relied on;
 - ``derived/<aa>/<sha256>``: pictures and copies made from originals;
-- ``package/<package>/<sha256>.zip``, with ``.sig``: finished packages.
+- ``package/<package>/<sha256>.zip``, with ``.sig``: finished packages;
+- ``receipt/<aa>/<sha256>``: recipients' signed receipts for packages;
+- ``foreign/<organization>/<sha256>.zip``: packages of other bureaus;
+- ``checkpoint/day/<ledger>/<date>``: the first signed checkpoint of a day, kept for good;
+- ``checkpoint/newest/<ledger>/<size>``: the newest few.
 
 What a store promises stands here; ``media.s3`` keeps these promises with an S3 address.
 """
@@ -26,6 +30,20 @@ MEDIA_PREFIX = "media/"
 QUARANTINE_PREFIX = "quarantine/"
 DERIVED_PREFIX = "derived/"
 PACKAGE_PREFIX = "package/"
+CHECKPOINT_PREFIX = "checkpoint/"
+DAY_PREFIX = "checkpoint/day/"
+NEWEST_PREFIX = "checkpoint/newest/"
+#: What may be deleted: what uploads leave over, and a checkpoint that newer ones prove.
+_PASSING = (TAIL_PREFIX, NEWEST_PREFIX)
+RECEIPT_PREFIX = "receipt/"
+FOREIGN_PREFIX = "foreign/"
+_ERASABLE = (
+    MEDIA_PREFIX,
+    QUARANTINE_PREFIX,
+    DERIVED_PREFIX,
+    PACKAGE_PREFIX,
+    RECEIPT_PREFIX,
+)
 
 _GATHERED = re.compile(r"(?:media/long/(?P<file>[^/]+)|tail/(?P<tail>[^/]+)/[^/]+)\Z")
 
@@ -76,9 +94,19 @@ class MultipartGone(MediaError):
 
 
 class DeletionRefused(MediaError):
-    """Only tails and parts of unfinished objects may be deleted; evidence never is."""
+    """Only what passes may be deleted: tails, unfinished objects; evidence never is."""
 
     code = "media.deletion_refused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class ObjectLocked(MediaError):
+    """Object Lock keeps the bytes until its date has come; asking again then may help."""
+
+    code = "media.object_locked"
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -203,12 +231,41 @@ def check_droppable(key: str) -> None:
     Raises:
         DeletionRefused: it is of another key.
     """
-    if upload_of(key) is None and not key.startswith(PACKAGE_PREFIX):
+    if upload_of(key) is None and not key.startswith((PACKAGE_PREFIX, FOREIGN_PREFIX)):
         raise DeletionRefused(key)
+
+
+def check_erasable(key: str) -> None:
+    """Let only what is kept as evidence, or was made of it, be erased by an order.
+
+    Raises:
+        DeletionRefused: it is another key.
+    """
+    if not key.startswith(_ERASABLE):
+        raise DeletionRefused(key)
+
+
+def check_passing(keys: Sequence[str]) -> None:
+    """Let only tails and the newest checkpoints but one be deleted.
+
+    Raises:
+        DeletionRefused: one of ``keys`` is another.
+    """
+    for key in keys:
+        if not key.startswith(_PASSING):
+            raise DeletionRefused(key)
 
 
 def derived_key(sha256: str) -> str:
     return f"{DERIVED_PREFIX}{sha256[:2]}/{sha256}"
+
+
+def receipt_key(sha256: str) -> str:
+    return f"{RECEIPT_PREFIX}{sha256[:2]}/{sha256}"
+
+
+def foreign_key(organization_id: str, sha256: str) -> str:
+    return f"{FOREIGN_PREFIX}{organization_id}/{sha256}.zip"
 
 
 def package_key(package_id: str, sha256: str) -> str:
@@ -295,10 +352,21 @@ class Store(Protocol):
     def open_multiparts(self) -> Iterator[OpenMultipart]: ...
 
     def delete_tails(self, keys: Sequence[str]) -> None:
-        """Delete tails with all their versions; it is no error if one is gone.
+        """Delete tails or passing checkpoints with all their versions; one may be gone already.
 
         Raises:
             DeletionRefused: if one is another key; then nothing is deleted.
+        """
+
+    def erase(self, key: str) -> None:
+        """Erase what was kept for ever, with all its versions; it is no error if it is gone.
+
+        Only for a key that a lawful order names (docs/operations.md, Erasing by law): when
+        this returns, the store gives its bytes under no version any more.
+
+        Raises:
+            DeletionRefused: if nothing that is kept lies under such a key.
+            ObjectLocked: if the store refuses for now.
         """
 
 

@@ -31,6 +31,11 @@ class Services:
     now_ms: Callable[[], int] = clock.now_ms
     clock_state: Callable[[], str] = clock.synchronised
 
+    @property
+    def ledger_keys(self) -> tuple[bytes, ...]:
+        """The public keys under which checkpoints of this ledger are, or were, signed."""
+        return (self.ledger_signer.public_key,)
+
     def carrier_note(self, origin: str) -> str:
         """To whom carriers for the ledger ``origin`` are encrypted, signed by the receipt key."""
         return self.receipt_signer.sign(recipient_text(origin, self.carrier_key.recipient))

@@ -4,7 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -14,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sync.evidence import note
+from sync.evidence.note import SignedNote
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,25 @@ class NoteSigner:
     def sign(self, text: str) -> str:
         """The signed note of ``text``, which ends in a newline."""
         return note.sign_note(text, self.name, self.public_key, self.key.sign)
+
+
+def signed_by(signed: SignedNote, name: str, public_key: bytes) -> bool:
+    """Whether one signature of the note is good under ``name`` and the Ed25519 ``public_key``.
+
+    At full speed with ``cryptography``; devices and the verifier have their own way.
+    """
+    key = note.VerifierKey(name, public_key)
+    for signer, data in signed.signatures:
+        if (signer, data[:4]) != (key.name, key.key_hash):
+            continue
+        try:
+            Ed25519PublicKey.from_public_bytes(public_key).verify(
+                data[4:], signed.text.encode("utf-8")
+            )
+        except (InvalidSignature, ValueError):
+            continue
+        return True
+    return False
 
 
 def make_key(path: Path) -> None:

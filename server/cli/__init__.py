@@ -8,6 +8,7 @@ import sys
 import threading
 
 import click
+from flask import Flask
 from sqlalchemy import select
 
 from media.errors import MediaError
@@ -21,6 +22,7 @@ from server.cli.export import export_package
 from server.cli.ledger import ledger as ledger_commands
 from server.cli.store import store
 from server.cli.template import publish_template
+from server.cli.witness import witness
 from server.db import db, transaction
 from server.failures import GenerationEnded, LedgerBehind, ServerError
 from server.models.people import Organization
@@ -33,11 +35,15 @@ from server.operations import (
     people,
     visit_documents,
 )
+from server.operations.checkpoint_store import CheckpointStore
 from server.services import open_services, services
 from server.settings import Settings
 from sync.errors import SyncError
 
 _log = logging.getLogger(__name__)
+
+#: Twice within the minute in which a ledger that has grown is to be seen outside.
+_PUBLISH_S = 30
 
 
 @click.group()
@@ -99,6 +105,8 @@ def sequencer() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    publishing = threading.Thread(target=_publish, args=(app, stopping), daemon=True)
+    publishing.start()
     with app.app_context():
         kept = ""
         while not stopping.wait(settings.checkpoint_interval_ms / 1000):
@@ -107,6 +115,24 @@ def sequencer() -> None:
             except (LedgerBehind, GenerationEnded) as error:
                 # Reading goes on; an administrator is told by the pages and by liuhen-admin.
                 _log.warning("no_checkpoint code=%s reason=%s", error.code, error)
+
+
+def _publish(app: Flask, stopping: threading.Event) -> None:
+    """Bring the newest checkpoint to the object store; a store that is away holds nothing up."""
+    with app.app_context():
+        kept = CheckpointStore(services().store)
+        while True:
+            try:
+                with database.reading() as session:
+                    note = ledger.newest_note(session)
+                if note:
+                    kept.publish(note, now_ms=services().now_ms())
+            except MediaError as error:
+                _log.warning("checkpoint_unpublished code=%s", error.code)
+            except Exception:
+                _log.warning("checkpoint_unpublished", exc_info=True)
+            if stopping.wait(_PUBLISH_S):
+                return
 
 
 def _keep_checkpoints(kept: str) -> str:
@@ -155,6 +181,7 @@ cli.add_command(ledger_commands)
 cli.add_command(backup)
 cli.add_command(carrier)
 cli.add_command(store)
+cli.add_command(witness)
 
 
 def main() -> None:

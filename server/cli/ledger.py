@@ -1,17 +1,23 @@
 """``ledger``: where the ledger stands, and beginning its next generation after a restore."""
 
+import json
 import os
+from typing import Any
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
+from media.errors import MediaError
 from server import clock
 from server.app import create_app, create_database_app
 from server.db import reading, transaction
-from server.operations import checkpoint_folder, generations
+from server.operations import checkpoint_folder, generations, ledger_audit
 from server.services import LEDGER_KEY, services
 from server.settings import Settings
 from server.signing import load_signer
 from sync import catalogue
+
+_DOUBTS, _CANNOT = 1, 2
 
 
 @click.group()
@@ -58,6 +64,44 @@ def restore(reason: str) -> None:
         checkpoint_folder.keep_newest(settings.checkpoint_dir, note)
     key = load_signer(settings.secrets_dir / LEDGER_KEY, found.origin).verifier_key
     _say("ledger.restored", generation=found.generation, origin=found.origin, verifier_key=key)
+
+
+@ledger.command()
+@click.option("--leaves", type=click.IntRange(min=1), help="至多核对几条 / at most so many leaves")
+@click.option("--json", "as_json", is_flag=True, help="输出 JSON / print JSON")
+def audit(leaves: int | None, *, as_json: bool) -> None:
+    """从事件重建总账并核对 / Rebuild the ledger from its events, and compare everything.
+
+    Exit status: 0 nothing doubtful, 1 doubts, 2 the store or the database does not answer.
+    """
+    reports: list[dict[str, Any]] = []
+    trouble = ""
+    try:
+        with create_app(Settings.from_env(os.environ)).app_context():
+            for report in ledger_audit.audit(services(), most=leaves):
+                reports.append(json.loads(report.to_json()))
+                if not as_json:
+                    _tell(reports[-1])
+    except MediaError as error:
+        trouble = f"errors.{error.code}"
+    except SQLAlchemyError:
+        trouble = "store.database_away"
+    if as_json:
+        click.echo(json.dumps(reports))
+    if trouble:
+        for lang in catalogue.LANGUAGES:
+            click.echo(catalogue.text(trouble, lang), err=True)
+        raise click.exceptions.Exit(_CANNOT)
+    raise click.exceptions.Exit(_DOUBTS if any(one["doubt_count"] for one in reports) else 0)
+
+
+def _tell(report: dict[str, Any]) -> None:
+    for lang in catalogue.LANGUAGES:
+        for line in ledger_audit.summary(report, lang):
+            click.echo(line)
+    for doubt in report["doubts"]:
+        for lang in catalogue.LANGUAGES:
+            click.echo(ledger_audit.sentence(doubt, lang))
 
 
 def _say(name: str, **values: object) -> None:

@@ -17,7 +17,7 @@ from server.db import reading, transaction
 from server.failures import ServerError
 from server.jobs.alone import alone
 from server.models.ledger import Generation
-from server.operations import feed, storekeeping
+from server.operations import feed, ledger_audit, storekeeping
 from server.operations.storekeeping import REHASH, SWEEP
 from server.operations.uploads import Desk
 from server.services import services
@@ -31,7 +31,7 @@ _CHINA = timezone(timedelta(hours=8))
 _DAY_MS = 86_400_000
 _AGAIN_MS = 30 * 60_000
 
-COMPACT = "compact"
+COMPACT, AUDIT = "compact", "audit"
 
 
 class Nights:
@@ -46,6 +46,8 @@ class Nights:
         self._steps: dict[str, Callable[[], None]] = {
             COMPACT: self._compact,
             SWEEP: self._sweep,
+            # Before the originals, which may take until morning.
+            AUDIT: self._audit,
             REHASH: self._rehash,
         }
 
@@ -87,7 +89,9 @@ class Nights:
             return True
         installed_ms = session.scalar(select(func.min(Generation.opened_at_ms)))
         done = installed_ms is None or installed_ms > night_ms
-        if name != COMPACT:
+        if name == AUDIT:
+            done = done or ledger_audit.has_run(session, since_ms=night_ms)
+        elif name != COMPACT:
             done = done or storekeeping.has_run(session, name, since_ms=night_ms)
         if done:
             self._done[name] = night_ms
@@ -112,6 +116,10 @@ class Nights:
         ):
             pass
 
+    def _audit(self) -> None:
+        for _ in ledger_audit.audit(services(), most=self._settings.audit_leaves):
+            pass
+
     def _note_failure(self, name: str, error: Exception, *, began_ms: int) -> None:
         # SQLAlchemy has codes of its own, which say nothing here.
         code = error.code if isinstance(error, MediaError | ServerError) else ""
@@ -122,13 +130,11 @@ class Nights:
             return
         try:
             with transaction() as session:
-                storekeeping.keep_failure(
-                    session,
-                    name,
-                    code or type(error).__name__,
-                    began_ms=began_ms,
-                    now_ms=now_ms,
-                )
+                code = code or type(error).__name__
+                if name == AUDIT:
+                    ledger_audit.keep_failure(session, code, began_ms=began_ms, now_ms=now_ms)
+                else:
+                    storekeeping.keep_failure(session, name, code, began_ms=began_ms, now_ms=now_ms)
         except Exception:
             # Where the database is what fails, there is nowhere to write that down.
             _log.warning("night_failed step=%s unwritten", name, exc_info=True)

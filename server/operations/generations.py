@@ -98,7 +98,7 @@ def look_outside(parts: Services) -> None:
         beyond = [note for note in kept if _beyond(session, parts, note) is not None]
     if beyond:
         with db.transaction() as session:
-            _note(session, parts, beyond, shown_by="file")
+            note_beyond(session, parts, beyond, shown_by="file")
 
 
 def see(parts: Services, note: str, *, device_id: str) -> bool:
@@ -114,7 +114,7 @@ def see(parts: Services, note: str, *, device_id: str) -> bool:
             raise Invalid("checkpoint", "not signed by this server's ledger key") from error
     if beyond:
         with db.transaction() as session:
-            _note(session, parts, [note], shown_by=f"device:{device_id}")
+            note_beyond(session, parts, [note], shown_by=f"device:{device_id}")
     with db.reading() as session:
         return standing(session).behind
 
@@ -243,7 +243,7 @@ def _life(session: Session, parts: Services, row: Generation) -> Life:
     )
 
 
-def _note(session: Session, parts: Services, shown: Iterable[str], *, shown_by: str) -> None:
+def note_beyond(session: Session, parts: Services, shown: Iterable[str], *, shown_by: str) -> None:
     """Keep those of ``shown`` that the ledger does not contain, each once."""
     generation = ledger.current_generation(session).number
     for note in shown:

@@ -131,9 +131,7 @@ def append_events(
     head = head or lock_head(session)
     first, at_ms = head.size, max(head.last_at_ms, now_ms)
     generation = head.generation
-    tree = merkle.CompactRange(
-        first, [bytes.fromhex(text) for text in head.edge.split(",") if text]
-    )
+    tree = _tree_at(head)
     leaves: list[tuple[object, ...]] = []
     bodies: list[tuple[object, ...]] = []
     nodes: list[tuple[object, ...]] = []
@@ -162,6 +160,22 @@ def append_events(
         set_committed_value(head, name, value)
     session.flush()
     return first
+
+
+def edge_of(head: LedgerHead) -> list[bytes]:
+    """The hashes at the right edge of the tree, largest subtree first.
+
+    Raises:
+        ValueError: if they are not what this program wrote.
+    """
+    return [bytes.fromhex(text) for text in head.edge.split(",") if text]
+
+
+def _tree_at(head: LedgerHead) -> merkle.CompactRange:
+    try:
+        return merkle.CompactRange(head.size, edge_of(head))
+    except ValueError as error:
+        raise LedgerBehind("the head was changed: it ends no tree") from error
 
 
 def _event_bytes(event: Event, at_ms: int) -> bytes:

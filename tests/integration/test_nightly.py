@@ -8,8 +8,9 @@ from sqlalchemy.exc import OperationalError
 
 from media.store import StoreUnavailable, media_key
 from server.jobs.nightly import Nights, begun_ms
+from server.models.audits import LedgerAudit
 from server.models.uploads import AdoptedObject, ObjectFixity, StoreCheck
-from server.operations import feed, storekeeping
+from server.operations import feed, ledger_audit, storekeeping
 from tests.support.keeping import Keeping, digest
 
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
@@ -267,3 +268,28 @@ def test_where_the_database_fails_the_log_says_so_and_the_night_goes_on(
 def test_nights_begin_in_china_wherever_the_machine_thinks_it_is(now, night):
     assert begun_ms(_at(*now)) == _at(*night)
     assert datetime.fromtimestamp(begun_ms(_at(*now)) / 1000, UTC).hour == 19
+
+
+def test_a_night_audits_the_ledger_once_and_tries_again_where_that_failed(
+    keeping, worker, monkeypatch
+):
+    real = ledger_audit.audit
+
+    def away(*_arguments, **_named):
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(ledger_audit, "audit", away)
+    worker.work()
+    monkeypatch.setattr(ledger_audit, "audit", real)
+    keeping.now_ms += 29 * _MINUTE_MS
+    assert not worker.due()
+    keeping.now_ms += _MINUTE_MS
+    worker.work()
+    Worker(keeping).work()
+
+    reports = [json.loads(row.report) for row in keeping.rows(LedgerAudit)]
+    assert [(one["failed"], one["done"]) for one in reports] == [
+        ("media.store_unavailable", False),
+        ("", True),
+    ]
+    assert reports[1]["doubts"] == []

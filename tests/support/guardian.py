@@ -23,7 +23,7 @@ from pathlib import Path
 import psycopg
 
 from server.launch import store, storeconfig
-from server.launch.installation import held, is_free, prepare
+from server.launch.installation import held, is_free, known_store_ports, prepare
 from server.launch.lifetime import end_with_parent
 from server.settings import Settings
 from tests.support.otherstores import run_moto, run_rclone
@@ -74,6 +74,8 @@ def run_store(folder):
                 "bucket": settings.s3_bucket,
                 "region": settings.s3_region,
                 "administrator": storeconfig.administrator(installation),
+                "folder": str(installation.store_config_dir),
+                "ports": known_store_ports(installation),
             }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,9 @@ class S3:
     region: str
     #: Access key and secret of who may make buckets and lift locks, where that is another.
     administrator: tuple[str, str] | None = None
+    #: Of our own store: where its keys lie, and its ports by name.
+    folder: str | None = None
+    ports: Mapping[str, int] | None = None
 
     def address(self, **more):
         """As the server knows the store."""

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from media.store import (
-    TAIL_PREFIX,
     AlreadyThere,
-    DeletionRefused,
     MultipartGone,
     ObjectDiffers,
+    ObjectLocked,
     ObjectMissing,
     OpenMultipart,
     Part,
@@ -19,6 +18,8 @@ from media.store import (
     Traits,
     Written,
     check_droppable,
+    check_erasable,
+    check_passing,
 )
 
 
@@ -34,6 +35,7 @@ class MemoryStore:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
         self.keys: dict[str, str] = {}
+        self.locked: set[str] = set()
         self.before: Callable[[str, str], None] = lambda act, key: None
         self.after: Callable[[str, str], None] = lambda act, key: None
         self._ids = itertools.count(1)
@@ -108,11 +110,17 @@ class MemoryStore:
             yield OpenMultipart(self.keys[multipart_id], multipart_id, begun_at_ms=0)
 
     def delete_tails(self, keys):
-        for key in keys:
-            if not key.startswith(TAIL_PREFIX):
-                raise DeletionRefused(key)
+        check_passing(keys)
         for key in keys:
             self.objects.pop(key, None)
+
+    def erase(self, key):
+        check_erasable(key)
+        self.before("erase", key)
+        if key in self.locked:
+            raise ObjectLocked(key)
+        self.objects.pop(key, None)
+        self.after("erase", key)
 
     def _get(self, key):
         if key not in self.objects:
