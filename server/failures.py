@@ -188,6 +188,36 @@ class PackageNotReady(ServerError):
     code = "package.not_ready"
 
 
+class ErasureUnderWay(ServerError):
+    """The case is just being erased by law; what is left of it can be had when that is done."""
+
+    code = "erasure.under_way"
+
+
+class RetentionRuns(ServerError):
+    """What is to be erased must still be kept: its term has not ended."""
+
+    code = "erasure.retention_runs"
+
+
+class OnHold(ServerError):
+    """A legal hold keeps the case beyond its term."""
+
+    code = "erasure.on_hold"
+
+
+class SamePerson(ServerError):
+    """Two persons must say so, and this is the one who has said it already."""
+
+    code = "erasure.same_person"
+
+
+class LawfullyErased(ServerError):
+    """The bytes were erased by law and are not taken again."""
+
+    code = "media.lawfully_erased"
+
+
 class SeveralGenerations(ServerError):
     """A case lies in two generations of the ledger, which no single checkpoint proves."""
 

@@ -27,6 +27,7 @@ from server.operations.cards import (
     person_names,
 )
 from server.operations.doubts import Doubt, doubts_of
+from server.operations.erased import Mark, is_erased, marks_of_items
 from server.operations.holding import held
 from server.operations.line_view import LineView, read_line
 from server.operations.review import stands_elsewhere
@@ -130,6 +131,8 @@ class EvidencePage:
     sha256: str
     size: int
     received: Received | None
+    #: Why its bytes are not here any more, where they were erased by law.
+    erased: Mark | None
     #: How its bytes may be shown; None while they are not here.
     serving: Serving | None
     place: Place | None
@@ -161,12 +164,14 @@ def owned_item(session: Session, actor: Actor, item_id: str) -> EvidenceItem:
 
 
 def stored_media(session: Session, item: EvidenceItem) -> MediaObject | None:
-    """The bytes of an item once its own organisation has sent them."""
+    """The bytes of an item once its own organisation has sent them, and while it may keep them."""
     return session.scalars(
         select(MediaObject).where(
             MediaObject.sha256 == item.sha256,
             MediaObject.status == "stored",
             held(MediaObject.sha256, item.organization_id),
+            # Equal bytes of an item that is kept are no reason to show those of this one.
+            ~is_erased(item.id),
         )
     ).one_or_none()
 
@@ -213,6 +218,7 @@ def read_evidence(
         sha256=item.sha256,
         size=item.size,
         received=_received(media),
+        erased=marks_of_items(session, [item.id]).get(item.id),
         serving=serving_of(session, item) if media else None,
         place=_place(item),
         officer=officer,

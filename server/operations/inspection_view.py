@@ -22,6 +22,7 @@ from server.operations.access import Actor
 from server.operations.cards import OfficerCard, device_cards, officer_cards, person_names
 from server.operations.coverage import Coverage
 from server.operations.doubts import Doubt, doubts_of
+from server.operations.erased import Mark, marks_of_items, text_mark
 from server.operations.frames import Frame
 from server.operations.holding import held
 from server.operations.inspection_doubts import inspection_doubts
@@ -60,6 +61,7 @@ class ItemRow:
     discard_reason: str
     announced_at_ms: int
     line_digest: str
+    erased: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,8 @@ class InspectionPage:
     #: How many lines wait or were decided on; ``released`` are the digests of those let through.
     quarantine: Counts
     released: frozenset[str]
+    #: Why there is no text, where the inspection was erased by law.
+    erased: Mark | None
 
     @property
     def quarantined(self) -> tuple[LineRow, ...]:
@@ -174,6 +178,7 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
     ).all()
     writings = read_writings(session, row)
     whole = inspection_doubts(session, row)
+    erased = text_mark(session, row.id)
     return InspectionPage(
         id=row.id,
         organization=session.get_one(Organization, row.organization_id).name,
@@ -192,12 +197,14 @@ def read_inspection(session: Session, actor: Actor, inspection_id: str) -> Inspe
         addenda=writings.addenda,
         lines=_lines(session, row.id),
         packages=_packages(session, row.id),
-        doubts=whole.doubts,
+        # What the rules miss of a case without text says nothing about the case.
+        doubts=() if erased else whole.doubts,
         devices=whole.devices,
         coverage=whole.visit.coverage,
         frames=whole.frames,
         quarantine=count_lines(session, row.id),
         released=released_lines(session, row.id),
+        erased=erased,
     )
 
 
@@ -236,6 +243,7 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
     ids = [item.id for item in items]
     officers = officer_cards(session, (item.officer_id for item in items))
     doubts, checks = doubts_of(session, ids), standing_checks(session, ids)
+    erased = marks_of_items(session, ids)
     judged = set(session.scalars(select(Judgement.item_id).where(Judgement.item_id.in_(ids))))
     drawn = set(
         session.scalars(
@@ -266,11 +274,12 @@ def _items(session: Session, inspection: Inspection) -> tuple[ItemRow, ...]:
                 verdict=check.verdict if check else None,
                 doubts=doubts.get(item.id, ()),
                 judged=item.id in judged,
-                has_thumbnail=item.sha256 in drawn,
+                has_thumbnail=item.sha256 in drawn and item.id not in erased,
                 outside_seal=item.outside_seal,
                 discard_reason=item.discard_reason,
                 announced_at_ms=announced_at_ms,
                 line_digest=item.line_digest,
+                erased=item.id in erased,
             )
         )
     return tuple(rows)

@@ -23,6 +23,7 @@ from server.models.inspections import (
 )
 from server.models.uploads import MediaObject
 from server.operations import deadlines, dossiers, ledger, scopes
+from server.operations.erased import marks_of_items
 from server.operations.feed.documents import Put, inspection_scope, officer_scope, publish
 from server.operations.standing import standing_checks, standing_runs
 
@@ -151,6 +152,7 @@ def _items(session: Session, ids: Sequence[str]) -> Iterator[Put]:
     received = {row.sha256: row.stored_at_ms for row in stored}
     checks = _checks(session, ids)
     reviews = _newest_judgements(session, ids)
+    erased = marks_of_items(session, ids)
     for row in rows:
         body = {
             "id": row.id,
@@ -167,6 +169,7 @@ def _items(session: Session, ids: Sequence[str]) -> Iterator[Put]:
             "state": row.state,
             # Equal bytes may be here from others: only one's own sending is a receipt.
             "received_at_ms": None if row.state == _LACKING else received.get(row.sha256),
+            "erased_at_ms": erased[row.id].erased_at_ms if row.id in erased else None,
             "discard_reason": row.discard_reason or None,
             "check": checks.get(row.id),
             "review": reviews.get(row.id),

@@ -14,12 +14,17 @@ from .package import (
     original_digest,
 )
 from .record_reading import parse_index
-from .records import ENCLOSED, WITHHELD, CaseIndex, IndexItem
+from .records import ENCLOSED, ERASED, MISSING, WITHHELD, CaseIndex, IndexItem
 from .verifier_bag import Files
 from .verifier_chain import Chain, KeptLine, disclosed, listed, whole
 from .verifier_claims import Book, first_line
+from .verifier_copies import REDACTED, check_copies
 from .verifier_journal import Journal
+from .verifier_ledger import Ledger, ProvedEvent
 from .verifier_source import EntryUnreadable, Measured, Source, read
+
+#: What is said of an item whose bytes are not here.
+_ABSENT = {WITHHELD: "case.withheld", MISSING: "case.missing", ERASED: "case.erased"}
 
 Announcement = Tuple[Chain, KeptLine, Mapping[str, Any]]
 
@@ -33,12 +38,12 @@ def read_index(source: Source) -> Tuple[Optional[CaseIndex], str]:
 
 
 def check_case(
-    book: Book, source: Source, files: Files, index: CaseIndex, journal: Journal
+    book: Book, source: Source, files: Files, index: CaseIndex, journal: Journal, ledger: Ledger
 ) -> None:
     """Compare the index with the journals both ways, and with the files."""
     announcements = _announcements(journal)
     mark = book.mark
-    _check_announced(book, index, announcements)
+    _check_announced(book, index, announcements, journal)
     _check_discards(book, index, journal)
     _check_seals(book, index, journal)
     book.conclude(mark, "case.complete", count=len(index.items))
@@ -52,9 +57,11 @@ def check_case(
             book.failed("case.original_unlisted", file=name)
     book.conclude(mark, "case.originals", count=len(enclosed))
     absent = [item for item in index.items if item.disposition != ENCLOSED]
+    _check_erased(book, index, ledger, journal)
     for item in absent:
-        code = "case.withheld" if item.disposition == WITHHELD else "case.missing"
+        code = "case.redacted" if item.reason == REDACTED else _ABSENT[item.disposition]
         book.not_checked(code, item=item.item, sha256=item.sha256, reason=item.reason)
+    check_copies(book, source, files, index, ledger)
     _check_findings(book, source, index)
 
 
@@ -69,7 +76,10 @@ def _announcements(journal: Journal) -> Dict[str, List[Announcement]]:
 
 
 def _check_announced(
-    book: Book, index: CaseIndex, announcements: Mapping[str, List[Announcement]]
+    book: Book,
+    index: CaseIndex,
+    announcements: Mapping[str, List[Announcement]],
+    journal: Journal,
 ) -> None:
     items = {item.item: item for item in index.items}
     if len(items) != len(index.items):
@@ -85,6 +95,8 @@ def _check_announced(
             )
     for item in index.items:
         announced = announcements.get(item.item)
+        if not announced and item.disposition == ERASED and _is_without_text(journal, item):
+            continue  # the ledger says below whether that was lawful
         if not announced:
             book.failed("case.item_without_line", file=INDEX, item=item.item)
             continue
@@ -96,6 +108,48 @@ def _check_announced(
             book.failed("case.item_elsewhere", **chain.place(line.seq), item=item.item)
     if list(index.announced) != sorted({item.sha256 for item in index.items}):
         book.failed("case.announced", file=INDEX)
+
+
+def _is_without_text(journal: Journal, item: IndexItem) -> bool:
+    """Whether the line that is said to have announced the item is here without its text."""
+    line = journal.line(item.line.chain, item.line.seq)
+    return line is not None and line.act is None
+
+
+def _check_erased(book: Book, index: CaseIndex, ledger: Ledger, journal: Journal) -> None:
+    """What was erased by law was erased by an order on the ledger, which names each digest."""
+    absent = [item for item in index.items if item.disposition == ERASED]
+    if not absent:
+        return
+    named: Dict[Tuple[str, str], Tuple[ProvedEvent, str]] = {}
+    for event in ledger.of_kind("erase"):
+        subject, snapshot = event.body["subject"], event.body["snapshot"]
+        if snapshot.get("act") != "erased" or subject.get("inspection") != index.inspection["id"]:
+            continue
+        for one in listed(snapshot, "items"):
+            if isinstance(one, dict):
+                key = (str(one.get("item")), str(one.get("sha256")))
+                named[key] = (event, str(one.get("line")))
+    mark = book.mark
+    events = set()
+    for item in absent:
+        found = named.get((item.item, item.sha256))
+        if found is None:
+            book.failed("case.erased_unproved", file=INDEX, item=item.item, sha256=item.sha256)
+            continue
+        event, digest = found
+        events.add(event.index)
+        line = journal.line(item.line.chain, item.line.seq)
+        if line is not None and line.digest != digest:
+            book.failed("case.erased_elsewhere", file=INDEX, item=item.item, index=event.index)
+    laws = sorted({str(named[k][0].body["snapshot"].get("law")) for k in named})
+    book.conclude(
+        mark,
+        "case.erased_lawfully",
+        count=len(absent),
+        law="; ".join(laws),
+        index=max(events, default=-1),
+    )
 
 
 def _check_discards(book: Book, index: CaseIndex, journal: Journal) -> None:

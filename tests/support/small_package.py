@@ -283,10 +283,13 @@ def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=
     )
 
 
-def build_small_package(*, reviewer="person-reviewer", more_acts=()):
+def build_small_package(
+    *, reviewer="person-reviewer", more_acts=(), before_export=lambda devices, ledger: None
+):
     """Two devices, three items (one discarded, its bytes absent), another case's lines between.
 
-    ``more_acts`` are (type, fields) that the first device signs at the end.
+    ``more_acts`` are (type, fields) that the first device signs at the end; ``before_export``
+    may append to the ledger.
     """
     ledger = Ledger()
     first, second = Device("device 1", ledger), Device("device 2", ledger)
@@ -339,6 +342,7 @@ def build_small_package(*, reviewer="person-reviewer", more_acts=()):
         subject={"item": photo_line.act["item"], "inspection": INSPECTION},
         snapshot={"verdict": "accepted"},
     )
+    before_export([first, second], ledger)
     # Nothing of the other case but its lines' signed headers may be shown.
     withheld = {(first.id, line.header.seq) for line in first.lines if _is_elsewhere(line)}
     items = (

@@ -56,6 +56,9 @@ class Sessions:
 
 def doubts_about(session: Session, case: CaseState) -> tuple[Finding, ...]:
     """The findings about the inspection as a whole, at the size of the ledger that is packed."""
+    if case.erased is not None:
+        # What the rules miss of a case without text says nothing about the case.
+        return ()
     upto = Upto(case.moment.generation, case.moment.size)
     return tuple(
         Finding(

@@ -11,6 +11,7 @@ from media import findings
 from media.findings import model, words
 from server.operations.cards import in_force
 from server.operations.doubts import VISIT_RULES_VERSION
+from server.operations.erased import Mark
 from server.operations.export import writings
 from server.operations.export.asked import Asked
 from server.operations.export.case import CaseState
@@ -64,6 +65,7 @@ class ShownItem:
     disposition_key: str
     file: str
     discard_reason: str
+    erased: Mark | None
     outside_seal: bool
     released: bool
     seq: int
@@ -150,9 +152,10 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
         else "report.original_value",
         size=item.act["size"],
         sha256=item.sha256,
-        disposition_key=f"report.disposition.{item.disposition}",
-        file=item.file,
+        disposition_key=f"report.disposition.{'redacted' if item.copy else item.disposition}",
+        file=item.copy or item.file,
         discard_reason=item.discard_reason,
+        erased=item.erased,
         outside_seal=item.outside_seal,
         released=item.released,
         seq=item.line.seq,

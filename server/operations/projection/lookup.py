@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from server.models.inspections import Inspection, RegulatedEntity, Task, TemplateVersion
 from server.models.people import Officer
+from server.operations.erased import ERASED
 from server.operations.projection.act import Act, NotShown, is_uuid
 
 _Owned = TypeVar("_Owned", Task, RegulatedEntity, Officer)
@@ -26,7 +27,7 @@ class Lookup:
         """The inspection that ``act`` belongs to.
 
         Raises:
-            NotShown: if it was not opened (yet).
+            NotShown: if it was not opened (yet), or was lawfully erased.
         """
         inspection_id = act.uuid("inspection")
         inspection = self._inspections.get(inspection_id)
@@ -34,6 +35,7 @@ class Lookup:
             inspection = self._session.get(Inspection, inspection_id)
             if inspection is None or inspection.organization_id != self.organization_id:
                 raise NotShown("projection.unknown_inspection")
+            need_text(inspection)
             self._inspections[inspection_id] = inspection
         return inspection
 
@@ -89,3 +91,13 @@ class Lookup:
                 )
             }
         return (template_id, version) in self._templates
+
+
+def need_text(inspection: Inspection) -> None:
+    """Let nothing be added to the screens of an inspection whose text was erased by law.
+
+    Raises:
+        NotShown: the line itself is kept, as every line is.
+    """
+    if inspection.state == ERASED:
+        raise NotShown("projection.lawfully_erased", inspection.id)

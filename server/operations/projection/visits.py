@@ -14,7 +14,7 @@ from server.models.inspections import (
 )
 from server.models.people import Officer
 from server.operations.projection.act import Act, NotShown
-from server.operations.projection.lookup import Lookup
+from server.operations.projection.lookup import Lookup, need_text
 from server.operations.projection.sealing import seals_line
 
 #: The reason of a line that would change what is sealed or judged.
@@ -43,6 +43,8 @@ class Visits:
         existing = self._session.get(Inspection, inspection_id)
         if existing is not None and existing.organization_id != self._lookup.organization_id:
             raise NotShown("projection.unknown_inspection")
+        if existing is not None:
+            need_text(existing)
         if existing is None:
             self._session.add(self._inspection(inspection_id, act))
             self._session.flush()

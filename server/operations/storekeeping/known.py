@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.store import MEDIA_PREFIX, QUARANTINE_PREFIX, StoredObject
+from server.models.erasure import ErasureObject
 from server.models.uploads import UNDER_WAY, AdoptedObject, MediaObject, QuarantinedMedia, Upload
 from server.operations import ledger
 
@@ -69,12 +70,23 @@ def sort_out(session: Session, batch: Sequence[StoredObject]) -> Sorted:
         if kept[named[key]] != key
     }
     replaced = _brought_back(session, beside)
+    going = set(
+        session.scalars(
+            select(ErasureObject.key).where(
+                ErasureObject.key.in_([found.key for found in batch]),
+                ErasureObject.state == "pending",
+            )
+        )
+    )
     quarantined = under_way = duplicates = 0
     unknown = []
     for found in batch:
         owner, digest = owners.get(found.key, ""), named.get(found.key, "")
         status = uploads[owner].status if owner in uploads else ""
-        if aside.get(owner) == found.key:
+        if found.key in going:
+            # Lawfully erased, as soon as the store lets it go.
+            under_way += 1
+        elif aside.get(owner) == found.key:
             quarantined += 1
         elif kept.get(digest) == found.key:
             continue

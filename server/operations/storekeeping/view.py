@@ -20,6 +20,7 @@ from server.models.uploads import (
 )
 from server.operations.access import Actor
 from server.operations.cards import device_cards
+from server.operations.erased import is_erased
 from server.operations.storekeeping.reports import REHASH, SWEEP, newest_rows
 
 _SHOWN = 200
@@ -127,6 +128,7 @@ def read_store(session: Session, actor: Actor) -> StoreView:
     waiting = (EvidenceItem.organization_id == actor.organization_id) & (
         EvidenceItem.state == "captured"
     )
+    waiting &= ~is_erased(EvidenceItem.id)
     runs = {kind: _newest_run(session, kind) for kind in (SWEEP, REHASH)}
     doubted = [
         doubt["sha256"]

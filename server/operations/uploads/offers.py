@@ -18,9 +18,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from media.upload import TooLarge, UploadBusy, UploadGone, UploadIsFinal, check_open
 from media.upload_headers import WHOLE, Concat, Metadata, Partial
-from server.failures import NotFound
+from server.failures import LawfullyErased, NotFound
+from server.models.erasure import ErasedItem
 from server.models.inspections import EvidenceItem
 from server.models.uploads import MediaObject
+from server.operations.erased import all_erased
 from server.operations.holding import held, lost
 from server.operations.uploads import quota
 from server.operations.uploads.bodies import NoBody
@@ -72,6 +74,7 @@ def begin(
         UnannouncedQuota: the device already holds too much that no line names.
         TooManyUploads: it has begun too many uploads.
         StoreLow: it is a recording, and the store runs low.
+        LawfullyErased: it hides its length, and its bytes were erased by law.
     """
     if length is not None and length > desk.limit_bytes:
         raise TooLarge(limit=desk.limit_bytes, got=length)
@@ -99,6 +102,11 @@ def begin(
             and length is not None
             and bool(_stored(session, organization_id, digests, size=length))
         )
+        if known and not stored and _erased(session, organization_id, digests):
+            # Whoever still has the bytes is told as if they were here: they are not wanted.
+            if length is None:
+                raise LawfullyErased(sha256 or "")
+            stored = True
         quota.check_open(session, desk, device_id)
         if not stored:
             quota.check_room(session, desk, above, more=length or 0)
@@ -210,7 +218,7 @@ def terminate(desk: Desk, upload_id: str, *, organization_id: str) -> None:
 def lacking(session: Session, digests: Sequence[str], *, organization_id: str) -> Lacking:
     """Sort ``digests`` by whether their bytes must still be sent, in the order given."""
     known = announced(session, organization_id, digests)
-    here = _stored(session, organization_id, known)
+    here = _stored(session, organization_id, known) | _erased(session, organization_id, known)
     return Lacking(
         lacking=tuple(d for d in digests if d in known and d not in here),
         unannounced=tuple(d for d in digests if d not in known),
@@ -242,6 +250,17 @@ def _stored(
     if size is not None:
         query = query.where(MediaObject.size == size)
     return set(session.scalars(query))
+
+
+def _erased(session: Session, organization_id: str, digests: Iterable[str]) -> set[str]:
+    """Those of ``digests`` whose bytes were erased by law from all that the organisation has."""
+    return {
+        sha256
+        for sha256 in session.scalars(
+            select(ErasedItem.sha256).where(_among(session, ErasedItem.sha256, digests)).distinct()
+        )
+        if session.scalar(select(all_erased(sha256, organization_id)))
+    }
 
 
 def _among(

@@ -1,0 +1,325 @@
+"""Carrying an approved order out: rows first, then objects, then the word that it is done.
+
+The rows go in one transaction, which writes down every object that must follow.
+Whoever is killed between two steps finds the rest written down: each step can
+be done again, and nothing is called gone before the store has it no more.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from media.store import (
+    PACKAGE_PREFIX,
+    DeletionRefused,
+    ObjectLocked,
+    Store,
+    StoreUnavailable,
+)
+from server.db import db, reading, transaction
+from server.models.base import position_of
+from server.models.erasure import ErasureObject, ErasureOrder
+from server.models.inspections import (
+    Document,
+    EvidenceItem,
+    EvidencePackage,
+    Inspection,
+    RecordRevision,
+)
+from server.models.uploads import Upload
+from server.operations import dossiers, ledger, visit_documents
+from server.operations.erasure.holds import held_inspections
+from server.operations.erasure.listing import INSPECTION, items_of, living_elsewhere, pages_of
+from server.operations.erasure.ordering import note_order, unit_of
+from server.operations.erasure.rows import (
+    Reaper,
+    announced_in_quarantine,
+    erase_events,
+    erase_files,
+    erase_item_words,
+    erase_lines,
+    erase_packages,
+    erase_writings,
+)
+from server.operations.erasure.terms import Terms
+from server.operations.feed.documents import Put, inspection_scope, publish
+from server.operations.feed.revisions import REVISION
+from server.services import Services
+
+_log = logging.getLogger(__name__)
+
+_SERVER = {"server": "erasure"}
+#: How many items one event names: the largest order needs several.
+_NAMED = 500
+#: Objects between two commits; a kill has so many asked for again, which changes nothing.
+_BATCH = 50
+#: A locked object is asked for again after so long.
+_AGAIN_MS = 3_600_000
+
+ON_HOLD, BEING_PACKED, BEING_SENT = "erasure.on_hold", "package.not_ready", "upload.busy"
+
+
+def erase_waiting(services: Services) -> None:
+    """Carry out every order that was approved, as far as it goes now."""
+    with reading() as session:
+        waiting = session.scalars(
+            select(ErasureOrder.id)
+            .where(ErasureOrder.state.in_(("approved", "erasing")))
+            .order_by(ErasureOrder.decided_at_ms, ErasureOrder.id)
+        ).all()
+    for order_id in waiting:
+        try:
+            carry_out(services, order_id)
+        except StoreUnavailable as error:
+            _log.warning("erasure_postponed order=%s reason=%s", order_id, error)
+
+
+def carry_out(services: Services, order_id: str) -> str:
+    """Carry one order out as far as it goes now; returns its state.
+
+    Raises:
+        StoreUnavailable: if the store does not answer; what went before is written down.
+    """
+    with transaction() as session:
+        erased = _erase_rows(session, order_id, services)
+    _erase_objects(services, order_id)
+    with transaction() as session:
+        state = _settle(session, order_id, now_ms=services.now_ms())
+    # Whoever was killed after the rows went still comes by here when all is done.
+    if erased or state == "done":
+        _forget_pages()
+    return state
+
+
+def _erase_rows(session: Session, order_id: str, services: Services) -> bool:
+    """Erase all that the database holds; False if that was done, or something stands in the way."""
+    now_ms = services.now_ms()
+    ledger.lock_head(session)
+    order = session.get_one(ErasureOrder, order_id, populate_existing=True)
+    if order.state != "approved":
+        return False
+    inspection = session.get_one(Inspection, order.inspection_id)
+    terms = Terms.of(services.settings)
+    # What became due since it was asked for was not on the list that was approved.
+    listed = {one["item"] for one in _listed(order)}
+    items = [
+        item
+        for item in items_of(session, inspection.id, unit_of(order), terms, now_ms=now_ms)
+        if item.id in listed or order.unit == INSPECTION
+    ]
+    named = {item.sha256 for item in items}
+    if order.unit == INSPECTION:
+        named |= announced_in_quarantine(session, inspection.id)
+    order.waits = _obstacle(session, inspection.id, named)
+    if order.waits:
+        return False
+    gone = named - living_elsewhere(session, named, {item.id for item in items})
+    reaper = Reaper(session, order, now_ms)
+    erase_files(reaper, items, gone)
+    erase_packages(reaper, inspection.id, words=order.unit == INSPECTION)
+    lines = ""
+    documents: list[Put] = []
+    if order.unit == INSPECTION:
+        documents = _tombstones(session, inspection.id)
+        lines = erase_lines(reaper, inspection.id)
+        erase_writings(reaper, inspection)
+        erase_item_words(session, items)
+        erase_events(
+            reaper, [f"inspection:{inspection.id}", *(f"item:{item.id}" for item in items)]
+        )
+    order.state, order.erased_at_ms = "erasing", now_ms
+    session.flush()
+    index = _note_erased(session, order, items, reaper, lines=lines, now_ms=now_ms)
+    position = position_of(ledger.current_generation(session).number, index)
+    if order.unit == INSPECTION:
+        publish(session, documents, position=position, now_ms=now_ms)
+        if inspection.entity_id is not None:
+            dossiers.publish_dossier(
+                session, inspection.entity_id, position=position, now_ms=now_ms
+            )
+    else:
+        visit_documents.items_changed(session, items, position=position, now_ms=now_ms)
+    return True
+
+
+def _listed(order: ErasureOrder) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(order.listed)["items"]
+    return found
+
+
+def _obstacle(session: Session, inspection_id: str, digests: set[str]) -> str:
+    """The code of what must end before anything may be erased; empty if nothing must."""
+    if held_inspections(session, [inspection_id]):
+        return ON_HOLD
+    packing = select(EvidencePackage.id).where(
+        EvidencePackage.inspection_id == inspection_id,
+        EvidencePackage.state.in_(("queued", "building")),
+    )
+    if session.scalars(packing.limit(1)).first() is not None:
+        return BEING_PACKED
+    for page in pages_of(sorted(digests)):
+        sending = select(Upload.id).where(
+            Upload.sha256.in_(page), Upload.status.in_(("open", "committing"))
+        )
+        if session.scalars(sending.limit(1)).first() is not None:
+            return BEING_SENT
+    return ""
+
+
+def _tombstones(session: Session, inspection_id: str) -> list[Put]:
+    """What takes the place of all that devices were sent of the inspection."""
+    scope = inspection_scope(inspection_id)
+    sent = session.execute(select(Document.kind, Document.id).where(Document.scope == scope))
+    revisions = session.scalars(
+        select(RecordRevision.line_digest).where(RecordRevision.inspection_id == inspection_id)
+    )
+    return [
+        *(Put(scope=scope, kind=kind, id=identifier, body=None) for kind, identifier in sent),
+        *(Put(scope=scope, kind=REVISION, id=digest, body=None) for digest in revisions),
+    ]
+
+
+def _note_erased(
+    session: Session,
+    order: ErasureOrder,
+    items: Sequence[EvidenceItem],
+    reaper: Reaper,
+    *,
+    lines: str,
+    now_ms: int,
+) -> int:
+    """Say on the ledger what went, by digests; returns the index of the last event."""
+    objects, size = session.execute(
+        select(func.count(), func.coalesce(func.sum(ErasureObject.size), 0)).where(
+            ErasureObject.order_id == order.id
+        )
+    ).one()
+    pages = list(pages_of(list(items))) or [[]]
+    index = 0
+    for number, page in enumerate(pages, start=1):
+        index = note_order(
+            session,
+            order,
+            "erased",
+            actor=_SERVER,
+            snapshot={
+                "unit": order.unit,
+                "law": order.law,
+                "basis": order.basis,
+                "page": number,
+                "pages": len(pages),
+                "items": [
+                    {
+                        "item": item.id,
+                        "sha256": item.sha256,
+                        "size": item.size,
+                        "line": item.line_digest,
+                    }
+                    for item in page
+                ],
+                "lines": reaper.counts.get("lines", 0),
+                "lines_sha256": lines,
+                "events": reaper.counts.get("ledger_event", 0),
+                "objects": int(objects),
+                "bytes": int(size),
+            },
+            now_ms=now_ms,
+            about=tuple(f"item:{item.id}" for item in page),
+        )
+    return index
+
+
+def _erase_objects(services: Services, order_id: str) -> None:
+    """Have the store give up what is written down and not gone."""
+    tried: set[str] = set()
+    while True:
+        now_ms = services.now_ms()
+        with reading() as session:
+            rows = session.execute(
+                select(ErasureObject.key, ErasureObject.size)
+                .where(
+                    ErasureObject.order_id == order_id,
+                    ErasureObject.state == "pending",
+                    (ErasureObject.code == "")
+                    | (func.coalesce(ErasureObject.tried_at_ms, 0) <= now_ms - _AGAIN_MS),
+                    ErasureObject.key.not_in(tried),
+                )
+                .order_by(ErasureObject.key)
+                .limit(_BATCH)
+            ).all()
+        if not rows:
+            return
+        outcomes: dict[str, str] = {}
+        try:
+            for row in rows:
+                outcomes[row.key] = _erase_object(services.store, row.key)
+        finally:
+            tried |= outcomes.keys()
+            if outcomes:
+                with transaction() as session:
+                    _note_outcomes(session, order_id, outcomes, now_ms=now_ms)
+
+
+def _erase_object(store: Store, key: str) -> str:
+    """Erase one object; returns why the store keeps it, or nothing once it is gone."""
+    try:
+        store.erase(key)
+        if key.startswith(PACKAGE_PREFIX):
+            # What lies beside a package, such as its signature.
+            for beside in list(store.list(key)):
+                store.erase(beside.key)
+    except (ObjectLocked, DeletionRefused) as error:
+        return error.code
+    return ""
+
+
+def _note_outcomes(
+    session: Session, order_id: str, outcomes: dict[str, str], *, now_ms: int
+) -> None:
+    for key, code in outcomes.items():
+        row = session.get_one(ErasureObject, (order_id, key))
+        row.code, row.tried_at_ms = code, now_ms
+        if not code:
+            row.state = "gone"
+
+
+def _settle(session: Session, order_id: str, *, now_ms: int) -> str:
+    """Say that it is done once nothing is left; otherwise what it waits for."""
+    ledger.lock_head(session)
+    order = session.get_one(ErasureOrder, order_id, populate_existing=True)
+    if order.state != "erasing":
+        return order.state
+    left = session.scalars(
+        select(ErasureObject.code)
+        .where(ErasureObject.order_id == order.id, ErasureObject.state == "pending")
+        .order_by(ErasureObject.code.desc())
+    ).all()
+    order.waits = left[0] if left else ""
+    if left:
+        return order.state
+    order.state, order.done_at_ms = "done", now_ms
+    session.flush()
+    objects = session.scalar(
+        select(func.count()).select_from(ErasureObject).where(ErasureObject.order_id == order.id)
+    )
+    note_order(
+        session,
+        order,
+        "done",
+        actor=_SERVER,
+        snapshot={"law": order.law, "objects": objects or 0},
+        now_ms=now_ms,
+    )
+    return order.state
+
+
+def _forget_pages() -> None:
+    """Let SQLite's write-ahead log go: it holds the pages as they were before."""
+    if db.engine.dialect.name != "sqlite":
+        return
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
