@@ -63,7 +63,7 @@ def verify(source: Source, options: Options = Options()) -> Result:
         book["time"].not_checked("time.no_index")
         book["duties"].not_checked("duties.no_index")
     else:
-        check_case(book["case"], source, files, index, journal)
+        check_case(book["case"], source, files, index, journal, ledger)
         check_times(book["time"], trust, ledger, index, journal)
         check_duties(book["duties"], ledger, index)
     check_outside(book["outside"], source, trust)
