@@ -2,7 +2,14 @@
 
 from sync.templates.checking import MAX_VERSION, Problem, problems
 from sync.templates.gaps import Gap, is_well_formed, lacking
-from sync.templates.model import Field, Template, in_force, is_blank, parse_template
+from sync.templates.model import (
+    Field,
+    Template,
+    in_force,
+    is_blank,
+    is_informant,
+    parse_template,
+)
 from sync.templates.schema import json_schema
 from sync.templates.words import value_text
 
@@ -14,6 +21,7 @@ __all__ = [
     "Template",
     "in_force",
     "is_blank",
+    "is_informant",
     "is_well_formed",
     "json_schema",
     "lacking",

@@ -9,7 +9,7 @@ from typing import Any
 from sync import catalogue
 from sync.evidence import canonical
 from sync.evidence.errors import NotCanonical
-from sync.templates.model import MAX_INTEGER
+from sync.templates.model import MAX_INTEGER, is_informant
 
 MAX_BYTES = 128 * 1024
 MAX_FIELDS = 200
@@ -141,6 +141,8 @@ def _of_field(
         yield Problem(place=f"{here}.required", code="condition")
     if "shown_when" in field and not _is_condition(field["shown_when"], before):
         yield Problem(place=f"{here}.shown_when", code="condition")
+    if is_informant(field.get("id")) and (in_group or field.get("sensitive") is not True):
+        yield Problem(place=f"{here}.sensitive", code="informant")
     yield from _of_type(field, kind, here)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 #: Text that is nothing: it counts as a field that was left empty.
 BLANK = re.compile(r"^[ \t\r\n\u3000]*$(?!\n)")
@@ -48,6 +48,9 @@ class Condition:
             return not is_blank(value)
         given = value if isinstance(value, list) else [value]
         return any(_same(one, wanted) for one in given for wanted in self.values)
+
+
+_INFORMANT: Final = "informant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,11 @@ class Template:
     def in_force(self, day: str) -> bool:
         """Whether the form may be begun on ``day``."""
         return self.in_force_from <= day and (not self.in_force_to or day <= self.in_force_to)
+
+
+def is_informant(identifier: object) -> bool:
+    """Whether a field is about an informant (举报人), by its id; no package ever shows it."""
+    return isinstance(identifier, str) and identifier.startswith(_INFORMANT)
 
 
 def parse_template(body: Mapping[str, Any]) -> Template:

@@ -170,6 +170,25 @@ def test_a_form_with_something_ticked_beforehand_is_refused(name):
     assert [(one.place, one.code) for one in problems(body)] == [(f"fields.told.{name}", "preset")]
 
 
+@pytest.mark.parametrize(
+    ("field", "refused"),
+    [
+        ({"id": "informant_name", "sensitive": True}, False),
+        ({"id": "informant_name"}, True),
+        ({"id": "informants", "type": "group", "fields": [{"id": "name", "type": "text"}]}, True),
+    ],
+)
+def test_what_is_about_an_informant_must_be_sensitive(field, refused):
+    body = {
+        "id": "form",
+        "version": 1,
+        "title": LABEL,
+        "fields": [{"type": "text", "label": LABEL, **field}],
+    }
+
+    assert ("informant" in [one.code for one in problems(body)]) is refused
+
+
 def test_an_option_that_is_chosen_beforehand_is_refused():
     option = {"id": "yes", "label": LABEL, "selected": True}
     field = {"id": "told", "type": "choice", "label": LABEL, "options": [option]}
