@@ -9,11 +9,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from media.findings import model
-from server.models.inspections import Finding, Inspection, ItemCheck, Judgement, MediaFacts
+from server.models.inspections import (
+    EvidenceItem,
+    Finding,
+    Inspection,
+    ItemCheck,
+    Judgement,
+    MediaFacts,
+)
 from server.models.journal import MAIN, JournalLine
 from server.models.ledger import LedgerEvent
 from server.models.people import Person
+from server.models.redaction import Redaction
 from server.models.uploads import MediaObject
+from server.operations.erased import Mark, is_erased, marks_of_items
 from server.operations.export.chains import Act, Chain, Placed, Stamps, acting, announcements
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import events_named, kinds_of, pages_of
@@ -21,7 +30,7 @@ from server.operations.holding import held
 from server.operations.standing import FAILED
 from sync.evidence import acts, canonical, records
 from sync.evidence.interval import Interval
-from sync.evidence.package import original_path
+from sync.evidence.package import derived_path, original_path
 from sync.evidence.seal import read_seal
 
 
@@ -84,6 +93,10 @@ class ItemState:
     words: tuple[Word, ...]
     checks: tuple[Check, ...]
     facts: tuple[MediaFacts, ...]
+    #: Why its bytes are not here any more, where they were erased by law.
+    erased: Mark | None = None
+    #: The copy that stands for it in a redacted package.
+    redaction: Redaction | None = None
 
     @property
     def sha256(self) -> str:
@@ -105,8 +118,10 @@ class ItemState:
 
     @property
     def disposition(self) -> str:
-        """Whether the package holds the bytes, withholds them, or never got them."""
-        if self.discarded:
+        """Whether the package holds the bytes, withholds them, never got or no longer has them."""
+        if self.erased is not None:
+            return records.ERASED
+        if self.discarded or (self.redaction is not None and self.source is not None):
             return records.WITHHELD
         return records.MISSING if self.source is None else records.ENCLOSED
 
@@ -117,6 +132,13 @@ class ItemState:
         return original_path(self.sha256, self.media_type) if enclosed else ""
 
     @property
+    def copy(self) -> str:
+        """The file of its redacted copy, where the original is withheld for it; else empty."""
+        if self.redaction is None or self.discarded or self.disposition != records.WITHHELD:
+            return ""
+        return derived_path(self.redaction.sha256)
+
+    @property
     def discard_reason(self) -> str:
         act = self.discard.act if self.discard is not None else None
         return str(act["reason"]) if act is not None else ""
@@ -124,6 +146,8 @@ class ItemState:
     @property
     def state(self) -> str:
         """The item's state as lines and events before the moment make it."""
+        if self.erased is not None:
+            return "erased"
         if self.discarded:
             return "discarded"
         if not self.line.applied:
@@ -154,8 +178,12 @@ def read_items(
     stamps: Stamps,
     seal: Placed | None,
 ) -> Iterator[ItemState]:
-    """The items that the lines of ``chains`` announce, in ledger order."""
-    announced = announcements(chains)
+    """The items that the lines of ``chains`` announce, in ledger order.
+
+    Of one whose line was erased by law the digest and size that its row keeps remain.
+    """
+    announced = {**_without_text(session, inspection_id, chains), **announcements(chains)}
+    erased = marks_of_items(session, announced)
     digests = {str(act["sha256"]) for _, act in announced.values()}
     discards = {
         str(act["item"]): line for line, act in acting(chains, acts.MEDIA_DISCARDED, applied=False)
@@ -168,6 +196,7 @@ def read_items(
     checks = _checks(session, moment, list(announced))
     facts = _by(_facts(session, moment, digests), "sha256")
     is_outside = outside_of(session, moment, seal)
+    copies = _redactions(session, moment, list(announced)) if moment.redacted else {}
     for item_id, (line, act) in sorted(announced.items(), key=lambda i: i[1][0].ledger_index):
         sha256 = str(act["sha256"])
         item = ItemState(
@@ -177,12 +206,44 @@ def read_items(
             interval=stamps.interval(line),
             discard=discards.get(item_id),
             outside_seal=is_outside(sha256, line),
-            source=sources.get(sha256),
+            source=None if item_id in erased else sources.get(sha256),
+            erased=erased.get(item_id),
+            redaction=copies.get(item_id),
             words=tuple(_word(session, moment, word) for word in words.get(item_id, ())),
             checks=tuple(checks.get(item_id, ())),
-            facts=tuple(facts.get(sha256, ()) if sha256 in sources else ()),
+            facts=tuple(
+                facts.get(sha256, ()) if sha256 in sources and item_id not in erased else ()
+            ),
         )
         yield item
+
+
+def _without_text(
+    session: Session, inspection_id: str, chains: Sequence[Chain]
+) -> dict[str, tuple[Placed, Act]]:
+    """The erased items whose announcing line has no text any more, by item id."""
+    lines = {line.digest: line for chain in chains for line in chain.lines if line.act is None}
+    rows = session.scalars(
+        select(EvidenceItem).where(
+            EvidenceItem.inspection_id == inspection_id, is_erased(EvidenceItem.id)
+        )
+    )
+    return {
+        row.id: (
+            lines[row.line_digest],
+            {
+                "type": acts.MEDIA_CAPTURED,
+                "item": row.id,
+                "officer": row.officer_id,
+                "sha256": row.sha256,
+                "size": row.size,
+                "media_type": row.media_type,
+                "class": row.capture_class,
+            },
+        )
+        for row in rows
+        if row.line_digest in lines
+    }
 
 
 def outside_of(
@@ -297,6 +358,23 @@ def _checks(session: Session, moment: Moment, items: Sequence[str]) -> dict[str,
                 )
             )
     return checks
+
+
+def _redactions(session: Session, moment: Moment, items: Sequence[str]) -> dict[str, Redaction]:
+    """The newest redacted copy of each item that was made by the moment."""
+    found: dict[str, Redaction] = {}
+    for page in pages_of(items):
+        rows = session.scalars(
+            select(Redaction)
+            .where(
+                Redaction.item_id.in_(page),
+                Redaction.generation == moment.generation,
+                Redaction.ledger_index < moment.size,
+            )
+            .order_by(Redaction.ledger_index)
+        )
+        found.update((row.item_id, row) for row in rows)
+    return found
 
 
 def _facts(session: Session, moment: Moment, digests: set[str]) -> Iterator[MediaFacts]:
