@@ -22,6 +22,7 @@ class Witnessed:
 
     generation: int
     size: int
+    root: str
     note: str
     signers: Sequence[CosignerKey]
 
@@ -164,6 +165,7 @@ def newest_witnessed(
     return Witnessed(
         generation=generation,
         size=size,
+        root=checkpoint.root,
         note=checkpoint.note + "".join(line for _, line in found[size]),
         signers=_keys(found[size]),
     )
