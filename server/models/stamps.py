@@ -19,6 +19,7 @@ class TimeStamp(Base):
     __table_args__ = (
         CheckConstraint(_SUBJECT, name="one_subject"),
         Index("ix_time_stamp_covers", "covers_generation", "covers_size"),
+        Index("ix_time_stamp_leaf", "generation", "ledger_index", unique=True),
     )
 
     sha256: Mapped[Digest] = mapped_column(primary_key=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine
@@ -19,7 +19,7 @@ def interval_of(session: Session, line: JournalLine) -> Interval:
     """The proven interval of ``line`` (docs/evidence.md §6)."""
     anchor = newest_anchor(session, line)
     stamps = select(LedgerEvent.index.label("place"), LedgerEvent.at_ms).where(
-        LedgerEvent.generation == line.generation, LedgerEvent.kind == "stamp"
+        LedgerEvent.generation == line.generation, own_stamps()
     )
     before = (
         anchor
@@ -39,6 +39,15 @@ def interval_of(session: Session, line: JournalLine) -> Interval:
         stamps=[(row.place, row.at_ms) for row in (before, after) if row],
         outside=list(_outside_stamps(session, line, anchor.size if anchor else 0)),
     )
+
+
+def own_stamps() -> ColumnElement[bool]:
+    """Whether an event is a ``stamp`` of the server's own clock, or of a witness by it."""
+    taken_in = exists().where(
+        TimeStamp.generation == LedgerEvent.generation,
+        TimeStamp.ledger_index == LedgerEvent.index,
+    )
+    return (LedgerEvent.kind == "stamp") & ~taken_in
 
 
 def _outside_stamps(

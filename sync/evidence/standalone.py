@@ -20,8 +20,14 @@ MODULES = (
     "merkle",
     "note",
     "checkpoint",
+    "cosignature",
+    "policy",
+    "fork",
     "receipt",
     "interval",
+    "der",
+    "tsp",
+    "stamp_event",
     "zipformat",
     "zipreading",
     "bag",
@@ -36,11 +42,15 @@ MODULES = (
     "verifier_ledger",
     "verifier_chain",
     "verifier_journal",
+    "verifier_copies",
     "verifier_case",
     "verifier_times",
+    "verifier_witness",
+    "verifier_stamps",
     "verifier_outside",
     "verifier",
     "foreign_bag",
+    "verify_fork",
     "texts",
     "verify_cli",
 )
@@ -51,8 +61,9 @@ _HEAD = """#!/usr/bin/env python3
 #
 #     python3 -I liuhen_verify.py PACKAGE.zip [--lang en] [--json] [--key KEY]
 #
-# 只用 Python 3.8 及以上的标准库，不联网，不写任何文件。
-# Python 3.8 or newer, standard library only; no network; writes nothing.
+# 只用 Python 3.8 及以上的标准库，不联网，只写临时文件（供 openssl 读取时间戳）。
+# Python 3.8 or newer, standard library only; no network; writes nothing but
+# temporary files, from which openssl reads time stamps.
 #
 # Below stand the modules of "sync/evidence" of the Liuhen project, unchanged,
 # each as text, then the loader that runs them.

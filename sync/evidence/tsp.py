@@ -74,6 +74,7 @@ class Stamp:
         accuracy_ms: the real time is no further away, rounded up; None if not stated.
         signer: None if the certificate is not enclosed.
         token: the TimeStampToken, without the answer around it.
+        certificates: those that are enclosed, in DER.
     """
 
     hash_oid: str
@@ -85,6 +86,7 @@ class Stamp:
     nonce: Optional[int]
     signer: Optional[Signer]
     token: bytes
+    certificates: Tuple[bytes, ...]
 
     @property
     def margin_ms(self) -> int:
@@ -167,7 +169,8 @@ def _stamp(token: Node) -> Stamp:
     if len(signers) != 1:
         raise NotDer("%d signers" % len(signers))
     signer = _find_signer(signers[0], certificates)
-    return _tst_info(der.expect(info, der.SEQUENCE).children(), signer, token.encoded)
+    enclosed = tuple(one.encoded for one in certificates if one.tag == der.SEQUENCE)
+    return _tst_info(der.expect(info, der.SEQUENCE).children(), signer, token.encoded, enclosed)
 
 
 def _inside(node: Node, tag: int) -> Node:
@@ -178,7 +181,9 @@ def _inside(node: Node, tag: int) -> Node:
     return found[0]
 
 
-def _tst_info(parts: List[Node], signer: Optional[Signer], token: bytes) -> Stamp:
+def _tst_info(
+    parts: List[Node], signer: Optional[Signer], token: bytes, certificates: Tuple[bytes, ...]
+) -> Stamp:
     if der.integer(parts[0]) != 1:
         raise NotDer("a version that is not 1")
     algorithm, imprint = der.expect(parts[2], der.SEQUENCE).children()[:2]
@@ -199,6 +204,7 @@ def _tst_info(parts: List[Node], signer: Optional[Signer], token: bytes) -> Stam
         nonce=nonce,
         signer=signer,
         token=token,
+        certificates=certificates,
     )
 
 

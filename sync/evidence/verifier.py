@@ -8,10 +8,11 @@ these bytes, this key, this order and this interval have stood unaltered since.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 from .note import VerifierKey
 from .package import INDEX
+from .policy import Policy
 from .verifier_bag import check_bag, check_container
 from .verifier_case import check_case, read_index
 from .verifier_claims import STEPS, Book, Result
@@ -31,11 +32,15 @@ class Options:
         ledger_keys: verifier keys of the bureau's ledger, from outside the package.
         all_signatures: check every signature even without ``cryptography``.
         pure: do not use ``cryptography`` even if it is installed.
+        policy: whose cosignatures count, from outside the package.
+        tsa_roots: PEM of time-stamping authorities' roots, from outside the package.
     """
 
     ledger_keys: Tuple[VerifierKey, ...] = ()
     all_signatures: bool = False
     pure: bool = False
+    policy: Optional[Policy] = None
+    tsa_roots: Tuple[str, ...] = ()
 
 
 def verify_package(path: str, options: Options = Options()) -> Result:
@@ -58,15 +63,18 @@ def verify(source: Source, options: Options = Options()) -> Result:
     ledger = check_ledger(book["ledger"], source, trust, index)
     journal = check_journal(book["journal"], source, trust, ledger, index, _signatures(options))
     check_receipts(book["receipts"], source, trust, journal)
+    outside = book["outside"]
+    stamped = check_outside(
+        outside, source, trust, ledger, journal, options.policy, options.tsa_roots
+    )
     if index is None:
         book["case"].failed("case.index_unreadable", file=INDEX, reason=reason)
         book["time"].not_checked("time.no_index")
         book["duties"].not_checked("duties.no_index")
     else:
         check_case(book["case"], source, files, index, journal, ledger)
-        check_times(book["time"], trust, ledger, index, journal)
+        check_times(book["time"], trust, ledger, index, journal, stamped)
         check_duties(book["duties"], ledger, index)
-    check_outside(book["outside"], source, trust)
     return Result(tuple(claim for step in STEPS for claim in book[step].claims))
 
 

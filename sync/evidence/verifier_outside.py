@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
+from typing import Optional, Sequence, Set
 
 from .errors import SyncError
 from .note import open_note
 from .package import sidecar_text
+from .policy import Policy
 from .verifier_claims import Book, first_line
-from .verifier_ledger import Trust
+from .verifier_journal import Journal
+from .verifier_ledger import Ledger, Trust
 from .verifier_source import FolderSource, Source
+from .verifier_stamps import check_stamps
+from .verifier_witness import check_witnesses
 
 
-def check_outside(book: Book, source: Source, trust: Trust) -> None:
-    """Step 10: the signature beside the package; what this package does not yet carry."""
+def check_outside(
+    book: Book,
+    source: Source,
+    trust: Trust,
+    ledger: Ledger,
+    journal: Journal,
+    policy: Optional[Policy],
+    tsa_roots: Sequence[str],
+) -> Set[int]:
+    """Step 10: what others than the bureau say, and the signature beside the package.
+
+    Returns the ledger indexes of the outside time stamps that hold by ``tsa_roots``.
+    """
     _check_sidecar(book, source, trust)
-    book.not_checked("outside.time_stamps")
-    book.not_checked("outside.witnesses")
+    stamped = check_stamps(book, source, trust, ledger, journal, tsa_roots)
+    check_witnesses(book, source, trust, policy)
+    return stamped
 
 
 def _check_sidecar(book: Book, source: Source, trust: Trust) -> None:

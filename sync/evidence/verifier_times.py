@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 from .errors import SyncError
-from .interval import Interval, line_interval
+from .interval import Interval, OutsideStamp, OutsideStamps, line_interval
 from .note import VerifierKey, open_note, parse_verifier_key
 from .package import CUSTODY, INDEX, RECEIPTS, ChainName
 from .receipt import Receipt, parse_receipt
 from .record_reading import parse_receipt_record
 from .records import CaseIndex
+from .stamp_event import read_stamp_event
 from .verifier_chain import NAMED_ONE_BY_ONE, newest_anchors, place_of
 from .verifier_claims import Book, first_line
 from .verifier_journal import Journal
@@ -85,13 +86,22 @@ def _check_receipt(book: Book, receipt: Receipt, number: int, journal: Journal) 
 
 
 def check_times(
-    book: Book, trust: Trust, ledger: Ledger, index: CaseIndex, journal: Journal
+    book: Book,
+    trust: Trust,
+    ledger: Ledger,
+    index: CaseIndex,
+    journal: Journal,
+    stamped: Set[int],
 ) -> None:
-    """Step 8: the intervals in the case index follow from anchors and stamps in the ledger."""
+    """Step 8: the intervals in the case index follow from anchors and stamps in the ledger.
+
+    Args:
+        stamped: ledger indexes of the outside time stamps that hold.
+    """
     if trust.checkpoint is None:
         book.not_checked("time.no_checkpoint")
         return
-    stamps = [(event.index, event.at_ms) for event in ledger.of_kind("stamp")]
+    stamps, outside = _stamps(ledger)
     anchors = {name: newest_anchors(chain) for name, chain in journal.chains.items()}
     mark = book.mark
     count = 0
@@ -108,6 +118,9 @@ def check_times(
                 ingest_index=ingest.index,
                 ingest_at_ms=ingest.at_ms,
                 stamps=stamps,
+                outside=filter(
+                    None, outside.deciding(anchor.size if anchor else None, ingest.index)
+                ),
             )
             count += 1
         if item.interval != expected:
@@ -115,7 +128,43 @@ def check_times(
                 "time.interval_differs", **{**place_of(name, seq), "file": INDEX}, item=item.item
             )
     book.conclude(mark, "time.intervals", count=count)
-    book.not_checked("time.bureau_clock")
+    _say_whose_clocks(book, [item.interval for item in index.items], stamped)
+
+
+def _stamps(ledger: Ledger) -> Tuple[List[Tuple[int, int]], OutsideStamps]:
+    """Readings of the bureau's own clock, and first stamps of checkpoints by outside ones."""
+    own, outside = [], []
+    for event in ledger.of_kind("stamp"):
+        stamp = read_stamp_event(event.body)
+        if stamp is None:
+            own.append((event.index, event.at_ms))
+        elif stamp.checkpoint is not None and not stamp.renews:
+            earliest = stamp.gen_time_ms - stamp.margin_ms
+            latest = stamp.gen_time_ms + stamp.margin_ms
+            outside.append(OutsideStamp(event.index, stamp.checkpoint[1], earliest, latest))
+    return own, OutsideStamps(outside)
+
+
+def _say_whose_clocks(
+    book: Book, intervals: Sequence[Optional[Interval]], stamped: Set[int]
+) -> None:
+    proved = claimed = differing = 0
+    for interval in intervals:
+        if interval is None or interval.outside is None:
+            continue
+        bounds = interval.outside
+        ends = {bounds.not_before_index, bounds.not_after_index} - {None}
+        proved += ends <= stamped
+        claimed += not ends <= stamped
+        differing += interval.clocks_differ
+    if proved:
+        book.passed("time.outside", count=proved)
+    if claimed:
+        book.not_checked("time.outside_claimed", count=claimed)
+    if proved + claimed < len(intervals) or not intervals:
+        book.not_checked("time.bureau_clock")
+    if differing:
+        book.not_checked("time.clocks_differ", count=differing)
 
 
 def check_duties(book: Book, ledger: Ledger, index: CaseIndex) -> None:

@@ -17,10 +17,12 @@ from typing import Iterator, List, Mapping, Optional, Sequence
 from .foreign_bag import check_any_bag
 from .note import VerifierKey, parse_verifier_key
 from .p256 import KeyMalformed
+from .policy import Policy, PolicyMalformed, parse_policy
 from .texts import LANGUAGES, load_texts
 from .verifier import Options, verify_package
 from .verifier_claims import STEPS, Claim, Result, Verdict
 from .verifier_source import PackageUnusable
+from .verify_fork import judge_fork
 
 Texts = Mapping[str, Mapping[str, str]]
 
@@ -42,12 +44,27 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return _bag(options.package, texts, options.lang, as_json=options.json)
     try:
         keys = tuple(key for text in options.key for key in _read_keys(text))
+        policy = _read_policy(options.policy)
+        if options.fork:
+            return judge_fork(
+                options.package, options.against, keys, texts, options.lang, as_json=options.json
+            )
         with _nothing_collected():
             result = verify_package(
-                options.package, Options(keys, all_signatures=options.all, pure=options.pure)
+                options.package,
+                Options(
+                    keys,
+                    all_signatures=options.all,
+                    pure=options.pure,
+                    policy=policy,
+                    tsa_roots=tuple(_read_roots(path) for path in options.tsa_ca),
+                ),
             )
     except KeyMalformed as error:
         sys.stderr.write(say("bad_key", reason=error) + "\n")
+        return 2
+    except PolicyMalformed as error:
+        sys.stderr.write(say("bad_policy", reason=error) + "\n")
         return 2
     except PackageUnusable as error:
         sys.stderr.write(say("unusable", reason=error) + "\n")
@@ -80,6 +97,10 @@ def _parser(texts: Texts, lang: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="liuhen-verify", description=say("description"))
     parser.add_argument("package", help=say("package"))
     parser.add_argument("--key", action="append", default=[], help=say("key"))
+    parser.add_argument("--tsa-ca", action="append", default=[], help=say("tsa_ca"))
+    parser.add_argument("--policy", help=say("policy"))
+    parser.add_argument("--fork", action="store_true", help=say("fork"))
+    parser.add_argument("--against", metavar="PACKAGE", help=say("against"))
     parser.add_argument("--all", action="store_true", help=say("all"))
     parser.add_argument("--pure", action="store_true", help=say("pure"))
     parser.add_argument("--bag", action="store_true", help=say("bag"))
@@ -137,6 +158,37 @@ def _read_keys(text: str) -> List[VerifierKey]:
             return [parse_verifier_key(row) for row in file if row.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise KeyMalformed(str(error)) from error
+
+
+def _read_roots(path: str) -> str:
+    """The certificates in a file, as PEM.
+
+    Raises:
+        KeyMalformed.
+    """
+    try:
+        with open(path, encoding="ascii") as file:
+            text = file.read(1 << 20)
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyMalformed(str(error)) from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise KeyMalformed("no certificate in PEM in " + path)
+    return text
+
+
+def _read_policy(path: Optional[str]) -> Optional[Policy]:
+    """The policy in the file ``path``; None where none was brought.
+
+    Raises:
+        PolicyMalformed.
+    """
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return parse_policy(file.read())
+    except OSError as error:
+        raise PolicyMalformed(str(error)) from error
 
 
 def _json(result: Result, package: str, texts: Texts, lang: str) -> str:

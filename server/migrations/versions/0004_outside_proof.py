@@ -13,6 +13,8 @@ depends_on = None
 
 def upgrade() -> None:
     _redactions()
+    for name in ("written", "of_bytes"):
+        op.add_column("evidence_package", sa.Column(name, sa.BigInteger(), nullable=True))
     _erasure()
     _hand_over()
     _create_audits()
@@ -52,6 +54,7 @@ def _create_stamps() -> None:
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_time_stamp")),
     )
     op.create_index(op.f("ix_time_stamp_package_id"), "time_stamp", ["package_id"], unique=False)
+    op.create_index("ix_time_stamp_leaf", "time_stamp", ["generation", "ledger_index"], unique=True)
     op.create_index(
         "ix_time_stamp_covers", "time_stamp", ["covers_generation", "covers_size"], unique=False
     )

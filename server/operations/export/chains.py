@@ -26,7 +26,7 @@ from server.models.journal import (
 from server.models.ledger import LedgerEvent
 from server.models.stamps import TimeStamp
 from server.operations.export.moment import Moment
-from server.operations.intervals import first_stamps
+from server.operations.intervals import first_stamps, own_stamps
 from server.operations.projection import is_uuid
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
@@ -34,6 +34,7 @@ from sync.evidence.errors import LineMalformed
 from sync.evidence.interval import Interval, OutsideStamp, OutsideStamps, line_interval
 from sync.evidence.line import parse_header, signed_bytes
 from sync.evidence.package import ChainName
+from sync.templates import is_informant
 from sync.wire import Projection
 
 _STEP = 500
@@ -100,7 +101,7 @@ class Stamps:
             select(LedgerEvent.index, LedgerEvent.at_ms)
             .where(
                 LedgerEvent.generation == moment.generation,
-                LedgerEvent.kind == "stamp",
+                own_stamps(),
                 LedgerEvent.index < moment.size,
             )
             .order_by(LedgerEvent.index)
@@ -316,10 +317,10 @@ def _shown(line: Placed, scope: Scope) -> Placed:
     return line if line.act is None or scope.shows(line.act) else replace(line, act=None)
 
 
-def package_lines(session: Session, chain: Chain) -> Iterator[bytes]:
+def package_lines(session: Session, moment: Moment, chain: Chain) -> Iterator[bytes]:
     """The lines of ``chain`` as the package carries them, in order, without newlines."""
     shown = {line.seq for line in chain.lines if line.act is not None}
-    for row, parts in _rows(session, chain.name, chain.lines[-1].seq):
+    for row, parts in _rows(session, moment, chain.name, chain.lines[-1].seq):
         signed = signed_bytes(row.header, row.key_id, row.signature)
         # Stored parts are canonical bytes; keys of canonical JSON are in the order of text.
         bodies = [
@@ -341,7 +342,7 @@ def _read_chain(
     anchors: set[tuple[int, str]] = set()
     anchor_size: int | None = None
     key_id, head_header, head_signature = "", b"", b""
-    for row, parts in _rows(session, name, end):
+    for row, parts in _rows(session, moment, name, end):
         header = parse_header(row.header)
         if header.anchor is not None and header.anchor.origin == moment.origin:
             anchor_size = max(anchor_size or 0, header.anchor.size)
@@ -385,8 +386,13 @@ def _whole_act(parts: Mapping[int, bytes]) -> Act | None:
     return act
 
 
-def _rows(session: Session, name: ChainName, last: int) -> Iterator[tuple[Any, dict[int, bytes]]]:
-    """The stored lines of a chain up to ``last`` with their parts, a page at a time."""
+def _rows(
+    session: Session, moment: Moment, name: ChainName, last: int
+) -> Iterator[tuple[Any, dict[int, bytes]]]:
+    """The stored lines of a chain up to ``last`` with what the package may show of their parts.
+
+    They are read a page at a time.
+    """
     start = -1
     while True:
         lines = session.execute(
@@ -413,10 +419,19 @@ def _rows(session: Session, name: ChainName, last: int) -> Iterator[tuple[Any, d
                 JournalPart.seq <= lines[-1].seq,
             )
         ):
-            parts.setdefault(part.seq, {})[part.number] = part.body
+            if part.number == 0 or _may_leave(part.body, redacted=moment.redacted):
+                parts.setdefault(part.seq, {})[part.number] = part.body
         for line in lines:
             yield line, parts.get(line.seq, {})
         start = lines[-1].seq
+
+
+def _may_leave(part: bytes, *, redacted: bool) -> bool:
+    """Whether a package shows a further part of a line: a field that its form calls sensitive.
+
+    Who reported something is never shown, whatever was asked for (docs/forms.md).
+    """
+    return not redacted and not is_informant(canonical.loads(part).get("field"))
 
 
 def _receipts(session: Session, name: ChainName, last: int) -> Sequence[IngestReceipt]:

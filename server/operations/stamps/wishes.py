@@ -22,6 +22,8 @@ from sync.evidence import tsp
 from sync.evidence.stamp_event import stamped_text
 
 _DAY_MS = 86_400_000
+#: What clocks, authorities and witnesses said: it gives none of them a reason to speak again.
+_STAMP = "stamp"
 #: So many packages of one kind of wish in a round; the rest come in the next.
 _PACKAGES = 20
 
@@ -81,7 +83,7 @@ def _checkpoint(
             LedgerEvent.generation == newest.generation,
             LedgerEvent.index >= (covered or 0),
             LedgerEvent.index < newest.size,
-            LedgerEvent.kind.not_in(QUIET_KINDS),
+            LedgerEvent.kind != _STAMP,
         )
         .limit(1)
     )
@@ -89,10 +91,6 @@ def _checkpoint(
         covers = (newest.generation, newest.size)
         text = stamped_text(checkpoint_of(session, covers))
         yield Wish(imprint=hashlib.sha256(text).digest(), covers=covers)
-
-
-#: Leaves that only say what others said of the ledger: they give nobody a reason to speak again.
-QUIET_KINDS = ("stamp", "witness")
 
 
 def _packages(session: Session, authority: Authority) -> Iterator[Wish]:
