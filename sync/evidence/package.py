@@ -20,10 +20,13 @@ from .errors import SyncError
 INDEX = "data/case-index.json"
 CUSTODY = "data/custody.ndjson"
 FINDINGS = "data/findings.json"
+DERIVATIONS = "data/derived/derivations.json"
 KEYS = "proofs/keys.json"
 CHECKPOINT = "proofs/checkpoint"
 INCLUSION = "proofs/inclusion.ndjson"
 CONSISTENCY = "proofs/consistency.ndjson"
+WITNESSED = "proofs/witnessed"
+WITNESS_POLICY = "proofs/witness.policy"
 RECEIPTS = "proofs/receipts.ndjson"
 STATEMENT = "proofs/package.note"
 REPORT = "report/report.html"
@@ -108,6 +111,11 @@ class ChainName:
 
 def original_path(sha256: str, media_type: str) -> str:
     return "data/original/%s.%s" % (sha256, _EXTENSIONS.get(media_type, "bin"))
+
+
+def derived_path(sha256: str) -> str:
+    """Where a redacted copy stands, which is always a JPEG."""
+    return "data/derived/%s.jpg" % sha256
 
 
 def original_digest(path: str) -> Optional[str]:
