@@ -45,6 +45,7 @@ _OPTIONAL = frozenset(
         "LIUHEN_TLS_CERT",
         "LIUHEN_TLS_KEY",
         "LIUHEN_DEMO",
+        "LIUHEN_LEDGER_PUBLIC",
     }
 )
 _DNS_NAME = re.compile(
@@ -124,6 +125,9 @@ class Settings:
     #: PEM of the local authority that phones must trust; None with a bureau certificate.
     tls_root_path: Path | None = None
     web_threads: int = _number(256, 2, 512)
+
+    #: Whether everybody may read the ledger's tiles, or enrolled devices alone.
+    ledger_public: bool = False
 
     #: Everything in this installation is fictitious: every page says so.
     demo: bool = False
@@ -218,6 +222,7 @@ class Settings:
             tls_key_path=key,
             tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
+            ledger_public=_flag(values, "LIUHEN_LEDGER_PUBLIC"),
             recording_hours=_hours(values),
             authorities=_authorities(values),
             witness_policy=_witness_policy(values),

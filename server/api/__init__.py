@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask_smorest import Api
 
 from media.upload_headers import BODY_TYPE
-from server.api import enrolment, feed, journal, ledger, outcomes, templates, uploads
+from server.api import enrolment, feed, journal, ledger, outcomes, templates, tiles, uploads
 from server.api.schemas import ProblemSchema
 
 #: A thousand digests are 67 KiB; journals and uploads have limits of their own.
@@ -53,4 +53,6 @@ def register_api(app: Flask) -> None:
     api.spec.components.security_scheme("deviceToken", schemes)
     for module in (enrolment, journal, outcomes, feed, ledger, templates, uploads):
         api.register_blueprint(module.bp)
+    # Static files of another standard, which our own document does not describe.
+    app.register_blueprint(tiles.bp)
     app.before_request(bound_body)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flask import Response
 from flask_smorest import Blueprint
 
 from server.api.auth import BEARER, calling_device, require_device
@@ -14,10 +15,11 @@ from server.api.schemas import (
     InclusionSchema,
     LedgerStandingSchema,
     LineageSchema,
+    ProofQuerySchema,
 )
 from server.db import reading
 from server.failures import Invalid
-from server.operations import generations, ledger, witnessing
+from server.operations import generations, ledger, tiles, witnessing
 from server.services import services
 
 bp = Blueprint("ledger", __name__, url_prefix="/api/v1/ledger", description="存证总账")
@@ -96,3 +98,15 @@ def inclusion(query: dict[str, Any]) -> dict[str, Any]:
         "entry": entry.hex(),
         "path": [node.hex() for node in path],
     }
+
+
+@bp.get("/proof")
+@bp.doc(**BEARER)
+@require_device
+@bp.arguments(ProofQuerySchema, location="query")
+@bp.response(200, content_type="text/plain; charset=utf-8")
+def proof(query: dict[str, Any]) -> Response:
+    """The C2SP tlog-proof of one leaf under the newest checkpoint; ``extra`` is the entry."""
+    with reading() as session:
+        text = tiles.proof_of(session, query["generation"], query["index"])
+    return Response(text, content_type="text/plain; charset=utf-8")

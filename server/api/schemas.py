@@ -273,6 +273,11 @@ class ConsistencySchema(Schema):
     path = fields.List(fields.String())
 
 
+class ProofQuerySchema(Body):
+    index = fields.Integer(required=True, validate=validate.Range(0, 2**53))
+    generation = fields.Integer(load_default=None, validate=validate.Range(1, 2**31 - 1))
+
+
 class InclusionQuerySchema(Body):
     index = fields.Integer(required=True, validate=validate.Range(0, 2**53))
     size = fields.Integer(required=True, validate=validate.Range(1, 2**53))

@@ -11,7 +11,7 @@ from media.errors import MediaError
 from server import clock
 from server.app import create_app, create_database_app
 from server.db import reading, transaction
-from server.operations import checkpoint_folder, generations, ledger_audit
+from server.operations import checkpoint_folder, generations, ledger_audit, tiles
 from server.services import LEDGER_KEY, services
 from server.settings import Settings
 from server.signing import load_signer
@@ -64,6 +64,17 @@ def restore(reason: str) -> None:
         checkpoint_folder.keep_newest(settings.checkpoint_dir, note)
     key = load_signer(settings.secrets_dir / LEDGER_KEY, found.origin).verifier_key
     _say("ledger.restored", generation=found.generation, origin=found.origin, verifier_key=key)
+
+
+@ledger.command()
+@click.argument("index", type=click.IntRange(min=0))
+@click.option("--generation", type=click.IntRange(min=1), help="第几代 / of which generation")
+@click.option("--event", is_flag=True, help="附上事件原文与盐 / disclose the event with its salt")
+def proof(index: int, generation: int | None, *, event: bool) -> None:
+    """打印第 INDEX 条的 C2SP tlog-proof / Print the C2SP tlog-proof of leaf INDEX."""
+    with create_app(Settings.from_env(os.environ)).app_context(), reading() as session:
+        text = tiles.proof_of(session, generation, index, disclose=event)
+    click.echo(text, nl=False)
 
 
 @ledger.command()

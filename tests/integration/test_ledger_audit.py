@@ -5,9 +5,13 @@ import io
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
+from media.s3_objects import open_client
+from server.cli.ledger import ledger as ledger_commands
 from server.db import db, reading, transaction
 from server.models.audits import LedgerAudit
 from server.models.journal import JournalLine
@@ -17,8 +21,10 @@ from server.operations.checkpoint_store import CheckpointStore
 from server.signing import load_signer, make_key
 from sync.evidence import merkle
 from sync.evidence.checkpoint import Checkpoint, format_checkpoint
+from tests.support.bureau import environment
 from tests.support.console import console_world, make_case, visitor
 from tests.support.restoring import copy_database, restart, restore, sign
+from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.tampering import tamper, value
 from tests.support.world import make_world
@@ -529,3 +535,27 @@ def test_packages_are_compared_in_turn(auditor, monkeypatch):
         ["package/4/1.zip"],
         ["package/0/1.zip", "package/1/1.zip"],
     ]
+
+
+def test_the_command_audits_and_its_exit_status_tells(database_url, tmp_path, seaweedfs):
+    access_key, secret_key = seaweedfs.administrator
+    own = replace(
+        seaweedfs, bucket=f"audit-{new_id()}", access_key=access_key, secret_key=secret_key
+    )
+    open_client(own.address()).create_bucket(Bucket=own.bucket)
+    world = make_world(database_url, tmp_path / "var", own)
+    sign(world)
+    where = environment(tmp_path / "var", own, LIUHEN_DATABASE_URL=database_url)
+    sound = CliRunner().invoke(ledger_commands, ["audit", "--json"], env=where)
+    tamper(world, "ledger_leaf", "UPDATE ledger_leaf SET entry = :e WHERE leaf_index = 1", e=b"x")
+
+    found = CliRunner().invoke(ledger_commands, ["audit"], env=where)
+    away = CliRunner().invoke(
+        ledger_commands, ["audit"], env={**where, "LIUHEN_S3_ENDPOINT": "http://127.0.0.1:9"}
+    )
+
+    (report,) = json.loads(sound.output)
+    assert (sound.exit_code, report["doubts"]) == (0, [])
+    assert found.exit_code == 1
+    assert "Generation 1, leaf 1: the leaf was changed" in found.output
+    assert away.exit_code == 2
