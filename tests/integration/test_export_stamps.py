@@ -191,6 +191,65 @@ def test_a_stamp_put_in_anothers_place_is_not_the_one_of_the_ledger(stamped, pac
     assert "stamps.differs" in codes(folder, Verdict.FAIL, tsa_roots=stamped.roots)
 
 
+@pytest.fixture
+def laid_out(stamped, package):
+    """As VERIFY.txt asks for it: the ZIP, its stamp and the root in one place, unpacked beside."""
+    for name, answer in sidecars(stamped).items():
+        (package.parent / name).write_bytes(answer)
+    shutil.copy(stamped.authority.root, package.parent / "tsa-ca.pem")
+    folder = package.parent / "unpacked"
+    zipfile.ZipFile(package).extractall(folder)
+    return folder
+
+
+def run(folder, step):
+    """Run one command of VERIFY.txt as it is printed."""
+    rows = (folder / "verify" / "VERIFY.txt").read_text("utf-8").splitlines()
+    (command,) = {row[5:] for row in rows if row.startswith(f"  {step}) ")}
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_verify_txt_has_at_most_five_commands_and_all_hold_though_the_certificate_ended(
+    stamped, laid_out
+):
+    assert stamped.authority.valid_to < datetime.now(UTC)
+
+    done = [run(laid_out, step) for step in range(1, 6)]
+
+    assert [one.returncode for one in done] == [0] * 5, done
+    assert done[3].stdout.count("Verification: OK") == 2
+    assert done[4].stdout.count("Verification: OK") == 1
+    assert "  6) " not in (laid_out / "verify" / "VERIFY.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("ending", ["*.tsr", "*.data"])
+def test_verify_txt_notices_a_changed_stamp_in_the_package(laid_out, ending):
+    path = next((laid_out / "proofs" / "timestamps").glob(ending))
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(bytes(data))
+
+    assert run(laid_out, 4).returncode != 0
+
+
+def test_verify_txt_notices_a_zip_that_is_not_the_one_that_was_stamped(laid_out, package):
+    data = bytearray(package.read_bytes())
+    data[len(data) // 2] ^= 1
+    package.write_bytes(bytes(data))
+
+    assert run(laid_out, 5).returncode != 0
+
+
+@pytest.mark.parametrize("step", [4, 5])
+def test_verify_txt_believes_no_other_authority(laid_out, tmp_path, step):
+    stranger = Authority(tmp_path / "stranger")
+    shutil.copy(stranger.root, laid_out.parent / "tsa-ca.pem")
+
+    assert run(laid_out, step).returncode != 0
+
+
 def test_every_item_says_between_which_outside_stamps_it_lies(stamped, package):
     index = zipfile.ZipFile(package).read("data/case-index.json")
 
