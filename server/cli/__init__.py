@@ -18,6 +18,7 @@ from server.app import create_app, create_database_app
 from server.cli.backup import backup
 from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
+from server.cli.erase import erase
 from server.cli.export import export_package
 from server.cli.ledger import ledger as ledger_commands
 from server.cli.store import store
@@ -181,6 +182,7 @@ cli.add_command(ledger_commands)
 cli.add_command(backup)
 cli.add_command(carrier)
 cli.add_command(store)
+cli.add_command(erase)
 cli.add_command(witness)
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 from server.console import (
     desk,
     devices,
+    erasure,
     forms,
     inspection,
     item,
@@ -28,6 +29,7 @@ __all__ = ["register_console"]
 PAGES = (
     desk,
     devices,
+    erasure,
     forms,
     inspection,
     item,

@@ -14,7 +14,15 @@ from sqlalchemy.engine import make_url
 
 from server.jobs.alone import alone
 from server.jobs.nightly import Nights
-from server.operations import export, media_checks, recordings, stamps, uploads, witnessing
+from server.operations import (
+    erasure,
+    export,
+    media_checks,
+    recordings,
+    stamps,
+    uploads,
+    witnessing,
+)
 from server.services import services
 from server.settings import Settings
 
@@ -28,10 +36,20 @@ KEEP_UPLOADS = "keep_uploads"
 STAMP_TIMES = "stamp_times"
 #: What witnesses should see; it waits for networks, too.
 ASK_WITNESSES = "ask_witnesses"
+#: What two people had erased; it waits for the store.
+ERASE = "erase"
 #: What may take hours and waits for everything else: nights, and copies of films.
 QUIET_WORK = "quiet_work"
 
-KINDS: Final = (CHECK_MEDIA, BUILD_PACKAGES, KEEP_UPLOADS, STAMP_TIMES, ASK_WITNESSES, QUIET_WORK)
+KINDS: Final = (
+    CHECK_MEDIA,
+    BUILD_PACKAGES,
+    KEEP_UPLOADS,
+    STAMP_TIMES,
+    ASK_WITNESSES,
+    ERASE,
+    QUIET_WORK,
+)
 #: One for each kind: so many threads, and no kind of work ever waits for another.
 THREADS: Final = len(KINDS)
 
@@ -61,12 +79,18 @@ def install(app: Flask, settings: Settings) -> None:
             if mine:
                 witnessing.submit_to_witnesses(services())
 
+    def erase_waiting() -> None:
+        with alone(ERASE) as mine:
+            if mine:
+                erasure.erase_waiting(services())
+
     work: dict[str, Callable[[], object]] = {
         CHECK_MEDIA: lambda: media_checks.check_waiting_items(services(), rounds),
         BUILD_PACKAGES: lambda: export.build_waiting_packages(services()),
         KEEP_UPLOADS: keep_uploads,
         STAMP_TIMES: lambda: stamps.stamp_what_is_due(services()),
         ASK_WITNESSES: ask_witnesses,
+        ERASE: erase_waiting,
         QUIET_WORK: work_quietly,
     }
 

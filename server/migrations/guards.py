@@ -45,7 +45,6 @@ THIRD: dict[str, Sequence[str]] = {
 
 #: Those that came with the fourth.
 FOURTH: dict[str, Sequence[str]] = {
-    "redaction": ("id",),
     "erased_item": ("item_id",),
     "foreign_package": ("id",),
     "ledger_audit": ("id",),
@@ -74,7 +73,10 @@ ERASABLE_SINCE_FOURTH: dict[str, Sequence[str]] = {
 }
 
 #: Those that came with the fourth schema and are erasable from the start.
-ERASABLE_OF_FOURTH: dict[str, Sequence[str]] = {"package_receipt": ("id",)}
+ERASABLE_OF_FOURTH: dict[str, Sequence[str]] = {
+    "package_receipt": ("id",),
+    "redaction": ("id",),
+}
 
 #: Stored objects stay as they are; one that is being committed may still change.
 _STORED = "OLD.status = 'stored'"

@@ -39,7 +39,7 @@ from sync.evidence.note import VerifierKey
 #: The five sources of the time check, in the order of the table (docs/console.md §4).
 SOURCES = ("device", "exif", "gps", "container", "receipt")
 _CONTAINER = frozenset({"keys", "movie", "matroska", "bext", "idit", "day", "xmp", "png"})
-_CASE_EVENTS = frozenset({"export", "decide"})
+_CASE_EVENTS = frozenset({"export", "decide", "erase", "receipt"})
 
 
 @dataclass(frozen=True, kw_only=True)

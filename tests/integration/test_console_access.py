@@ -45,6 +45,8 @@ def _address(app, case, method, endpoint):
         "package_id": _NOBODY,
         "redaction_id": _NOBODY,
         "device_id": _NOBODY,
+        "order_id": _NOBODY,
+        "hold_id": _NOBODY,
         "kind": "line",
         "subject": "0" * 64,
         "template_id": "site_inspection_record",

@@ -110,6 +110,7 @@ def expired_units(
             func.min(JournalLine.received_at_ms).label("since"),
             func.count().label("items"),
         )
+        .select_from(EvidenceItem)
         .join(JournalLine, same_line(JournalLine, EvidenceItem))
         .join(Inspection, Inspection.id == EvidenceItem.inspection_id)
         .where(

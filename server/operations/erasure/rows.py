@@ -32,6 +32,7 @@ from server.models.journal import (
 )
 from server.models.ledger import Erasure, LedgerEvent, LedgerSubject
 from server.models.process import ExplainedGap, ProcessStep
+from server.models.redaction import Redaction
 from server.models.traits import MediaTrait
 from server.models.uploads import (
     MediaObject,
@@ -225,6 +226,9 @@ def erase_files(reaper: Reaper, items: Sequence[EvidenceItem], digests: set[str]
                 QuarantineDecision.kind == "unsafe", QuarantineDecision.subject.in_(page)
             ),
         )
+        copies = session.scalars(select(Redaction).where(Redaction.item_id.in_(page))).all()
+        reaper.keep_for_deletion((copy.key, copy.size) for copy in copies)
+        reaper.reap(Redaction, select(Redaction.id).where(Redaction.item_id.in_(page)))
     for item in items:
         item.check_wanted = False
     known = {
