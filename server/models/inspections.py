@@ -423,3 +423,6 @@ class EvidencePackage(Base):
     key: Mapped[str | None] = mapped_column("store_key", String(200))
     verdict: Mapped[str | None] = mapped_column(String(16))
     failure: Mapped[str | None] = mapped_column(String(500))
+    #: While it is built: how many bytes of the ZIP are written, and of how many.
+    written: Mapped[Big | None]
+    of_bytes: Mapped[Big | None]

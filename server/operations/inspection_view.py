@@ -96,6 +96,8 @@ class PackageRow:
     size: int | None
     verdict: str | None
     failure: str | None
+    #: How much of it is written, while it is built and large enough for that to matter.
+    percent: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,6 +356,7 @@ def _packages(session: Session, inspection_id: str) -> tuple[PackageRow, ...]:
             size=row.size,
             verdict=row.verdict,
             failure=row.failure,
+            percent=row.written * 100 // row.of_bytes if row.written and row.of_bytes else None,
         )
         for row in rows
     )

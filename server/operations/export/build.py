@@ -9,7 +9,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,6 +45,8 @@ _log = logging.getLogger(__name__)
 _AGENT = "Liuhen"
 _SHOWN_ZONE = ZoneInfo("Asia/Shanghai")
 _MAX_FAILURE = 500
+#: Between two words on how far a package is.
+_TELL_S = 2.0
 _SERVER = {"server": "export"}
 
 
@@ -161,7 +164,7 @@ def _begin(package_id: str) -> Order | None:
 def _build(services: Services, order: Order, folder: Path) -> Built:
     files = collect(services, order, folder)
     archive = folder / "package.zip"
-    sha256, size = write_archive(files, archive)
+    sha256, size = write_archive(files, archive, tell=_progress(order.package_id, files))
     # The keys stay, but a generation that has ended signed under a name of its own.
     signer = replace(services.ledger_signer, name=order.moment.origin)
     verdict = checking.verify(archive, signer.verifier_key)
@@ -183,7 +186,12 @@ def collect(services: Services, order: Order, folder: Path) -> list[PackageFile]
         files = [
             *contents.evidence_files(session, case, spool, services.store),
             *contents.proof_files(
-                session, case, spool, ledger_key=ledger_key, receipt_key=receipt_key
+                session,
+                case,
+                spool,
+                ledger_key=ledger_key,
+                receipt_key=receipt_key,
+                witnesses=services.settings.witness_policy,
             ),
             *reports.report_files(session, case, order.asked, spool),
             *checking.verify_files(case, ledger_key),
@@ -206,8 +214,26 @@ def _sm3(file: PackageFile) -> str:
     return digest.finalize().hex()
 
 
-def write_archive(files: Sequence[PackageFile], archive: Path) -> tuple[str, int]:
-    """Write the ZIP and return its SHA-256 and length.
+def _progress(package_id: str, files: Sequence[PackageFile]) -> Callable[[int], None]:
+    """Writes down now and then how far the ZIP is, for the page on which it is waited for."""
+    whole, told_at = package.package_size(files), time.monotonic()
+
+    def tell(written: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at < _TELL_S:
+            return
+        told_at = time.monotonic()
+        with transaction() as session:
+            row = session.get_one(EvidencePackage, package_id)
+            row.written, row.of_bytes = written, whole
+
+    return tell
+
+
+def write_archive(
+    files: Sequence[PackageFile], archive: Path, *, tell: Callable[[int], None] | None = None
+) -> tuple[str, int]:
+    """Write the ZIP and return its SHA-256 and length; ``tell`` hears how far it is.
 
     Raises:
         SourceMissing, SourceDamaged: if an original is not what was taken in.
@@ -219,6 +245,8 @@ def write_archive(files: Sequence[PackageFile], archive: Path) -> tuple[str, int
             out.write(piece)
             digest.update(piece)
             size += len(piece)
+            if tell is not None:
+                tell(size)
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest(), size

@@ -1,6 +1,7 @@
 """The files of a package, made from the state of the case (docs/evidence.md §8)."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +18,11 @@ from server.operations.export.items import ItemState
 from server.operations.export.moment import Moment
 from server.operations.export.proofs import StoredEvent
 from server.operations.export.spool import Spool
+from server.operations.export.witnessed import read_witnessed, witness_files
 from sync.evidence import canonical, package, records
 from sync.evidence.package import PackageFile
+from sync.evidence.policy import Policy
+from sync.evidence.verifier_copies import REDACTED
 
 _NDJSON_END = b"\n"
 _NOTHING: Mapping[int, str] = MappingProxyType({})
@@ -38,18 +42,25 @@ def evidence_files(
     shown, withheld = _sort_events(session, case)
     yield spool.write(package.INDEX, [case_index(case, withheld).to_bytes()])
     for chain in case.chains:
-        lines = chains.package_lines(session, chain)
+        lines = chains.package_lines(session, case.moment, chain)
         yield spool.write(package.journal_path(chain.name), _ended(lines))
     yield spool.write(package.CUSTODY, _ended(_custody(session, case.moment, shown)))
     yield spool.write(package.FINDINGS, [_findings(case)])
     yield from _facts(case, spool)
+    yield from _copies(case, spool, store)
     enclosed = {item.file: item for item in case.items if item.file}
     for item in enclosed.values():
         yield _original(item, store)
 
 
 def proof_files(
-    session: Session, case: CaseState, spool: Spool, *, ledger_key: str, receipt_key: str
+    session: Session,
+    case: CaseState,
+    spool: Spool,
+    *,
+    ledger_key: str,
+    receipt_key: str,
+    witnesses: Policy | None = None,
 ) -> Iterator[PackageFile]:
     """Everything under ``proofs/`` but the statement over the whole package."""
     moment = case.moment
@@ -75,10 +86,12 @@ def proof_files(
             for leaf in proofs.prove_leaves(session, moment, case.events)
         ),
     )
+    witnessed = read_witnessed(session, moment, witnesses)
     checkpoints = [stamp.event.checkpoint for stamp in case.time_stamps]
     anchors = sorted(
         {anchor for chain in case.chains for anchor in chain.anchors}
         | {(size, root) for _, size, root in filter(None, checkpoints)}
+        | ({(witnessed.size, witnessed.root)} if witnessed else set())
     )
     paths = dict(proofs.prove_sizes(session, moment, (size for size, _ in anchors)))
     yield spool.write(
@@ -91,6 +104,7 @@ def proof_files(
     notes = [note for chain in case.chains for note in chain.receipts]
     yield spool.write(package.RECEIPTS, _ended(records.receipt_record(note) for note in notes))
     yield from timestamps.stamp_files(case.time_stamps, spool)
+    yield from witness_files(witnessed, witnesses, spool)
 
 
 def case_index(case: CaseState, withheld: Mapping[int, str] = _NOTHING) -> records.CaseIndex:
@@ -166,7 +180,7 @@ def _index_item(item: ItemState) -> records.IndexItem:
         disposition=item.disposition,
         line=_place(item.line),
         file=item.file,
-        reason=_REASONS[item.disposition],
+        reason=REDACTED if item.copy else _REASONS[item.disposition],
         discarded=_place(item.discard) if item.discard is not None else None,
         interval=item.interval,
         about=_about(item),
@@ -262,6 +276,34 @@ def _facts(case: CaseState, spool: Spool) -> Iterator[PackageFile]:
         ]
         body = canonical.dumps({"v": 1, "sha256": item.sha256, "readings": readings})
         yield spool.write(package.facts_path(item.sha256), [body])
+
+
+def _copies(case: CaseState, spool: Spool, store: Store) -> Iterator[PackageFile]:
+    """The redacted copies of a redacted package, and what was done to which original and why."""
+    written: dict[str, dict[str, Any]] = {}
+    for item in case.items:
+        made = item.redaction
+        if made is None or not item.copy:
+            continue
+        written[item.id] = {
+            "item": item.id,
+            "source": item.sha256,
+            "file": item.copy,
+            "sha256": made.sha256,
+            "regions": json.loads(made.regions),
+            "reason": made.reason,
+            "made_by": made.made_by,
+            "made_with": made.made_with,
+            "recipe": made.recipe,
+            "made_at_ms": made.made_at_ms,
+            "ledger_index": made.ledger_index,
+        }
+    copies = {item.copy: item.redaction for item in case.items if item.copy and item.redaction}
+    for path, made in copies.items():
+        yield spool.write(path, store.stream(made.key))
+    if case.moment.redacted:
+        body = canonical.dumps({"v": 1, "derivations": list(written.values())})
+        yield spool.write(package.DERIVATIONS, [body])
 
 
 def _original(item: ItemState, store: Store) -> PackageFile:
