@@ -26,6 +26,7 @@ from server.db import db, reading, transaction
 from server.models.inspections import EvidencePackage
 from server.models.uploads import MediaObject
 from server.operations import export, ledger
+from server.operations.export.asked import Asked
 from server.settings import Settings
 from tests.support.bureau import environment
 from tests.support.simdevice import new_id
@@ -131,6 +132,7 @@ def _export(folder: Path, count: int, size: int) -> tuple[Path, dict[str, float]
                 inspection_id=inspection,
                 person_id=world.persons[0],
                 reason="benchmark",
+                asked=Asked(despite="benchmark"),
                 now_ms=world.now_ms,
             )
         began, spent = time.monotonic(), time.process_time()

@@ -18,12 +18,15 @@ from server.models.inspections import EvidencePackage, Inspection
 from server.models.people import User, UserRole
 from server.operations import export
 from server.operations.export.asked import Asked
+from server.operations.export.errors import PackageDefective
 from server.operations.export.list_forms import DEFAULT_ROUTE, routes
 from server.services import Services, services
 from server.settings import Settings
 from sync import catalogue
 
 _READY = "ready"
+#: The evidence has defects, and --despite does not say why it should leave all the same.
+_DEFECTIVE = "defective"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,11 @@ class Exported:
 )
 @click.option("--redacted", is_flag=True, help="脱敏 / redacted copies, sensitive fields withheld")
 @click.option("--sm3", is_flag=True, help="另附 SM3 摘要清单 / a second manifest by SM3")
+@click.option(
+    "--despite",
+    default="",
+    help="证据有欠缺仍须导出的理由 / why it leaves in spite of defects, logged and printed",
+)
 @click.option("--json", "as_json", is_flag=True, help="每次检查输出一行 JSON / one JSON line each")
 def export_package(
     inspections: tuple[str, ...],
@@ -70,6 +78,7 @@ def export_package(
     route: str,
     redacted: bool,
     sm3: bool,
+    despite: str,
     as_json: bool,
 ) -> None:
     """导出证据包 / Export inspections as evidence packages that verify without us.
@@ -84,7 +93,7 @@ def export_package(
             person_id = administrator(session, user)
             wanted = list(inspections) or list(session.scalars(select(Inspection.id)))
         out.mkdir(parents=True, exist_ok=True)
-        asked = Asked(route=route, redacted=redacted, sm3=sm3)
+        asked = Asked(route=route, redacted=redacted, sm3=sm3, despite=despite)
         done = []
         for inspection_id in wanted:
             exported = _export(services(), inspection_id, person_id, reason, asked, out)
@@ -120,15 +129,19 @@ def administrator(session: Session, username: str | None) -> str:
 def _export(
     parts: Services, inspection_id: str, person_id: str, reason: str, asked: Asked, out: Path
 ) -> Exported:
-    with transaction() as session:
-        package_id = export.request_package(
-            session,
-            inspection_id=inspection_id,
-            person_id=person_id,
-            reason=reason,
-            asked=asked,
-            now_ms=parts.now_ms(),
-        )
+    try:
+        with transaction() as session:
+            package_id = export.request_package(
+                session,
+                inspection_id=inspection_id,
+                person_id=person_id,
+                reason=reason,
+                asked=asked,
+                now_ms=parts.now_ms(),
+            )
+    except PackageDefective as found:
+        failure = "\n".join(defect.sentence("zh") for defect in found.defects)
+        return Exported(inspection=inspection_id, state=_DEFECTIVE, failure=failure)
     export.build_package(parts, package_id)
     with reading() as session:
         row = session.get_one(EvidencePackage, package_id)
@@ -161,5 +174,7 @@ def _write(path: Path, pieces: Iterator[bytes]) -> None:
 
 
 def _sentence(exported: Exported) -> str:
-    key = "export.done" if exported.state == _READY else "export.failed"
+    key = {_READY: "export.done", _DEFECTIVE: "export.defective"}.get(
+        exported.state, "export.failed"
+    )
     return catalogue.text(key, **asdict(exported))

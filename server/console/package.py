@@ -18,6 +18,7 @@ from server.operations import packages
 from server.operations.custody import Shown
 from server.operations.export.asked import Asked
 from server.operations.export.encrypting import encrypted, parse_recipient
+from server.operations.export.errors import PackageDefective
 from server.operations.export.keeping import signature_key
 from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.volumes import DISCS, volumes
@@ -41,11 +42,15 @@ def request_package(inspection_id: object) -> ResponseReturnValue:
                     route=request.form.get("route", DEFAULT_ROUTE),
                     redacted="redacted" in request.form,
                     sm3="sm3" in request.form,
+                    despite=request.form.get("despite", ""),
                 ),
                 now_ms=services().now_ms(),
             )
     except Invalid as error:
-        page = inspection_page(str(inspection_id), problem=error.field)
+        page = inspection_page(str(inspection_id), problem=error.field, typed=request.form)
+        return render_template("inspection.html", **page), HTTPStatus.UNPROCESSABLE_ENTITY
+    except PackageDefective as found:
+        page = inspection_page(str(inspection_id), defects=found.defects, typed=request.form)
         return render_template("inspection.html", **page), HTTPStatus.UNPROCESSABLE_ENTITY
     jobs.wake(jobs.BUILD_PACKAGES)
     return redirect(

@@ -15,6 +15,7 @@ from server.failures import ServerError
 from server.models.inspections import EvidenceItem, EvidencePackage
 from server.operations import enrolment, export, packages, review
 from server.operations.access import Actor
+from server.operations.export.asked import Asked
 from server.services import Services, services
 from server.settings import Settings
 
@@ -169,6 +170,7 @@ def _export(bureau: Bureau, inspection_id: str, parts: Services, folder: Path) -
             _actor(bureau, bureau.accounts["administrator"]),
             inspection_id,
             reason="演示导出",
+            asked=Asked(despite="演示数据，未补正"),
             now_ms=parts.now_ms(),
         )
     jobs.wake(jobs.BUILD_PACKAGES)

@@ -1,6 +1,7 @@
 """Asking for an evidence package in the console, and taking it away."""
 
 import hashlib
+import re
 import shutil
 
 import pyrage
@@ -8,8 +9,10 @@ import pytest
 
 from server.db import transaction
 from server.models.inspections import EvidencePackage
-from server.operations.export import volumes
+from server.operations.export import build, volumes
 from tests.support.console import console_world, make_case, path_of, views, visitor
+
+_ASKED = {"reason": "移送公安", "despite": "笔录原件另行移交"}
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_an_administrator_asks_with_a_reason_and_sees_how_far_it_is(scene):
     world, case = scene
     browser = visitor(world, "administrator")
 
-    answer = browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    answer = browser.post(f"/inspections/{case.inspection}/packages", _ASKED)
 
     assert path_of(answer) == f"/inspections/{case.inspection}"
     page = browser.get(f"/inspections/{case.inspection}?lang=zh").text
@@ -46,7 +49,7 @@ def test_an_administrator_asks_with_a_reason_and_sees_how_far_it_is(scene):
 def test_a_package_that_failed_says_why_in_the_language_of_the_page(scene):
     world, case = scene
     browser = visitor(world, "administrator")
-    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    browser.post(f"/inspections/{case.inspection}/packages", _ASKED)
     with world.app.app_context(), transaction() as session:
         row = session.query(EvidencePackage).one()
         row.state, row.failure = "failed", "package.source_missing: item x"
@@ -55,6 +58,23 @@ def test_a_package_that_failed_says_why_in_the_language_of_the_page(scene):
 
     assert "存储中找不到一件原件" in page
     assert "item x" in page
+
+
+def test_defects_are_listed_and_going_on_needs_a_reason(scene):
+    world, case = scene
+    browser = visitor(world, "administrator")
+    asked = {"reason": "移送公安", "route": "detention", "sm3": "on"}
+
+    refused = browser.post(f"/inspections/{case.inspection}/packages?lang=zh", asked)
+    assert refused.status_code == 422
+    assert "检查尚未定稿锁定" in refused.text
+    assert 'name="despite"' in refused.text
+    assert 'value="detention" selected' in refused.text, "what was chosen stays"
+    assert 'name="sm3" checked' in refused.text
+    assert world.rows(EvidencePackage) == []
+
+    browser.post(f"/inspections/{case.inspection}/packages", {**asked, "despite": "时限将至"})
+    assert len(world.rows(EvidencePackage)) == 1
 
 
 def test_without_a_reason_there_is_no_package_and_the_page_says_so(scene):
@@ -72,9 +92,7 @@ def test_without_a_reason_there_is_no_package_and_the_page_says_so(scene):
 @pytest.mark.parametrize("role", ["administrator", "leader"])
 def test_a_finished_package_is_given_to_the_byte_and_leaves_a_leaf(scene, role):
     world, case = scene
-    visitor(world, "administrator").post(
-        f"/inspections/{case.inspection}/packages", {"reason": "移送公安"}
-    )
+    visitor(world, "administrator").post(f"/inspections/{case.inspection}/packages", _ASKED)
     package = _finish(world, b"zip" * 500_000)
     browser = visitor(world, role)
 
@@ -92,7 +110,7 @@ def test_a_finished_package_is_given_to_the_byte_and_leaves_a_leaf(scene, role):
 def test_the_signature_of_a_package_is_beside_it(scene):
     world, case = scene
     browser = visitor(world, "administrator")
-    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    browser.post(f"/inspections/{case.inspection}/packages", _ASKED)
     package = _finish(world, b"zip")
     note = b"note"
     world.services.store.put_once(
@@ -108,7 +126,7 @@ def test_the_signature_of_a_package_is_beside_it(scene):
 def test_an_unfinished_package_cannot_be_taken(scene):
     world, case = scene
     browser = visitor(world, "administrator")
-    browser.post(f"/inspections/{case.inspection}/packages", {"reason": "移送公安"})
+    browser.post(f"/inspections/{case.inspection}/packages", _ASKED)
     (row,) = world.rows(EvidencePackage)
 
     answer = browser.get(f"/packages/{row.id}")
@@ -118,9 +136,7 @@ def test_an_unfinished_package_cannot_be_taken(scene):
 
 
 def _asked(world, case, data):
-    visitor(world, "administrator").post(
-        f"/inspections/{case.inspection}/packages", {"reason": "移送公安"}
-    )
+    visitor(world, "administrator").post(f"/inspections/{case.inspection}/packages", _ASKED)
     return _finish(world, data)
 
 
@@ -183,3 +199,24 @@ def test_what_is_no_key_of_a_recipient_is_told_and_nothing_leaves(scene):
     assert answer.status_code == 422
     assert "这不是 age 公钥" in answer.text
     assert len(views(world)) == before
+
+
+def test_a_package_that_is_being_built_says_how_far_it_is(scene, monkeypatch):
+    world, case = scene
+    browser = visitor(world, "administrator")
+    browser.post(f"/inspections/{case.inspection}/packages", _ASKED)
+    [row] = world.rows(EvidencePackage)
+    seen = []
+    kept = build.keeping.keep
+
+    def look(*args, **more):
+        seen.append(browser.get(f"/inspections/{case.inspection}?lang=zh").text)
+        return kept(*args, **more)
+
+    monkeypatch.setattr(build, "_TELL_S", 0.0)
+    monkeypatch.setattr(build.keeping, "keep", look)
+    with world.app.app_context():
+        build.build_package(world.services, row.id)
+
+    assert re.search(r'<span class="under">\d+ %</span>', seen[0])
+    assert " %</span>" not in browser.get(f"/inspections/{case.inspection}").text

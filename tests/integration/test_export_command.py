@@ -17,6 +17,7 @@ from tests.support.world import make_world
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BY = {"server": "test"}
+_DESPITE = ("--despite", "测试")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_every_inspection_is_exported_with_its_sidecar(world, command, tmp_path)
     _administrator(world, "neiqin")
     inspections = {_inspect(world), _inspect(world)}
 
-    done = command("--all", "--out", str(tmp_path / "out"), "--json")
+    done = command("--all", "--out", str(tmp_path / "out"), "--json", *_DESPITE)
 
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
@@ -101,11 +102,23 @@ def test_of_several_administrators_one_must_be_named(world, command, tmp_path):
     inspection = _inspect(world)
 
     unnamed = command(inspection, "--out", str(tmp_path))
-    named = command(inspection, "--out", str(tmp_path), "--user", "neiqin")
+    named = command(inspection, "--out", str(tmp_path), "--user", "neiqin", *_DESPITE)
 
     assert (unnamed.returncode, named.returncode) == (1, 0)
     assert "--user" in unnamed.stderr
     assert "PASS" in named.stdout
+
+
+def test_defective_evidence_is_exported_only_with_a_reason_to_go_on(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    inspection = _inspect(world)
+
+    refused = command(inspection, "--out", str(tmp_path / "out"))
+
+    assert refused.returncode == 1
+    assert "检查尚未定稿锁定" in refused.stdout
+    assert "--despite" in refused.stdout
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_without_an_inspection_there_is_nothing_to_export(command):

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import create_engine, insert, select
 
@@ -12,6 +12,7 @@ from server.models.inspections import EvidencePackage
 from server.models.people import Officer, Person
 from server.operations import export, media_checks, review
 from server.operations.access import Actor
+from server.operations.export.asked import AS_USUAL
 from sync.evidence.verifier import verify_package
 from tests.support import draw
 from tests.support.simdevice import new_id
@@ -30,7 +31,9 @@ class PackageDesk:
 
     world: object
 
-    def request(self, inspection, **asked):
+    def request(self, inspection, asked=AS_USUAL):
+        """Queue a package; what the evidence of a test lacks does not matter."""
+        asked = replace(asked, despite=asked.despite or "测试")
         with self.world.app.app_context(), transaction() as session:
             return export.request_package(
                 session,
@@ -38,7 +41,7 @@ class PackageDesk:
                 person_id=self.world.persons[0],
                 reason="移送公安机关",
                 now_ms=self.world.now_ms,
-                **asked,
+                asked=asked,
             )
 
     def requeue(self, package_id):
@@ -168,8 +171,8 @@ class Case(PackageDesk):
         with self.world.app.app_context(), transaction() as session:
             review.judge(session, actor, self.items[name], word, now_ms=self.world.now_ms)
 
-    def request(self, inspection=None, **asked):
-        return super().request(inspection or self.inspection, **asked)
+    def request(self, inspection=None, asked=AS_USUAL):
+        return super().request(inspection or self.inspection, asked)
 
 
 @dataclass

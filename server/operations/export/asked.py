@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.models.ledger import LedgerEvent, LedgerSubject
+from server.operations.export.gate import Defect, defect_of
 from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.proofs import same_leaf
 from sync.evidence import canonical
@@ -18,16 +19,23 @@ class Asked:
 
     ``redacted``: pictures are replaced by their redacted copies, and the fields that a form
     calls sensitive are withheld. ``sm3``: the payload is listed by its SM3 digests too.
+    ``despite`` is why the package leaves in spite of its ``defects`` (gate.py).
     """
 
     route: str = DEFAULT_ROUTE
     redacted: bool = False
     sm3: bool = False
+    despite: str = ""
+    defects: tuple[Defect, ...] = ()
 
     def to_snapshot(self) -> dict[str, Any]:
         """What the ``export`` event says of it."""
         flags = {"redacted": self.redacted, "sm3": self.sm3}
-        return {"route": self.route, **{name: True for name, on in flags.items() if on}}
+        said: dict[str, Any] = {name: True for name, on in flags.items() if on}
+        if self.defects:
+            said["defects"] = [defect.to_snapshot() for defect in self.defects]
+            said["despite"] = self.despite
+        return {"route": self.route, **said}
 
 
 AS_USUAL: Final = Asked()
@@ -52,4 +60,6 @@ def read_asked(session: Session, package_id: str) -> Asked:
         route=snapshot.get("route", DEFAULT_ROUTE),
         redacted=snapshot.get("redacted", False),
         sm3=snapshot.get("sm3", False),
+        despite=snapshot.get("despite", ""),
+        defects=tuple(map(defect_of, snapshot.get("defects", ()))),
     )

@@ -1,6 +1,9 @@
 """Why a package could not be made; each is an ``alarm`` leaf of the ledger."""
 
+from collections.abc import Sequence
+
 from server.failures import ServerError
+from server.operations.export.gate import Defect
 
 
 class ExportFailed(ServerError):
@@ -41,6 +44,17 @@ class PackageRejected(ExportFailed):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class PackageDefective(ServerError):
+    """The evidence has defects, and nobody said why it should leave all the same."""
+
+    code = "package.defective"
+
+    def __init__(self, inspection_id: str, defects: Sequence[Defect]) -> None:
+        super().__init__("; ".join(f"{defect.code} {defect.count}" for defect in defects))
+        self.inspection_id = inspection_id
+        self.defects = tuple(defects)
 
 
 class PageNotSet(ExportFailed):

@@ -29,6 +29,7 @@ _SORTS = ("image", "video", "audio")
 class Material:
     """One thing that a list names; ``sort`` is what a section of a list takes.
 
+    ``maker_known`` is false for a file that somebody imported without saying who had made it.
     ``original`` is ``device`` or ``imported`` for files, ``journal`` for records, and
     ``original`` or ``copy`` where an officer said so on a form. ``made_ms`` is a claim.
     """
@@ -40,6 +41,7 @@ class Material:
     media_type: str
     fact: str
     maker: str
+    maker_known: bool
     method: str
     capture_class: str
     device: str
@@ -117,6 +119,7 @@ def _of_item(
     said = told.get("original")
     source = item.act.get("source")
     medium = source.get("recorder") if isinstance(source, dict) else None
+    wearer = source.get("wearer") if isinstance(source, dict) else None
     title = item.text("title") or _string(told.get("title")) or item.text("name") or item.id
     return Material(
         sort=kind if kind in _SORTS else "other",
@@ -126,6 +129,8 @@ def _of_item(
         media_type=item.media_type,
         fact=item.text("fact_to_prove") or _string(told.get("fact_to_prove")),
         maker=_person(told.get("maker")) or maker_of(case, item.text("officer")),
+        # Who imports a file is not who made it.
+        maker_known=not imported or bool(_person(told.get("maker"))) or bool(_string(wearer)),
         method=item.text("method") or _string(told.get("method")),
         capture_class=str(item.act["class"]),
         device=device,
@@ -141,7 +146,7 @@ def _of_item(
         sha256=item.sha256,
         disposition=item.disposition,
         discard_reason=item.discard_reason,
-        file=item.file,
+        file=item.copy or item.file,
         outside_seal=item.outside_seal,
         transcript=bool(_string(told.get("transcript")).strip()),
         sound_relied_on=told.get("sound_relied_on") is True,
@@ -160,6 +165,7 @@ def _of_record(case: CaseState, record: StandingRecord) -> Material:
         media_type="",
         fact=_text(record, "fact_to_prove"),
         maker="、".join(sorted(maker_of(case, officer) for officer in officers)),
+        maker_known=True,
         method="",
         capture_class="",
         device="",

@@ -92,6 +92,7 @@ def _pages(session: Session, case: CaseState, asked: Asked, spool: Spool) -> Ite
     items = [_shown_item(case, item, sessions) for item in case.items]
     values = {
         "case": case,
+        "asked": asked,
         "items": items,
         "records": [writings.shown_record(case, record) for record in records],
         "addenda": writings.shown_addenda(session, case),

@@ -1,6 +1,7 @@
 """Asking for a package: the moment that it will show is fixed before its own ``export`` leaf."""
 
 import uuid
+from dataclasses import replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -9,11 +10,14 @@ from server.failures import ErasureUnderWay, Invalid, NotFound, SeveralGeneratio
 from server.models.erasure import ErasureOrder
 from server.models.inspections import EvidencePackage, Inspection
 from server.models.journal import JournalLine, LineOutcome
-from server.models.ledger import Checkpoint, LedgerEvent, LedgerSubject
+from server.models.ledger import Checkpoint, Generation, LedgerEvent, LedgerSubject
 from server.models.people import Person
 from server.operations import ledger
 from server.operations.export.asked import AS_USUAL, Asked, about_package
+from server.operations.export.errors import PackageDefective
+from server.operations.export.gate import find_defects
 from server.operations.export.list_forms import routes
+from server.operations.export.moment import Moment
 from server.operations.export.proofs import same_leaf
 from server.services import services
 
@@ -43,6 +47,8 @@ def request_package(
     Raises:
         NotFound: if there is no such inspection or person.
         Invalid: without a reason, or for an unknown route.
+        PackageDefective: if the evidence has defects (gate.py) and ``asked.despite`` says
+            not why it leaves all the same.
         SeveralGenerations: if the ledger was restored while the case went on.
         ErasureUnderWay: if an order to erase of it was approved and is not carried out.
     """
@@ -62,8 +68,9 @@ def request_package(
     )
     if session.scalars(approved.limit(1)).first() is not None:
         raise ErasureUnderWay(inspection.id)
-    checkpoint = ledger.sign_checkpoint(session, services().ledger_signer, now_ms=now_ms)
     generation = _generation_of(session, inspection.id)
+    asked = _pass_gate(session, inspection.id, generation, asked, now_ms=now_ms)
+    checkpoint = ledger.sign_checkpoint(session, services().ledger_signer, now_ms=now_ms)
     if generation not in (None, checkpoint.generation):
         checkpoint = session.scalars(
             select(Checkpoint)
@@ -107,6 +114,34 @@ def request_package(
     )
     session.flush()
     return package_id
+
+
+def _pass_gate(
+    session: Session, inspection_id: str, generation: int | None, asked: Asked, *, now_ms: int
+) -> Asked:
+    """What was asked for with the defects that the package leaves in spite of.
+
+    Before the ledger is held: a large case is read for seconds, and devices hand in meanwhile.
+    """
+    current = ledger.current_generation(session)
+    size = ledger.size(session)
+    if generation not in (None, current.number):
+        current = session.get_one(Generation, generation)
+        size = _last_index(session, inspection_id, current.number) + 1
+    moment = Moment(
+        origin=current.origin,
+        generation=current.number,
+        size=size,
+        checkpoint="",
+        exported_at_ms=now_ms,
+    )
+    defects = find_defects(session, inspection_id, moment)
+    despite = asked.despite.strip()
+    if len(despite) > _MAX_REASON:
+        raise Invalid("despite", f"at most {_MAX_REASON} characters")
+    if defects and not despite:
+        raise PackageDefective(inspection_id, defects)
+    return replace(asked, defects=defects, despite=despite)
 
 
 def _last_index(session: Session, inspection_id: str, generation: int) -> int:
