@@ -118,7 +118,7 @@ def items_left_out(small: Small) -> Iterator[Attempt]:
         index["items"] = [other for other in index["items"] if other["item"] != item.item]
         index["announced"] = sorted({other["sha256"] for other in index["items"]})
         files = {**small.files, package.INDEX: canonical.dumps(index)}
-        del files[item.file]
+        files.pop(item.file, None)
         yield (
             f"item {item.item} left out",
             small.pack_signed(files),

@@ -33,6 +33,7 @@ REPORT = "report/report.html"
 TRANSFER_LIST = "report/transfer-list.html"
 EVIDENCE_LIST = "report/evidence-list.html"
 VERIFIER = "verify/liuhen_verify.py"
+VERIFY_PAGE = "verify/verify.html"
 VERIFY_TEXT = "verify/VERIFY.txt"
 
 #: Every package has these; ``data/journal``, ``data/original`` and ``data/facts`` besides.

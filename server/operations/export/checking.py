@@ -23,6 +23,7 @@ from sync.evidence.standalone import build as build_verifier
 from sync.evidence.texts import load_texts
 from sync.evidence.verifier import Options, verify_package
 from sync.evidence.verifier_claims import Verdict
+from sync.evidence.web_page import build as build_page
 
 _HALF = 32
 
@@ -45,12 +46,13 @@ def verify(archive: Path, ledger_key: str) -> str:
 
 
 def verify_files(case: CaseState, ledger_key: str) -> Iterator[PackageFile]:
-    """The stand-alone verifier, VERIFY.txt, and what its openssl commands read.
+    """The stand-alone verifier, its page, VERIFY.txt, and what its openssl commands read.
 
     For each journal: the bytes that its last line's signature covers, that
     signature and the device's key in the forms that openssl takes.
     """
     yield PackageFile.of(package.VERIFIER, build_verifier())
+    yield PackageFile.of(package.VERIFY_PAGE, build_page())
     text = catalogue.text("report.verify_text", "zh") + catalogue.text("report.verify_text", "en")
     yield PackageFile.of(package.VERIFY_TEXT, text.encode("utf-8"))
     ledger = Ed25519PublicKey.from_public_bytes(note.parse_verifier_key(ledger_key).public_key)
