@@ -369,6 +369,12 @@ class ConsistencySchema(_Answer):
     path = fields.List(fields.String(validate=_DIGEST), required=True)
 
 
+class InclusionSchema(ConsistencySchema):
+    """The entry of a leaf, with the path that leads from it to a root."""
+
+    entry = fields.String(validate=_DIGEST, required=True)
+
+
 class LackingSchema(_Answer):
     lacking = fields.List(fields.String(validate=_DIGEST), required=True)
     unannounced = fields.List(fields.String(validate=_DIGEST), required=True)

@@ -18,6 +18,7 @@ from sync.client.answers import (
     FeedSchema,
     Hello,
     HelloSchema,
+    InclusionSchema,
     Lacking,
     LackingSchema,
     LedgerStandingSchema,
@@ -37,6 +38,7 @@ from sync.client.keys import DeviceKey
 from sync.client.link import TRIES, Answer, Link
 from sync.client.packing import ENCODING
 from sync.evidence.encoding import to_b64url
+from sync.evidence.merkle import leaf_hash, root_from_inclusion
 from sync.wire import API, token_proof
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -133,6 +135,18 @@ class Api:
         which = "" if generation is None else f"&generation={generation}"
         answer = self.send("GET", f"{API}/ledger/consistency?first={first}&second={second}{which}")
         return [bytes.fromhex(node) for node in self.link.read(answer, ConsistencySchema)["path"]]
+
+    def tree_root(self, size: int) -> bytes:
+        """The root of the server's first ``size`` leaves, as its proof of the first one has it.
+
+        Raises:
+            ProofInvalid: if that proves nothing of a tree of this size.
+        """
+        answer = self.send("GET", f"{API}/ledger/inclusion?index=0&size={size}")
+        proof = self.link.read(answer, InclusionSchema)
+        path = [bytes.fromhex(node) for node in proof["path"]]
+        leaf = leaf_hash(bytes.fromhex(proof["entry"]))
+        return root_from_inclusion(leaf, index=0, size=size, path=path)
 
     def lacking(self, digests: Sequence[str]) -> Lacking:
         """Which of these digests the server has no bytes for, and which it never heard of."""

@@ -228,7 +228,9 @@ class Replies:
             # As online: what the server confirms is still taken, silence helps nobody.
             report.problems.append(error)
         except ProofInvalid as error:
-            alarm = raise_alarm(self._folder, about["checkpoint"], note, path, reason=str(error))
+            alarm = raise_alarm(
+                self._folder, about["checkpoint"], note, self._enrolment, reason=str(error)
+            )
             report.problems.append(LedgerForked(alarm))
 
     def _stop(self, report: ReplyRead, epoch: str, standing: Any) -> None:

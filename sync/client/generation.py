@@ -156,7 +156,7 @@ def _compare(
         )
     except (SyncError, ValueError) as error:
         return LedgerForked(
-            raise_alarm(folder, kept_note, successor.checkpoint, path, reason=str(error))
+            raise_alarm(folder, kept_note, successor.checkpoint, enrolment, reason=str(error))
         )
     return LedgerRestored(generation=now, lost=0)
 

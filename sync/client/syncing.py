@@ -108,7 +108,7 @@ class Synchroniser:
         self._api = api
         self._clock = clock
         self._recovery = Recovery(outbox, journal, sessions)
-        self._watch = LedgerWatch(folder, outbox, enrolment, api.consistency)
+        self._watch = LedgerWatch(folder, outbox, enrolment, api.consistency, api.tree_root)
 
     def run(
         self, progress: Progress | None = None, *, check: bool = False, all_now: bool = False
@@ -221,7 +221,11 @@ class Synchroniser:
             self._folder, self._outbox, self._enrolment, self._api, origin=origin
         )
         self._watch = LedgerWatch(
-            self._folder, self._outbox, self._enrolment, self._api.consistency
+            self._folder,
+            self._outbox,
+            self._enrolment,
+            self._api.consistency,
+            self._api.tree_root,
         )
         self._recovery.leave_for_new_generation()
         report.problems.append(said)
@@ -295,6 +299,10 @@ class Synchroniser:
                 self._api.show_checkpoint(self._outbox.meta("checkpoint"))
             # Evidence still goes out: a second copy elsewhere harms nobody, silence might.
             if error.alarm not in {getattr(known, "alarm", None) for known in report.problems}:
+                report.problems.append(error)
+        except ServerRefused as error:
+            # A server that shows a checkpoint and no proof for it is not believed, but told.
+            if error.problem not in {getattr(known, "problem", None) for known in report.problems}:
                 report.problems.append(error)
 
     def _attempt(self, report: SyncReport, step: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from sync.client.errors import (
     CheckpointInvalid,
     GenerationChanged,
     LedgerForked,
+    LinkError,
     ReceiptInvalid,
 )
 from sync.client.folder import DeviceFolder
@@ -19,6 +20,7 @@ from sync.client.outbox import Outbox
 from sync.evidence.checkpoint import Checkpoint, parse_checkpoint
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SyncError
+from sync.evidence.fork import ForkProof, OtherStart, check_fork, format_fork
 from sync.evidence.line import Anchor
 from sync.evidence.merkle import ProofInvalid, verify_consistency
 from sync.evidence.note import open_note, parse_note, parse_verifier_key
@@ -26,6 +28,8 @@ from sync.evidence.receipt import Receipt, parse_receipt
 
 #: Asks the server for the proof from the first size to the second.
 Prove = Callable[[int, int], list[bytes]]
+#: Asks the server for the root of its first so many leaves.
+Root = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +106,18 @@ class LedgerWatch:
     """Takes newer checkpoints over only if the ledger still begins with what it showed before."""
 
     def __init__(
-        self, folder: DeviceFolder, outbox: Outbox, enrolment: Enrolment, prove: Prove
+        self,
+        folder: DeviceFolder,
+        outbox: Outbox,
+        enrolment: Enrolment,
+        prove: Prove,
+        root: Root | None = None,
     ) -> None:
         self._folder = folder
         self._outbox = outbox
         self._enrolment = enrolment
         self._prove = prove
+        self._root = root
 
     def see(self, note: str) -> None:
         """Check ``note`` against the checkpoint that is kept, and keep the newer one.
@@ -134,20 +144,59 @@ class LedgerWatch:
                 path=path,
             )
         except ProofInvalid as error:
-            alarm = raise_alarm(self._folder, kept_note, note, path, reason=str(error))
+            start = self._other_start(kept, new, path)
+            alarm = raise_alarm(
+                self._folder, kept_note, note, self._enrolment, start=start, reason=str(error)
+            )
             raise LedgerForked(alarm) from error
         with self._outbox.transaction():
             self._outbox.remember_checkpoint(note, anchor_of(new))
 
+    def _other_start(
+        self, kept: Checkpoint, new: Checkpoint, path: Sequence[bytes]
+    ) -> OtherStart | None:
+        """With what the larger tree begins instead, if the server lets itself be asked.
+
+        A path that fails proves nothing to others. One that holds from another root does,
+        and a server that answers as its database tells it gives just that away.
+        """
+        if self._root is None or not 0 < kept.size < new.size:
+            return None
+        try:
+            return OtherStart(self._root(kept.size), tuple(path))
+        except (LinkError, SyncError):
+            return None
+
 
 def raise_alarm(
-    folder: DeviceFolder, kept: str, got: str, path: Sequence[bytes], *, reason: str
+    folder: DeviceFolder,
+    kept: str,
+    got: str,
+    enrolment: Enrolment,
+    *,
+    reason: str,
+    start: OtherStart | None = None,
 ) -> str:
-    """Keep both notes, once: together they prove the fork to anyone; the file's name."""
+    """Keep both notes and what shows that they contradict each other; the file's name.
+
+    ``proved`` in it says whether that makes a fork proof, which ``liuhen-verify --fork``
+    checks for anyone who has the ledger's key.
+    """
     size = parse_checkpoint(parse_note(got).text).size
     digest = sha256_hex((kept + got).encode())
     target = folder.alarms / f"ledger-{size}-{digest[:12]}.json"
-    proof = {"kept": kept, "got": got, "path": [p.hex() for p in path], "reason": reason}
-    if not target.exists():
-        target.write_text(json.dumps(proof, indent=1, ensure_ascii=False), "utf-8")
+    proof = ForkProof(kept, got, start=start)
+    proved = _is_proof(proof, enrolment)
+    # What could not be asked at the first contact may be told at the next.
+    if proved or not target.exists():
+        alarm = {**json.loads(format_fork(proof)), "reason": reason, "proved": proved}
+        target.write_text(json.dumps(alarm, indent=1, ensure_ascii=False), "utf-8")
     return target.name
+
+
+def _is_proof(proof: ForkProof, enrolment: Enrolment) -> bool:
+    try:
+        check_fork(proof, [parse_verifier_key(enrolment.ledger_key)])
+    except SyncError:
+        return False
+    return True

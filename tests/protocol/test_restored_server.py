@@ -7,15 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from server.db import db, transaction
+from server.db import db, reading, transaction
+from server.failures import Invalid
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
-from server.operations import ledger
+from server.operations import generations, ledger
 from sync.client.answers import LineageSchema
 from sync.client.device import Device
-from sync.client.errors import GenerationChanged, LedgerForked, LedgerRestored
+from sync.client.errors import GenerationChanged, LedgerForked, LedgerRestored, ServerRefused
 from sync.client.generation import believe
+from sync.evidence.fork import check_fork, parse_fork
+from sync.evidence.note import parse_verifier_key
+from sync.evidence.verify_cli import main as verify
 from tests.protocol.conftest import furnished_world, served
 from tests.support.fieldkit import HandClock, lines_of, write
 from tests.support.restoring import copy_database, restore
@@ -45,6 +49,12 @@ def at(world, device, *, enrol=False):
             device._outbox.remember("enrolment", moved.to_json())
         device.enrolment = moved
         yield network
+
+
+@contextmanager
+def reading_in(world):
+    with world.app.app_context(), reading() as session:
+        yield session
 
 
 def put_back(world):
@@ -89,6 +99,61 @@ def test_a_device_stops_a_server_that_went_back_and_fills_it_again_after_the_res
     assert world.rows(MediaObject, sha256=taken.sha256)[0].status == "stored"
     stored = {row.digest for row in world.rows(JournalLine)}
     assert stored == {line.digest for line in lines_of(device)}
+
+
+def test_a_device_proves_to_anyone_that_a_server_went_on_from_an_old_copy(scene):
+    """Database and folder went back and were written on, past what the device had seen."""
+    world, device, _ = scene
+    with at(world, device):
+        device.open_inspection(world.officers)
+        device.sync()
+        sign_checkpoint(world)
+        device.sync()
+    kept = device._outbox.anchor().size
+    put_back(world)
+    with world.app.app_context(), transaction() as session:
+        for number in range(kept):
+            ledger.append(
+                session,
+                "policy",
+                actor={"server": "t"},
+                subject={"n": number},
+                now_ms=world.now_ms,
+            )
+    sign_checkpoint(world)
+
+    with at(world, device):
+        report = device.sync()
+
+    (alarm,) = report.alarms
+    proof = parse_fork((device._folder.alarms / alarm).read_bytes())
+    fork = check_fork(proof, [parse_verifier_key(device.enrolment.ledger_key)])
+    assert (fork.first_size, fork.basis) == (kept, "start")
+    assert fork.second_size > kept
+    path = device._folder.alarms / alarm
+    assert verify(["--fork", str(path), "--key", device.enrolment.ledger_key]) == 0
+    with reading_in(world) as session:
+        assert generations.standing(session).behind
+
+
+def test_a_server_that_proves_nothing_is_not_believed_and_told_of(scene, monkeypatch):
+    """A checkpoint without a proof is not taken over; what the device holds still goes out."""
+    world, device, _ = scene
+    kept = device._outbox.anchor().size
+    sign_checkpoint(world)
+
+    def refuse(*_arguments, **_named):
+        raise Invalid("second", "no")
+
+    monkeypatch.setattr(ledger, "consistency_proof", refuse)
+    with at(world, device):
+        inspection = device.open_inspection(world.officers).inspection
+        report = device.sync()
+
+    assert inspection
+    assert [type(error) for error in report.problems] == [ServerRefused]
+    assert report.lines_unsent == 0
+    assert device._outbox.anchor().size == kept
 
 
 def test_a_restore_that_lost_nothing_is_followed_with_a_proof_and_a_notice(scene):

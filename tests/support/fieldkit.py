@@ -71,6 +71,9 @@ class Ledger:
     def prove(self, first, second):
         return merkle.consistency_proof(first, second, self._node)
 
+    def root_of(self, size):
+        return merkle.root(size, self._node)
+
     def _root(self):
         return merkle.root(len(self.leaves), self._node)
 
