@@ -63,7 +63,7 @@ def policy_of(stands, quorum):
 
 
 @contextmanager
-def witnessed_world(database_url, folder: Path, *, online=1, offline=0, quorum=1):
+def witnessed_world(database_url, folder: Path, *, online=1, offline=0, quorum=1, store=None):
     """A world and its witnesses, all of which watch its ledger."""
     with ExitStack() as stack:
         stands = []
@@ -81,7 +81,8 @@ def witnessed_world(database_url, folder: Path, *, online=1, offline=0, quorum=1
                 LIUHEN_WITNESS_POLICY=str(policy),
             )
         )
-        world = WitnessedWorld(settings)
+        world = WitnessedWorld(settings, store=store)
         world.stands = stands
         world.watched_by(*(stand.witness for stand in stands))
+        world.policy = policy
         yield world
