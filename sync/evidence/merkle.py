@@ -9,7 +9,7 @@ and hashes of other lengths closed.
 from __future__ import annotations
 
 import hashlib
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import SyncError
 
@@ -90,6 +90,37 @@ def inclusion_proof(size: int, index: int, get_node: GetNode) -> List[bytes]:
             path.append(_range_root(start, middle, get_node))
             start = middle
     return path[::-1]
+
+
+def path_ranges(size: int, index: int) -> List[Tuple[int, int]]:
+    """Which leaves, from and to (exclusive), each hash of an audit path covers."""
+    start, end = 0, size
+    ranges = []
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+    return ranges[::-1]
+
+
+def known_root(size: int, nodes: Mapping[Tuple[int, int], bytes]) -> Optional[bytes]:
+    """The root of the first ``size`` leaves, if it follows from the subtrees in ``nodes``."""
+
+    def find(level: int, position: int) -> Optional[bytes]:
+        node = nodes.get((level, position))
+        if node is None and level:
+            left = find(level - 1, 2 * position)
+            right = find(level - 1, 2 * position + 1) if left is not None else None
+            node = node_hash(left, right) if left is not None and right is not None else None
+        return node
+
+    edge = [find(level, position) for level, position in _cover(0, size)]
+    known = [node for node in edge if node is not None]
+    return _fold(known) if len(known) == len(edge) else None
 
 
 def consistency_proof(first: int, second: int, get_node: GetNode) -> List[bytes]:

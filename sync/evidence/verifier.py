@@ -14,6 +14,7 @@ from .note import VerifierKey
 from .package import INDEX
 from .policy import Policy
 from .verifier_bag import check_bag, check_container
+from .verifier_brought import check_brought
 from .verifier_case import check_case, read_index
 from .verifier_claims import STEPS, Book, Result
 from .verifier_journal import Signatures, check_journal
@@ -34,6 +35,8 @@ class Options:
         pure: do not use ``cryptography`` even if it is installed.
         policy: whose cosignatures count, from outside the package.
         tsa_roots: PEM of time-stamping authorities' roots, from outside the package.
+        checkpoints: paths of notes and packages that hold checkpoints from elsewhere.
+        tiles: a folder with the ledger's tiles, which tell its root at every size.
     """
 
     ledger_keys: Tuple[VerifierKey, ...] = ()
@@ -41,6 +44,8 @@ class Options:
     pure: bool = False
     policy: Optional[Policy] = None
     tsa_roots: Tuple[str, ...] = ()
+    checkpoints: Tuple[str, ...] = ()
+    tiles: Optional[str] = None
 
 
 def verify_package(path: str, options: Options = Options()) -> Result:
@@ -67,6 +72,7 @@ def verify(source: Source, options: Options = Options()) -> Result:
     stamped = check_outside(
         outside, source, trust, ledger, journal, options.policy, options.tsa_roots
     )
+    check_brought(outside, source, trust, journal, paths=options.checkpoints, tiles=options.tiles)
     if index is None:
         book["case"].failed("case.index_unreadable", file=INDEX, reason=reason)
         book["time"].not_checked("time.no_index")

@@ -58,6 +58,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                     pure=options.pure,
                     policy=policy,
                     tsa_roots=tuple(_read_roots(path) for path in options.tsa_ca),
+                    checkpoints=tuple(options.checkpoint),
+                    tiles=options.tiles,
                 ),
             )
     except KeyMalformed as error:
@@ -98,6 +100,10 @@ def _parser(texts: Texts, lang: str) -> argparse.ArgumentParser:
     parser.add_argument("package", help=say("package"))
     parser.add_argument("--key", action="append", default=[], help=say("key"))
     parser.add_argument("--tsa-ca", action="append", default=[], help=say("tsa_ca"))
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], metavar="FILE", help=say("checkpoint")
+    )
+    parser.add_argument("--tiles", metavar="FOLDER", help=say("tiles"))
     parser.add_argument("--policy", help=say("policy"))
     parser.add_argument("--fork", action="store_true", help=say("fork"))
     parser.add_argument("--against", metavar="PACKAGE", help=say("against"))
