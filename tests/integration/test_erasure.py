@@ -19,7 +19,8 @@ from server.failures import (
 from server.models.erasure import ErasureOrder
 from server.models.inspections import Document, EvidencePackage
 from server.models.ledger import LedgerEvent
-from server.operations import erasure
+from server.operations import erasure, ledger_audit, uploads
+from server.operations.storekeeping import rehash, sweep
 from sync.evidence import canonical
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
@@ -406,3 +407,44 @@ def test_a_recording_that_nobody_relies_on_goes_and_the_rest_stays(world, case, 
     assert "record_revision" in tables_with(world, TEXT)
     assert f"media/{_sha(case, 'film')[:2]}/{_sha(case, 'film')}" not in world.store.objects
     assert f"media/{_sha(case, 'yard')[:2]}/{_sha(case, 'yard')}" in world.store.objects
+
+
+def test_audit_sweep_and_rehash_do_not_call_what_was_erased_lost(world, case, eraser):
+    eraser.wait()
+    order = eraser.request()
+    eraser.approve(order)
+    locked = next(key for key in world.store.objects if key.startswith("media/"))
+    world.store.locked.add(locked)
+
+    for _ in range(2):
+        state = eraser.carry_out(order)
+        with world.app.app_context():
+            audits = list(ledger_audit.audit(world.services, most=None))
+            swept = sweep(uploads.open_desk(world.app), repair=True)
+            (again,) = rehash(world.services)
+        assert [doubt for report in audits for doubt in report.doubts] == []
+        assert (swept.doubts, swept.adopted) == ((), ())
+        assert again.doubts == ()
+        world.store.locked.clear()
+        world.now_ms += 3_600_000
+
+    assert state == "done"
+
+
+def test_a_device_that_pulls_afterwards_gets_tombstones_and_no_text(world, case, eraser):
+    eraser.wait()
+    eraser.erase()
+    headers = {"Authorization": f"Bearer {world.token(case.first)}"}
+
+    cursor, changes = "", []
+    for _ in range(20):
+        answer = world.client.get("/api/v1/feed", query_string={"cursor": cursor}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert TEXT not in answer.text
+        changes += answer.json["changes"]
+        if not answer.json["more"]:
+            break
+        cursor = answer.json["cursor"]
+
+    gone = {change["kind"] for change in changes if change["op"] == "tombstone"}
+    assert {"inspection", "item", "revision"} <= gone
