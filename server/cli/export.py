@@ -16,7 +16,7 @@ from server.db import reading, transaction
 from server.failures import Invalid, NotFound
 from server.models.inspections import EvidencePackage, Inspection
 from server.models.people import User, UserRole
-from server.operations import export
+from server.operations import export, stamps
 from server.operations.export.asked import Asked
 from server.operations.export.errors import PackageDefective
 from server.operations.export.list_forms import DEFAULT_ROUTE, routes
@@ -143,6 +143,7 @@ def _export(
         failure = "\n".join(defect.sentence("zh") for defect in found.defects)
         return Exported(inspection=inspection_id, state=_DEFECTIVE, failure=failure)
     export.build_package(parts, package_id)
+    stamps.stamp_package(parts, package_id)
     with reading() as session:
         row = session.get_one(EvidencePackage, package_id)
         if row.state != _READY:
@@ -152,6 +153,8 @@ def _export(
         path = out / export.package_name(row)
         _write(path, export.open_package(parts.store, row))
         _write(path.with_name(path.name + ".sig"), iter([export.open_signature(parts.store, row)]))
+        for name, answer in stamps.sidecars(session, row.id, path.name).items():
+            _write(path.with_name(name), iter([answer]))
         return Exported(
             inspection=inspection_id,
             state=row.state,

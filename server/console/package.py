@@ -14,7 +14,7 @@ from server.console.media import disposition
 from server.console.stored import stored_answer
 from server.db import reading, transaction
 from server.failures import Invalid, NotFound
-from server.operations import packages
+from server.operations import packages, stamps
 from server.operations.custody import Shown
 from server.operations.export.asked import Asked
 from server.operations.export.encrypting import encrypted, parse_recipient
@@ -111,14 +111,32 @@ def package_signature(package_id: object) -> Response:
     return answer
 
 
+@bp.get("/packages/<uuid:package_id>/stamps/<int:number>")
+def package_stamp(package_id: object, number: int) -> Response:
+    """One of the time stamps over the whole ZIP, oldest first; no evidence in itself."""
+    ready = _ready(package_id)
+    found = list(_stamps(ready).items())
+    if not 1 <= number <= len(found):
+        raise NotFound("time stamp", str(number))
+    name, answer = found[number - 1]
+    response = Response(answer, mimetype="application/timestamp-reply")
+    response.headers["Content-Disposition"] = disposition("attachment", name, "")
+    return response
+
+
 def _ready(package_id: object) -> ReadyPackage:
     with reading() as db_session:
         return packages.ready_package(db_session, session.current_actor(), str(package_id))
 
 
+def _stamps(ready: ReadyPackage) -> dict[str, bytes]:
+    with reading() as db_session:
+        return stamps.sidecars(db_session, ready.id, ready.name)
+
+
 def _ways(ready: ReadyPackage, problem: str = "") -> dict[str, Any]:
     discs = [(disc, volumes(ready.size, most)) for disc, most in DISCS.items() if ready.size > most]
-    return {"ready": ready, "discs": discs, "problem": problem}
+    return {"ready": ready, "discs": discs, "stamps": list(_stamps(ready)), "problem": problem}
 
 
 def _piece(ready: ReadyPackage, name: str, *, offset: int, size: int, etag: str) -> Response:

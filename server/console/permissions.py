@@ -50,6 +50,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.package_volume"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
     ("GET", "console.package_encrypted"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
     ("GET", "console.package_signature"): Rule(frozenset({LEADER, ADMINISTRATOR})),
+    ("GET", "console.package_stamp"): Rule(frozenset({LEADER, ADMINISTRATOR})),
     ("GET", "console.form_list"): _ANY_LOGIN,
     ("GET", "console.form"): _ANY_LOGIN,
     ("POST", "console.publish_form"): Rule(frozenset({ADMINISTRATOR})),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from server.authorities import Authority as Named
-from server.db import transaction
+from server.db import reading, transaction
 from server.operations import ledger, stamps
 from sync.evidence import tsp, verifier_stamps
 from sync.evidence.verifier import Options, verify_package
@@ -83,8 +83,8 @@ def package(stamped, tmp_path):
 
 
 def sidecars(stamped):
-    with stamped.case.world.app.app_context():
-        return stamps.sidecars(stamped.package_id, "case.zip")
+    with stamped.case.world.app.app_context(), reading() as session:
+        return stamps.sidecars(session, stamped.package_id, "case.zip")
 
 
 def codes(path, verdict, **options):

@@ -5,22 +5,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DatabaseError
 
 from server.authorities import Authority as Named
+from server.cli.stamp import stamp as stamp_commands
 from server.db import reading, transaction
+from server.models.inspections import EvidencePackage
 from server.models.journal import JournalLine
 from server.models.ledger import Checkpoint, LedgerEvent
 from server.models.stamps import StampAuthority, StampRequest, TimeStamp
-from server.operations import ledger, stamps
+from server.operations import export, ledger, stamps
 from server.operations.intervals import interval_of
 from server.operations.stamps import checking
 from server.operations.stamps.errors import RequestUnknown, StampUnchecked, ToolsDisagree
+from server.settings import Settings, SettingsError
 from sync.evidence import canonical, tsp
 from sync.evidence.line import Anchor
 from sync.evidence.stamp_event import read_stamp_event, stamped_text
+from tests.support.bureau import environment
+from tests.support.console import console_world, make_case, visitor
 from tests.support.tsa import Authority
 from tests.support.world import make_world
 
@@ -353,9 +359,7 @@ def test_the_interval_of_a_line_rests_on_stamps_where_there_are_any(bureau, auth
     newest = max(bureau.rows(Checkpoint), key=lambda one: one.size)
     origin = world.services.ledger_signer.name
     device.anchor = Anchor(origin, newest.size, newest.root)
-    device.write(
-        "note.added", officer=world.officers[0], inspection=device.inspection, text="到场"
-    )
+    device.write("note.added", officer=world.officers[0], inspection=device.inspection, text="到场")
     assert world.push(device).status_code == 200
     bureau.sign()
     bureau.round(later_ms=MINUTE_MS)
@@ -445,3 +449,91 @@ def test_a_forged_answer_in_a_file_is_refused_and_the_request_waits_on(bureau, t
 
     assert len(bureau.rows()) == 1
     assert [body["snapshot"]["code"] for _, body in bureau.events("alarm")] == ["stamp.untrusted"]
+
+
+def test_the_command_line_carries_stamps_for_an_authority_that_no_cable_leads_to(
+    database_url, tmp_path
+):
+    authority = Authority(tmp_path / "tsa")
+    listed = tmp_path / "tsa.ini"
+    listed.write_text(f"[far]\nca = {authority.root}\n")
+    variables = environment(
+        tmp_path / "var", LIUHEN_DATABASE_URL=database_url, LIUHEN_TSA=str(listed)
+    )
+    world = make_world(database_url, tmp_path / "var")
+    world.now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    Bureau(world).happen()
+    run = CliRunner(env=variables)
+    folder = tmp_path / "usb"
+
+    before = run.invoke(stamp_commands, ["status"])
+    assert run.invoke(stamp_commands, ["export", str(folder)]).exit_code == 0
+    (request,) = folder.iterdir()
+    answer, forged = folder / "answer.tsr", folder / "forged.tsr"
+    answer.write_bytes(authority.stamp(request.read_bytes()))
+    stranger = Authority(tmp_path / "stranger")
+    forged.write_bytes(stranger.stamp(request.read_bytes()))
+    refused = run.invoke(stamp_commands, ["import", str(forged)])
+    taken = run.invoke(stamp_commands, ["import", str(answer)])
+    after = run.invoke(stamp_commands, ["status"])
+
+    assert (before.exit_code, refused.exit_code) == (1, 1)
+    assert "stamp.untrusted" in refused.output
+    assert (taken.exit_code, after.exit_code) == (0, 0), taken.output + after.output
+    assert "far: 1 stamps" in after.output
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[One]\nca = root.pem\n", "must be of a-z"),
+        ("[one]\nurl = http://x/\n", "lacks ca"),
+        ("[one]\nca = none.pem\n", "cannot read"),
+        ("[one]\nca = tsa.ini\n", "no certificates in PEM"),
+        ("[one]\nca = root.pem\nurl = ftp://x/\n", "must begin with"),
+        ("[one]\nca = root.pem\nroot = y\n", "knows no root"),
+        ("url = x\n", "no section headers"),
+    ],
+)
+def test_a_file_of_authorities_that_says_nonsense_is_refused_by_name(tmp_path, text, wrong):
+    Authority(tmp_path)
+    path = tmp_path / "tsa.ini"
+    path.write_text(text)
+
+    with pytest.raises(SettingsError, match=wrong) as refused:
+        Settings.from_env(environment(tmp_path / "var", LIUHEN_TSA=str(path)))
+
+    assert refused.value.names == ("LIUHEN_TSA",)
+
+
+def test_pages_show_each_authority_why_one_fails_and_the_stamps_of_a_package(
+    database_url, tmp_path
+):
+    world = console_world(database_url, tmp_path / "var")
+    case = make_case(world, checked=False)
+    bureau = Bureau(world)
+    authority = bureau.authority(tmp_path / "tsa")
+    asked = {"reason": "移送公安", "despite": "测试"}
+    visitor(world, "administrator").post(f"/inspections/{case.inspection}/packages", asked)
+    with world.app.app_context():
+        export.build_waiting_packages(world.services)
+    (package,) = bureau.rows(EvidencePackage)
+    bureau.sign()
+    with authority.serving() as url:
+        bureau.name(national=(authority, url))
+        bureau.round()
+        authority.answer = lambda request: (503, b"")
+        bureau.happen()
+        bureau.round(later_ms=11 * MINUTE_MS)
+
+    page = visitor(world, "supervisor").get("/store?lang=en").text
+    browser = visitor(world, "administrator")
+    ways = browser.get(f"/packages/{package.id}/take").text
+    answer = browser.get(f"/packages/{package.id}/stamps/1")
+
+    section = page.partition('id="stamps"')[2].partition("</section>")[0]
+    for words in ("national", "stamp.unreachable", "HTTP 503", "covers the first"):
+        assert words in section
+    assert f"{export.package_name(package)}.tsr" in ways
+    assert tsp.parse_stamp(answer.data).imprint.hex() == package.sha256
+    assert browser.get(f"/packages/{package.id}/stamps/2").status_code == 404

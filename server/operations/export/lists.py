@@ -132,6 +132,10 @@ def _interval(entry: Entry) -> Markup:
             else both("report.not_before", time=moment_text(before))
         )
         parts.append(both("report.not_after", time=moment_text(material.interval.not_after_ms)))
+        outside = material.interval.outside
+        if outside is not None and outside.not_after_ms is not None:
+            time = moment_text(outside.not_after_ms)
+            parts.append(both("report.not_after_outside", time=time))
     return Markup("<br>").join(parts)
 
 

@@ -26,6 +26,7 @@ from server.operations.export.spool import Spool
 from server.operations.export.writings import maker_of
 from sync.evidence import package
 from sync.evidence import records as package_records
+from sync.evidence.interval import OutsideBounds
 from sync.evidence.package import PackageFile
 
 _SHOWN_KINDS = ("image", "video", "audio")
@@ -56,6 +57,10 @@ class ShownItem:
     claimed: str
     not_before: str
     not_after: str
+    #: The same by outside authorities' stamps; empty where they prove nothing.
+    outside_before: str
+    outside_after: str
+    clocks_differ: bool
     lat: str
     lon: str
     accuracy: str
@@ -133,6 +138,7 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
     }
     interval = item.interval
     before = interval.not_before_ms
+    outside = interval.outside or OutsideBounds()
     return ShownItem(
         title=item.text("title") or item.text("name") or item.id,
         kind=f"report.kind.{kind if kind in _SHOWN_KINDS else 'other'}",
@@ -145,6 +151,9 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
         claimed=moment_text(item.line.wall_ms),
         not_before=moment_text(before) if before is not None else "",
         not_after=moment_text(interval.not_after_ms),
+        outside_before=_moment_or_nothing(outside.not_before_ms),
+        outside_after=_moment_or_nothing(outside.not_after_ms),
+        clocks_differ=interval.clocks_differ,
         lat=words.degrees(lat) if lat is not None else "",
         lon=words.degrees(lon) if lon is not None else "",
         accuracy=str(-(-accuracy // 100)) if accuracy is not None else "",
@@ -165,6 +174,10 @@ def _shown_item(case: CaseState, item: ItemState, sessions: Sessions) -> ShownIt
         findings=tuple(_shown_finding(finding) for finding in found.values()),
         words=item.words,
     )
+
+
+def _moment_or_nothing(ms: int | None) -> str:
+    return moment_text(ms) if ms is not None else ""
 
 
 def _shown_finding(finding: model.Finding) -> ShownFinding:
