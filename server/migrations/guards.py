@@ -48,6 +48,8 @@ FOURTH: dict[str, Sequence[str]] = {
     "erased_item": ("item_id",),
     "foreign_package": ("id",),
     "ledger_audit": ("id",),
+    "printed_sheet": ("line_digest",),
+    "sheet_scan": ("item_id",),
     "time_stamp": ("sha256",),
     "witness_cosignature": ("covers_generation", "covers_size", "name", "key_hash"),
 }

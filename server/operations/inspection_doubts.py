@@ -34,6 +34,7 @@ from server.operations.peers import (
 )
 from server.operations.process_doubts import course_doubts, whole_doubt
 from server.operations.projection import act_of_digest
+from server.operations.sheets import sheet_doubts
 from sync import shortcode
 from sync.evidence import acts
 
@@ -66,6 +67,7 @@ def inspection_doubts(
         *course_doubts(session, visit, upto),
         *paper_doubts(session, visit, upto),
         *_of_frames(seen),
+        *sheet_doubts(session, inspection, upto),
     )
     worst_first = tuple(sorted(doubts, key=lambda doubt: rank(doubt.severity)))
     return InspectionDoubts(worst_first, len(peers.devices), visit, seen)

@@ -123,6 +123,14 @@ _REQUIRED: Dict[str, Dict[str, Tuple[type, ...]]] = {
     CLOCK_COMPARED: {"server_ms": _INT, "offset_ms": _INT, "error_ms": _INT},
     ANCHOR_SEEN: {"checkpoint": _STR},
     PEER_HEAD: {"seq": _INT},
+    SHEET_PRINTED: {
+        "officer": _STR,
+        "inspection": _STR,
+        "seq": _INT,
+        "head": _STR,
+        "sha256": _STR,
+        "items": _LIST,
+    },
     NOTE_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
     ADDENDUM_ADDED: {"officer": _STR, "inspection": _STR, "text": _STR},
     DEVICE_WIPED: {"lines": _INT, "media": _INT},
@@ -155,7 +163,6 @@ KNOWN = frozenset(_REQUIRED) | frozenset(
         RECORDING_SEGMENT,
         POSITION_TRACK,
         PARTY_RESPONSE,
-        SHEET_PRINTED,
         OBSTRUCTION_FLAGGED,
     )
 )

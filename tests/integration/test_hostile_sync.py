@@ -390,7 +390,7 @@ def test_acts_of_any_content_are_kept_and_harm_no_line_beside_them(world):
         for kind, body in bodies:
             whole = _filled(world, device, kind)
             device.write_parts({**whole, **body, "type": kind})
-        device.write("sheet.printed", copies=1)
+        device.write("party.response", copies=1)
         answer = world.push(device, device.body(start))
 
         assert answer.status_code == 200, answer.text

@@ -143,7 +143,7 @@ class Chaos(Upheaval):
         field = rng.choice(self.fields)
         if len(field.sim.lines) > 2:
             field.fork_at(rng.randrange(1, len(field.sim.lines)))
-            field.write("sheet.printed", number=rng.randrange(1000))
+            field.write("party.response", number=rng.randrange(1000))
 
     def push(self, rng):
         """Send part of a chain; the network or the server's process may fail on the way."""

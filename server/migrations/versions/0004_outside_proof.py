@@ -20,6 +20,7 @@ def upgrade() -> None:
     _create_audits()
     _create_stamps()
     _witnesses()
+    _sheets()
     for statement in append_only(op.get_bind().dialect.name, FOURTH):
         op.execute(statement)
     for statement in erasable_since_fourth(op.get_bind().dialect.name):
@@ -300,6 +301,55 @@ def _redactions() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redaction")),
     )
     op.create_index(op.f("ix_redaction_item_id"), "redaction", ["item_id"], unique=False)
+
+
+def _sheets() -> None:
+    op.create_table(
+        "printed_sheet",
+        sa.Column("line_digest", sa.String(length=64), nullable=False),
+        sa.Column("inspection_id", sa.String(length=36), nullable=False),
+        sa.Column("device_id", sa.String(length=36), nullable=False),
+        sa.Column("epoch", sa.String(length=32), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("items", sa.Text(), nullable=False),
+        sa.Column("revisions", sa.Text(), nullable=False),
+        sa.Column("officer_id", sa.String(length=36), nullable=False),
+        sa.Column("printed_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_printed_sheet_device_id_device")
+        ),
+        sa.ForeignKeyConstraint(
+            ["inspection_id"],
+            ["inspection.id"],
+            name=op.f("fk_printed_sheet_inspection_id_inspection"),
+        ),
+        sa.PrimaryKeyConstraint("line_digest", name=op.f("pk_printed_sheet")),
+    )
+    op.create_index(
+        op.f("ix_printed_sheet_inspection_id"), "printed_sheet", ["inspection_id"], unique=False
+    )
+    op.create_table(
+        "sheet_scan",
+        sa.Column("item_id", sa.String(length=36), nullable=False),
+        sa.Column("inspection_id", sa.String(length=36), nullable=False),
+        sa.Column("said", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["inspection_id"],
+            ["inspection.id"],
+            name=op.f("fk_sheet_scan_inspection_id_inspection"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["item_id"], ["evidence_item.id"], name=op.f("fk_sheet_scan_item_id_evidence_item")
+        ),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_sheet_scan")),
+    )
+    op.create_index(
+        op.f("ix_sheet_scan_inspection_id"), "sheet_scan", ["inspection_id"], unique=False
+    )
 
 
 def _witnesses() -> None:

@@ -24,6 +24,7 @@ from server.operations.projection.process import FRAME_UNCONFIRMED, Process
 from server.operations.projection.records import Records
 from server.operations.projection.sealing import mark_outside, touched_by
 from server.operations.projection.sessions import OfficerSessions
+from server.operations.projection.sheets import Sheets
 from server.operations.projection.visits import TOO_LATE, Visits
 from server.operations.projection.waiting import WaitingLines
 from server.operations.visit_documents import visits_changed
@@ -58,6 +59,7 @@ class Projector:
         self._items = Items(session, self._lookup, self._visits)
         self._records = Records(session, self._lookup)
         process = Process(session, self._lookup, self._items)
+        sheets = Sheets(session, self._lookup)
         self._waiting = WaitingLines(session, self._lookup, self._sessions)
         self._chains: set[tuple[str, str]] = set()
         #: Whether all that has been projected has been judged by the seals.
@@ -70,8 +72,8 @@ class Projector:
             acts.INSPECTION_SEALED: self._seal,
             acts.RECORD_SAVED: self._records.save,
             acts.ADDENDUM_ADDED: self._records.add,
-            acts.MEDIA_CAPTURED: lambda act: self._capture(act, process),
-            acts.MEDIA_IMPORTED: self._items.announce,
+            acts.MEDIA_CAPTURED: lambda act: self._capture(act, process, sheets),
+            acts.MEDIA_IMPORTED: lambda act: self._import(act, sheets),
             acts.MEDIA_DISCARDED: self._items.discard,
             acts.CLOCK_COMPARED: lambda act: compare_clock(session, act),
             acts.PEER_HEAD: lambda act: note_peer(session, act, now_ms),
@@ -81,6 +83,7 @@ class Projector:
             acts.RECORDING_STARTED: process.start,
             acts.RECORDING_STOPPED: process.stop,
             acts.RECORDER_COMPARED: process.compare_recorder,
+            acts.SHEET_PRINTED: sheets.print,
         }
 
     @property
@@ -249,9 +252,14 @@ class Projector:
             touched = reason.inspection_id or inspection_id
             return Outcome(Projection.QUARANTINED, reason.code, touched)
 
-    def _capture(self, act: Act, process: Process) -> str | None:
-        inspection_id = self._items.announce(act)
+    def _capture(self, act: Act, process: Process, sheets: Sheets) -> str | None:
+        inspection_id = self._import(act, sheets)
         process.captured(act)
+        return inspection_id
+
+    def _import(self, act: Act, sheets: Sheets) -> str | None:
+        inspection_id = self._items.announce(act)
+        sheets.captured(act, inspection_id)
         return inspection_id
 
     def _nothing(self, _act: Act) -> None:
