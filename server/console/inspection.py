@@ -10,6 +10,7 @@ from server.console import session
 from server.console.blueprint import bp
 from server.console.strip import inspection_strip
 from server.db import reading
+from server.operations import witnessing
 from server.operations.custody import Shown
 from server.operations.export.gate import Defect
 from server.operations.export.list_forms import routes
@@ -40,12 +41,13 @@ def inspection_page(
     """
     with reading() as db_session:
         page = read_inspection(db_session, session.current_actor(), inspection_id)
+        seen = witnessing.seen_lines(db_session, services().settings.witness_policy, inspection_id)
     session.leave_leaf(
         Shown(page="inspection", items=[item.id for item in page.items], inspections=[page.id])
     )
     return {
         "page": page,
-        "strip": inspection_strip(page),
+        "strip": inspection_strip(page, seen),
         "problem": problem,
         "defects": defects,
         "typed": typed,

@@ -11,7 +11,7 @@ from server.console.strip import item_strip
 from server.console.timeline import draw_timeline
 from server.db import reading, transaction
 from server.failures import Invalid
-from server.operations import redactions, review
+from server.operations import redactions, review, witnessing
 from server.operations.custody import Shown
 from server.operations.evidence_view import owned_item, read_evidence
 from server.operations.pairs import partners_of
@@ -67,11 +67,19 @@ def _page(item_id: str, *, word: Word | None = None, problem: str = "") -> str:
         page = read_evidence(
             db_session, actor, item_id, key=VerifierKey(signer.name, signer.public_key)
         )
+        place = page.line.ledger
+        witnessed = witnessing.seen_at(
+            db_session,
+            services().settings.witness_policy,
+            generation=place.generation,
+            index=place.index,
+        )
         copies = redactions.copies_of(db_session, item_id)
         can_redact = redactions.picture_shape(db_session, found) is not None
     return render_template(
         "item.html",
         page=page,
+        witnessed=witnessed,
         partners=partners,
         redactions=copies,
         can_redact=can_redact,

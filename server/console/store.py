@@ -6,7 +6,7 @@ from media.store import StoreUnavailable
 from server.console import session
 from server.console.blueprint import bp
 from server.db import reading
-from server.operations import ledger_audit
+from server.operations import ledger_audit, stamps, witnessing
 from server.operations.custody import Shown
 from server.operations.room import gauge_of
 from server.operations.storekeeping import read_store, sentence, summary
@@ -20,7 +20,10 @@ def store() -> str:
     with reading() as db_session:
         view = read_store(db_session, session.current_actor())
         audit = ledger_audit.read_audit(db_session)
+        policy = parts.settings.witness_policy
+        exposure = witnessing.exposure(db_session, policy) if policy else None
         room = gauge_of(current_app, parts.settings).room(db_session, parts.now_ms())
+        stamped = stamps.standing(db_session, parts.settings)
     session.leave_leaf(Shown(page="store", items=sorted(view.shown_items)))
     return render_template(
         "store.html",
@@ -29,6 +32,8 @@ def store() -> str:
         audit_summary=ledger_audit.summary,
         audit_sentence=ledger_audit.sentence,
         room=room,
+        exposure=exposure,
+        stamps=stamped,
         lock=parts.settings.object_lock_mode,
         lock_days=parts.settings.object_lock_days,
         lacks=_lacks(parts),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from server.operations.evidence_view import EvidencePage
 from server.operations.inspection_view import InspectionPage
+from server.operations.witnessing import SeenLines
 
 #: Marks, best first. ``none`` says that nothing was claimed, ``wait`` that it is not checked yet.
 OK, NOTE, WAIT, DOUBT, FAIL, NONE = "ok", "note", "wait", "doubt", "fail", "none"
@@ -52,7 +53,7 @@ def item_strip(page: EvidencePage) -> tuple[Cell, ...]:
     )
 
 
-def inspection_strip(page: InspectionPage) -> tuple[Cell, ...]:
+def inspection_strip(page: InspectionPage, seen: SeenLines) -> tuple[Cell, ...]:
     """Integrity, time, place, completeness, officers and witnesses of one inspection."""
     kept = [item for item in page.items if item.state != "discarded"]
     missing = sum(item.state == "captured" for item in kept)
@@ -90,8 +91,20 @@ def inspection_strip(page: InspectionPage) -> tuple[Cell, ...]:
         ),
         _officers(page),
         _peers(page),
-        Cell(name="witness", mark=NONE, says="not_witnessed", anchor="journal"),
+        _witnesses(seen),
     )
+
+
+def _witnesses(seen: SeenLines) -> Cell:
+    """What a quorum of outside witnesses has seen of the inspection's lines."""
+    if not seen.lines or seen.unseen == seen.lines:
+        return Cell(name="witness", mark=NONE, says="not_witnessed", anchor="journal")
+    if seen.unseen:
+        numbers = {"unseen": seen.unseen, "lines": seen.lines}
+        return Cell(
+            name="witness", mark=WAIT, says="partly_witnessed", anchor="journal", numbers=numbers
+        )
+    return Cell(name="witness", mark=OK, says="witnessed", anchor="journal")
 
 
 def _item_integrity(page: EvidencePage) -> Cell:

@@ -16,10 +16,12 @@ from server.operations.witnessing.files import (
 )
 from server.operations.witnessing.page import submission_page
 from server.operations.witnessing.submitting import Reply, submit_to_witnesses
+from server.operations.witnessing.view import SeenLines, seen_at, seen_lines
 
 __all__ = [
     "Exposure",
     "Reply",
+    "SeenLines",
     "Unmatched",
     "Witnessed",
     "confirmed_size",
@@ -27,6 +29,8 @@ __all__ = [
     "exposure",
     "newest_witnessed",
     "read_cosigned",
+    "seen_at",
+    "seen_lines",
     "submission_for",
     "submission_page",
     "submit_to_witnesses",

@@ -174,7 +174,7 @@ def newest_witnessed(
 def exposure(session: Session, policy: Policy) -> Exposure:
     """Who witnessed the present ledger how far, and what nobody outside has seen yet."""
     generation = ledger.current_generation(session).number
-    seen = [_seen(session, witness, generation) for witness in policy.witnesses]
+    seen = _all_seen(session, policy, generation)
     size, time_s = _quorum(policy, seen)
     unseen, since_ms = session.execute(
         select(func.count(), func.min(LedgerEvent.at_ms)).where(
@@ -184,6 +184,11 @@ def exposure(session: Session, policy: Policy) -> Exposure:
         )
     ).one()
     return Exposure(witnesses=seen, size=size, time_s=time_s, unseen=unseen, since_ms=since_ms)
+
+
+def quorum_size(session: Session, policy: Policy, generation: int) -> tuple[int, int | None]:
+    """Up to which size of ``generation`` a quorum has cosigned, and when the last of it did."""
+    return _quorum(policy, _all_seen(session, policy, generation))
 
 
 def confirmed_size(session: Session, key: CosignerKey, generation: int) -> int:
@@ -213,6 +218,10 @@ def has_news(session: Session, generation: int, *, since: int, until: int) -> bo
         LedgerEvent.kind != _STAMP,
     )
     return bool(session.scalar(select(news)))
+
+
+def _all_seen(session: Session, policy: Policy, generation: int) -> list[Seen]:
+    return [_seen(session, witness, generation) for witness in policy.witnesses]
 
 
 def _seen(session: Session, witness: Witness, generation: int) -> Seen:
