@@ -50,6 +50,8 @@ CREATE TABLE refused (
 );
 """
 _BUSY_S = 30.0
+#: Of one ledger; whoever has its key could else fill the disk with histories.
+_MOST_REFUSED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,8 @@ class Decision:
     def refuse(self, shown: Checkpoint, submission: Submission, reason: str, *, now_s: int) -> None:
         """Keep a checkpoint that may show two histories, once."""
         self._database.execute(
-            "INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO refused SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+            " WHERE (SELECT count(*) FROM refused WHERE origin = ?) < ?",
             (
                 self._origin,
                 shown.size,
@@ -189,5 +192,7 @@ class Decision:
                 submission.old_size,
                 self._kept,
                 submission.note,
+                self._origin,
+                _MOST_REFUSED,
             ),
         )

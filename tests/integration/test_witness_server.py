@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -118,6 +120,53 @@ def test_a_body_that_is_cut_off_changes_nothing(served, witness, ledger):
     link.close()
 
     assert witness.logs()[0].endswith(" 0 -")
+
+
+def test_over_tls_a_stalled_handshake_holds_up_nobody(witness, ledger, tmp_path):
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    with WitnessServer(
+        witness, ("127.0.0.1", 0), certificate=certificate, certificate_key=key
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        silent = socket.create_connection(("127.0.0.1", server.server_port))
+        try:
+            context = ssl.create_default_context(cafile=certificate)
+            link = http.client.HTTPSConnection(
+                "127.0.0.1", server.server_port, timeout=10, context=context
+            )
+            link.request("POST", "/add-checkpoint", ledger.submission(0))
+            assert link.getresponse().status == 200
+            link.close()
+        finally:
+            silent.close()
+            server.shutdown()
+            thread.join()
 
 
 def test_whoever_asks_is_told_the_key_and_nothing_else(served, witness):

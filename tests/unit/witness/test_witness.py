@@ -10,6 +10,7 @@ from sync.evidence import note
 from sync.evidence.cosignature import cosignatures
 from sync.evidence.fork import check_fork
 from sync.evidence.p256 import KeyMalformed
+from sync.witness import register
 from sync.witness.register import Register
 from sync.witness.submission import (
     MAX_BYTES,
@@ -129,6 +130,17 @@ def test_a_longer_fork_is_refused_whatever_its_proof(witness, ledger):
             witness.add_checkpoint(submission)
     assert [refused.size for refused in witness.refused()] == [5]
     assert witness.add_checkpoint(ledger.grow("d").submission(3))
+
+
+def test_a_ledger_that_forks_without_end_fills_no_disk(witness, ledger, monkeypatch):
+    monkeypatch.setattr(register, "_MOST_REFUSED", 3)
+    witness.add_checkpoint(ledger.submission(0))
+
+    for number in range(6):
+        with pytest.raises(SizeConflict):
+            witness.add_checkpoint(ledger.fork(1, "B", f"C{number}").submission(3))
+
+    assert len(witness.refused()) == 3
 
 
 def test_a_first_checkpoint_brings_no_proof(witness, ledger):
