@@ -17,6 +17,7 @@ from server.console import (
     media,
     package,
     quarantine,
+    receipt,
     redaction,
     store,
 )
@@ -37,6 +38,7 @@ PAGES = (
     media,
     package,
     quarantine,
+    receipt,
     redaction,
     store,
 )

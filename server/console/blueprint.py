@@ -12,6 +12,7 @@ from media.errors import MediaError
 from server.console import permissions, session, show
 from server.errors import problem, request_language, status_of
 from server.failures import Forbidden, Invalid, LoginRequired, ServerError
+from server.operations.receipts import MAX_RECEIPT_BYTES
 from server.services import services
 from sync import catalogue
 from sync.errors import SyncError
@@ -33,6 +34,8 @@ PAGE_POLICY = (
 #: What may be opened while a one-time password is still in force.
 _BEFORE_NEW_PASSWORD = frozenset({"console.password", "console.change_password", "console.log_out"})
 _MAX_FORM_BYTES = 64 * 1024
+#: Forms that bring a file along.
+_WITH_A_FILE = {"console.enter_receipt": MAX_RECEIPT_BYTES + _MAX_FORM_BYTES}
 
 
 @bp.before_request
@@ -47,7 +50,7 @@ def guard() -> ResponseReturnValue | None:
     if rule.roles is not None:
         g.login = session.present_login()
     if method == "POST":
-        request.max_content_length = _MAX_FORM_BYTES
+        request.max_content_length = _WITH_A_FILE.get(endpoint, _MAX_FORM_BYTES)
         session.check_csrf()
     if rule.roles is None:
         return None

@@ -23,6 +23,7 @@ from server.operations.export.keeping import signature_key
 from server.operations.export.list_forms import DEFAULT_ROUTE
 from server.operations.export.volumes import DISCS, volumes
 from server.operations.packages import ReadyPackage
+from server.operations.receipts import Given, receipts_of
 from server.services import services
 
 _ZIP = "application/zip"
@@ -134,9 +135,24 @@ def _stamps(ready: ReadyPackage) -> dict[str, bytes]:
         return stamps.sidecars(db_session, ready.id, ready.name)
 
 
+def package_page(package_id: object, *, given: Given, wrong: str) -> dict[str, Any]:
+    """The page of a package with a receipt's form as it was filled in and what is wrong with it."""
+    return {**_ways(_ready(package_id)), "given": given, "wrong": wrong}
+
+
 def _ways(ready: ReadyPackage, problem: str = "") -> dict[str, Any]:
+    with reading() as db_session:
+        received = receipts_of(db_session, ready.id)
     discs = [(disc, volumes(ready.size, most)) for disc, most in DISCS.items() if ready.size > most]
-    return {"ready": ready, "discs": discs, "stamps": list(_stamps(ready)), "problem": problem}
+    return {
+        "ready": ready,
+        "discs": discs,
+        "stamps": list(_stamps(ready)),
+        "problem": problem,
+        "receipts": received,
+        "given": None,
+        "wrong": "",
+    }
 
 
 def _piece(ready: ReadyPackage, name: str, *, offset: int, size: int, etag: str) -> Response:

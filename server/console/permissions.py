@@ -58,6 +58,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.quarantined"): _READS_EVIDENCE,
     ("POST", "console.decide_quarantined"): Rule(frozenset({REVIEWER})),
     ("GET", "console.store"): Rule(_OVERSEERS, evidence=True),
+    ("POST", "console.enter_receipt"): Rule(frozenset({ADMINISTRATOR})),
+    ("GET", "console.receipt"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
     ("GET", "console.erasure"): Rule(_OVERSEERS, evidence=True),
     ("GET", "console.erasure_unit"): Rule(_OVERSEERS, evidence=True),
     ("POST", "console.request_erasure"): Rule(frozenset({ADMINISTRATOR})),

@@ -77,12 +77,16 @@ def _snapshot(source: str, draft: Path) -> tuple[int, int]:
 def copy_objects(store: Store, database: Path, folder: Path) -> int:
     """Copy every stored object that the copied ``database`` names and ``folder`` lacks; how many.
 
+    That is originals, receipts and foreign packages; all else can be made again.
+
     Raises:
         ObjectDiffers: if the store no longer has the bytes that were taken in.
     """
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as copy:
         rows = copy.execute(
             "SELECT store_key, sha256, size FROM media_object WHERE status = 'stored'"
+            " UNION SELECT store_key, sha256, size FROM package_receipt"
+            " UNION SELECT store_key, sha256, size FROM foreign_package"
         ).fetchall()
     copied = 0
     for key, sha256, size in rows:

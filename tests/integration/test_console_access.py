@@ -46,6 +46,8 @@ def _address(app, case, method, endpoint):
         "redaction_id": _NOBODY,
         "device_id": _NOBODY,
         "order_id": _NOBODY,
+        "receipt_id": _NOBODY,
+        "foreign_id": _NOBODY,
         "hold_id": _NOBODY,
         "kind": "line",
         "subject": "0" * 64,

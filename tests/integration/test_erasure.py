@@ -19,13 +19,14 @@ from server.failures import (
 from server.models.erasure import ErasureOrder
 from server.models.inspections import Document, EvidencePackage
 from server.models.ledger import LedgerEvent
-from server.operations import erasure, ledger_audit, uploads
+from server.operations import erasure, ledger_audit, receipts, uploads
+from server.operations.receipts import Given
 from server.operations.storekeeping import rehash, sweep
 from sync.evidence import canonical
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
 from tests.support.casework import Case
-from tests.support.erasing import LAW, Eraser, tables_with
+from tests.support.erasing import LAW, YEAR_MS, Eraser, tables_with
 from tests.support.failpoints import AFTER_COMMIT, BEFORE_COMMIT, Killed, dies
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
@@ -76,6 +77,15 @@ def _acts(world, kind="erase"):
 def test_text_and_bytes_go_and_digests_stay(world, case, eraser, tmp_path):
     package = case.build(case.request())
     assert package.state == "ready", package.failure
+    given = Given(
+        recipient="收件单位",
+        received_by="收件人",
+        received_at="2026-09-22T18:00",
+        note="",
+    )
+    world.now_ms += YEAR_MS
+    scan = receipts.keep_scan(world.store, b"%PDF-1.7 a scan")
+    eraser.do(receipts.enter_receipt, eraser.administrator, package.id, given, scan)
     assert "record_revision" in tables_with(world, TEXT)
     eraser.wait()
 
@@ -85,7 +95,10 @@ def test_text_and_bytes_go_and_digests_stay(world, case, eraser, tmp_path):
     for title in TITLES:
         assert tables_with(world, f'"{title}"') == set()
     assert "evidence_item" in tables_with(world, _sha(case, "yard"))
-    assert not [key for key in world.store.objects if key.startswith(("media/", "package/"))]
+    assert tables_with(world, "收件") == set()
+    assert not [
+        key for key in world.store.objects if key.startswith(("media/", "package/", "receipt/"))
+    ]
     assert _acts(world) == ["requested", "approved", "erased", "done"]
 
 
@@ -441,7 +454,7 @@ def test_a_device_that_pulls_afterwards_gets_tombstones_and_no_text(world, case,
         answer = world.client.get("/api/v1/feed", query_string={"cursor": cursor}, headers=headers)
         assert answer.status_code == 200, answer.text
         assert TEXT not in answer.text
-        changes += answer.json["changes"]
+        changes += answer.json["documents"]
         if not answer.json["more"]:
             break
         cursor = answer.json["cursor"]

@@ -26,7 +26,7 @@ QUEUED, BUILDING, READY, FAILED = "queued", "building", "ready", "failed"
 _MAX_REASON = 1000
 
 #: Events about a case that change nothing of it.
-_ABOUT_THE_PACKAGE = ("view", "export", "alarm")
+_ABOUT_THE_PACKAGE = ("view", "export", "receipt", "alarm")
 
 
 def request_package(

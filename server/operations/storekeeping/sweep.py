@@ -13,14 +13,17 @@ from sqlalchemy.orm import Session
 
 from media.store import (
     DERIVED_PREFIX,
+    FOREIGN_PREFIX,
     MEDIA_PREFIX,
     PACKAGE_PREFIX,
     QUARANTINE_PREFIX,
+    RECEIPT_PREFIX,
     ObjectMissing,
     Store,
     StoredObject,
 )
 from server.db import reading, transaction
+from server.models.handover import ForeignPackage, PackageReceipt
 from server.models.inspections import Derivative, EvidencePackage
 from server.models.uploads import MediaObject, QuarantinedMedia
 from server.operations import uploads
@@ -62,7 +65,7 @@ def sweep(desk: Desk, *, repair: bool) -> Report:
     for batch in _batches(desk.store.list(QUARANTINE_PREFIX)):
         seen.add(batch)
         doubts += [Doubt(kind="stray", key=found.key) for found in _unknown(batch, beside)]
-    for prefix in (DERIVED_PREFIX, PACKAGE_PREFIX):
+    for prefix in (DERIVED_PREFIX, PACKAGE_PREFIX, RECEIPT_PREFIX, FOREIGN_PREFIX):
         for batch in _batches(desk.store.list(prefix)):
             seen.add(batch)
     with reading() as session:
@@ -163,7 +166,9 @@ def _rows(session: Session) -> Iterator[tuple[str, int, str]]:
     packed = select(EvidencePackage.key, EvidencePackage.size, EvidencePackage.sha256).where(
         EvidencePackage.key.is_not(None)
     )
-    queries: tuple[Any, ...] = (stored, aside, made, packed)
+    received = select(PackageReceipt.key, PackageReceipt.size, PackageReceipt.sha256)
+    foreign = select(ForeignPackage.key, ForeignPackage.size, ForeignPackage.sha256)
+    queries: tuple[Any, ...] = (stored, aside, made, packed, received, foreign)
     for query in queries:
         for row in session.execute(query.execution_options(yield_per=1000)):
             yield row[0], row[1], row[2]
