@@ -39,12 +39,12 @@ environment() {
         rm -rf .venv
         "$python" -m venv .venv || return 1
     fi
-    # Installed once for each content of the lock and of pyproject.toml.
+    # Installed once for each content of the lock, of pyproject.toml and of the field app.
     stamp=.venv/liuhen-${lock%.lock}
     want=$(.venv/bin/python -c 'import hashlib, pathlib, sys
 print(*(hashlib.sha256(pathlib.Path(p).read_bytes()).hexdigest() for p in sys.argv[1:]))' \
         "$lock" pyproject.toml) || return 1
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ] || .venv/bin/python sync/field/building.py stale; then
         say "正在安装依赖（仅首次或更新后）……" "Installing what it needs (first time or after an update only) ..."
         .venv/bin/python -m pip install --quiet --disable-pip-version-check \
             --require-hashes --requirement "$lock" >&2 &&

@@ -9,6 +9,7 @@ from server.api import register_api
 from server.console import register_console
 from server.db import db
 from server.failures import ServerError
+from server.field_app import register_field_app
 from server.operations.generations import look_outside
 from server.operations.installation import origin_of
 from server.operations.media_checks import item_bytes_arrived, item_bytes_differed
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     on_mismatch[:] = [item_bytes_differed]
     register_api(app)
     register_console(app)
+    register_field_app(app)
     # After flask-smorest, whose own handler would answer plain HTTP errors otherwise.
     errors.register(app)
 

@@ -18,8 +18,8 @@ _QUARTER_MS = 15 * 60_000
 _HARMLESS = {
     "health": "says ok",
 }
-#: Blueprints that hold no evidence: a certificate, and commitments that tell nothing.
-_OTHERS = frozenset({"trust", "tlog"})
+#: Blueprints that hold no evidence: a certificate, commitments that tell nothing, a program.
+_OTHERS = frozenset({"trust", "tlog", "field_app"})
 
 
 @pytest.fixture(scope="module")

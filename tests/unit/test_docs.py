@@ -36,7 +36,9 @@ CODE = sorted(
     path
     for folder in ("server", "sync", "media", "scripts", "tests", "bench")
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in ("", ".py") and path.is_file() and "__pycache__" not in path.parts
+    if path.suffix in ("", ".py")
+    and path.is_file()
+    and not {"__pycache__", "node_modules"} & set(path.parts)
 )
 
 #: Modules that take on a process as they are imported; none of them defines an error.
@@ -78,6 +80,7 @@ _OTHER_VARIABLES = {
     "LIUHEN_SAMPLES",
     "LIUHEN_VECTORS",
     "LIUHEN_DEVICE",
+    "LIUHEN_SKIP_WEB",
 }
 _TOP_LEVEL = "server|sync|media|scripts|tests|docs|bench|deploy|\\.ci"
 

@@ -1,0 +1,16 @@
+// What a browser must be able to do before it may be trusted with evidence.
+
+/** Names of what this browser lacks; empty where it can be trusted. */
+export function missingAbilities(): string[] {
+  const present: readonly (readonly [string, boolean])[] = [
+    ["HTTPS", globalThis.isSecureContext],
+    ["service worker", "serviceWorker" in navigator],
+    ["IndexedDB", "indexedDB" in globalThis],
+    ["WebCrypto", globalThis.crypto?.subtle !== undefined],
+    ["StorageManager", "storage" in navigator && "persist" in navigator.storage],
+    ["OPFS", "storage" in navigator && "getDirectory" in navigator.storage],
+    ["camera", navigator.mediaDevices?.getUserMedia !== undefined],
+    ["geolocation", "geolocation" in navigator],
+  ];
+  return present.filter(([, has]) => !has).map(([name]) => name);
+}
