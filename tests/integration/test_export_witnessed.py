@@ -15,7 +15,7 @@ from sync.evidence.verifier_claims import Verdict
 from sync.evidence.verify_cli import main
 from sync.witness.witness import Witness
 from tests.support.casework import Case
-from tests.support.restoring import copy_database, restart, sign
+from tests.support.restoring import copy_database, restart, restore, sign
 from tests.support.stores import MemoryStore
 from tests.support.witnesses import Stand, policy_of, witnessed_world
 
@@ -148,6 +148,21 @@ def test_a_package_is_the_same_whatever_is_witnessed_later(case, tmp_path):
     assert case.bytes_of(case.build(asked)) == first
     with zipfile.ZipFile(io.BytesIO(first)) as archive:
         assert archive.read("proofs/witness.policy").startswith(b"witness w1 ")
+
+
+def test_a_package_of_an_ended_generation_keeps_its_witnesses(case, tmp_path):
+    witnessed(case)
+    before = case.world.services.ledger_signer.name
+    sign(case.world)
+    restore(case.world)
+
+    path = package(case, tmp_path)
+
+    key = note.verifier_key(before, case.world.services.ledger_signer.public_key)
+    options = Options(ledger_keys=(note.parse_verifier_key(key),), policy=policy(case))
+    found = {claim.code: claim.verdict for claim in verify_package(str(path), options).claims}
+    assert found["outside.witnessed"] is Verdict.PASS
+    assert found["outside.continued"] is Verdict.PASS
 
 
 def test_the_command_takes_a_policy_file(case, tmp_path, capsys):
