@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from media import hashing, store, upload
 from media.errors import MediaError
-from server import failures
+from server import failures, signing
 from server.failures import ServerError
 from sync import catalogue
 from sync.errors import SyncError
@@ -57,6 +57,7 @@ STATUS: dict[type[Exception], int] = {
     failures.SeveralGenerations: HTTPStatus.CONFLICT,
     failures.LedgerBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     failures.GenerationEnded: HTTPStatus.SERVICE_UNAVAILABLE,
+    signing.SignerFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     upload.HeaderInvalid: HTTPStatus.BAD_REQUEST,
     upload.VersionUnsupported: HTTPStatus.PRECONDITION_FAILED,
     upload.BodyTypeWrong: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -46,6 +47,8 @@ _OPTIONAL = frozenset(
         "LIUHEN_TLS_KEY",
         "LIUHEN_DEMO",
         "LIUHEN_LEDGER_PUBLIC",
+        "LIUHEN_LEDGER_SIGNER",
+        "LIUHEN_LEDGER_NEXT_SIGNER",
     }
 )
 _DNS_NAME = re.compile(
@@ -126,6 +129,9 @@ class Settings:
     tls_root_path: Path | None = None
     web_threads: int = _number(256, 2, 512)
 
+    #: The command that signs for the ledger, and the one that is to take over; empty: key files.
+    ledger_signer: tuple[str, ...] = ()
+    ledger_next_signer: tuple[str, ...] = ()
     #: Whether everybody may read the ledger's tiles, or enrolled devices alone.
     ledger_public: bool = False
 
@@ -222,6 +228,8 @@ class Settings:
             tls_key_path=key,
             tls_root_path=root,
             demo=_flag(values, "LIUHEN_DEMO"),
+            ledger_signer=_command(values, "LIUHEN_LEDGER_SIGNER"),
+            ledger_next_signer=_command(values, "LIUHEN_LEDGER_NEXT_SIGNER"),
             ledger_public=_flag(values, "LIUHEN_LEDGER_PUBLIC"),
             recording_hours=_hours(values),
             authorities=_authorities(values),
@@ -340,6 +348,14 @@ def _flag(values: Mapping[str, str], variable: str) -> bool:
     if word not in _TRUE | _FALSE:
         raise SettingsError("must be 1 or 0", variable)
     return word in _TRUE
+
+
+def _command(values: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """A command line in words, as a shell would split it."""
+    try:
+        return tuple(shlex.split(values.get(variable, "")))
+    except ValueError as error:
+        raise SettingsError(f"cannot be split into words ({error})", variable) from error
 
 
 def _hours(values: Mapping[str, str]) -> tuple[Hours, ...]:

@@ -319,6 +319,9 @@ class GenerationSchema(Schema):
     receipt_key = fields.String()
     checkpoint = fields.String(metadata={"description": "the generation's newest"})
     restore = fields.Nested(RestoreSchema, allow_none=True)
+    endorsements = fields.List(
+        fields.String(), metadata={"description": "notes by which a ledger key names the next"}
+    )
 
 
 class LineageSchema(Schema):

@@ -21,6 +21,7 @@ from server.cli.directory import enter_directory
 from server.cli.erase import erase
 from server.cli.export import export_package
 from server.cli.ledger import ledger as ledger_commands
+from server.cli.stamp import stamp
 from server.cli.store import store
 from server.cli.template import publish_template
 from server.cli.witness import witness
@@ -40,6 +41,7 @@ from server.operations.checkpoint_store import CheckpointStore
 from server.services import open_services, services
 from server.settings import Settings
 from sync.errors import SyncError
+from sync.evidence.note import verifier_key
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +174,10 @@ def ledger_key() -> None:
     """总账公钥，请另行公布，供 liuhen-verify --key 使用 / The ledger's public key, to publish."""
     settings = Settings.from_env(os.environ)
     with create_app(settings).app_context():
-        click.echo(services().ledger_signer.verifier_key)
+        parts = services()
+        # The present one first: older packages were signed by those that follow.
+        for key in parts.ledger_keys:
+            click.echo(verifier_key(parts.ledger_signer.name, key))
 
 
 cli.add_command(export_package)
@@ -181,6 +186,7 @@ cli.add_command(publish_template)
 cli.add_command(ledger_commands)
 cli.add_command(backup)
 cli.add_command(carrier)
+cli.add_command(stamp)
 cli.add_command(store)
 cli.add_command(erase)
 cli.add_command(witness)

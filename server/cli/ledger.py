@@ -11,11 +11,11 @@ from media.errors import MediaError
 from server import clock
 from server.app import create_app, create_database_app
 from server.db import reading, transaction
-from server.operations import checkpoint_folder, generations, ledger_audit, tiles
-from server.services import LEDGER_KEY, services
+from server.operations import checkpoint_folder, generations, ledger_audit, rotation, tiles
+from server.services import open_ledger_signer, services
 from server.settings import Settings
-from server.signing import load_signer
 from sync import catalogue
+from sync.evidence.note import verifier_key
 
 _DOUBTS, _CANNOT = 1, 2
 
@@ -62,8 +62,34 @@ def restore(reason: str) -> None:
         with reading() as session:
             found = generations.standing(session)
         checkpoint_folder.keep_newest(settings.checkpoint_dir, note)
-    key = load_signer(settings.secrets_dir / LEDGER_KEY, found.origin).verifier_key
+    key = open_ledger_signer(settings, found.origin).verifier_key
     _say("ledger.restored", generation=found.generation, origin=found.origin, verifier_key=key)
+
+
+@ledger.command()
+@click.option("--reason", required=True, help="事由，写入总账 / why; stands on the ledger")
+@click.option("--finish", is_flag=True, help="停用旧密钥 / end the overlap: the old key goes")
+def rotate(reason: str, *, finish: bool) -> None:
+    """更换总账密钥：先并行签名，再停用旧密钥 / Change the ledger's key, in two steps.
+
+    Stop the server first and start it again afterwards, each time.
+    """
+    settings = Settings.from_env(os.environ)
+    if not finish:
+        rotation.prepare(settings)
+    with create_database_app(settings).app_context():
+        with reading() as session:
+            signer = rotation.open_both(settings, session)
+        act = rotation.finish if finish else rotation.begin
+        with transaction() as session:
+            note = act(session, signer, reason=reason, now_ms=clock.now_ms()).note
+        checkpoint_folder.keep_newest(settings.checkpoint_dir, note)
+    if finish:
+        rotation.retire(settings, signer)
+    old, new = (verifier_key(signer.name, key) for key in signer.public_keys)
+    _say("ledger.rotated" if finish else "ledger.rotating", old=old, new=new)
+    if finish and settings.ledger_next_signer:
+        _say("ledger.rotated_command")
 
 
 @ledger.command()

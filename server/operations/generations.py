@@ -6,6 +6,7 @@ restore begins the next generation under a new name, whose first leaf says where
 the old one ends here and how far it is known to have gone (docs/evidence.md §5).
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,10 @@ from server.models.ledger import (
 )
 from server.operations import ledger
 from server.operations.checkpoint_folder import kept_notes
-from server.operations.installation import new_origin, publish_keys
-from server.services import LEDGER_KEY, Services, receipt_name
+from server.operations.installation import SERVER_KEYS, new_origin, publish_keys
+from server.services import Services, open_ledger_signer, receipt_name
 from server.settings import Settings
-from server.signing import load_signer
+from server.signing import signed_by
 from sync.evidence import note as notes
 from sync.evidence.checkpoint import Checkpoint as TreeHead
 from sync.evidence.checkpoint import parse_checkpoint
@@ -58,6 +59,8 @@ class Life:
     receipt_key: str
     checkpoint: str
     restore: Restore | None
+    #: Notes by which one ledger key names the next.
+    endorsements: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +158,11 @@ def restore(session: Session, settings: Settings, *, reason: str, now_ms: int) -
             "known": [{"origin": row.origin, "size": row.size, "root": row.root} for row in known],
         },
         now_ms=now_ms,
-        about=("server:keys",),
+        about=(SERVER_KEYS,),
     )
     publish_keys(session, settings, origin=origin, now_ms=now_ms)
     _publish_devices(session, now_ms=now_ms)
-    signer = load_signer(settings.secrets_dir / LEDGER_KEY, origin)
+    signer = open_ledger_signer(settings, origin)
     return ledger.sign_checkpoint(session, signer, now_ms=now_ms)
 
 
@@ -236,11 +239,33 @@ def _life(session: Session, parts: Services, row: Generation) -> Life:
     return Life(
         generation=row.number,
         origin=row.origin,
-        ledger_key=notes.verifier_key(row.origin, parts.ledger_signer.public_key),
+        ledger_key=notes.verifier_key(row.origin, _key_of(parts, checkpoint)),
         receipt_key=notes.verifier_key(receipt_name(row.origin), parts.receipt_signer.public_key),
         checkpoint=checkpoint.note if checkpoint else "",
         restore=restored,
+        endorsements=endorsements(session, row.number),
     )
+
+
+def _key_of(parts: Services, checkpoint: Checkpoint | None) -> bytes:
+    """The newest of our keys that signed ``checkpoint``; the next one is not told before it is."""
+    if checkpoint is not None:
+        signed = notes.parse_note(checkpoint.note)
+        name = parse_checkpoint(signed.text).origin
+        for key in (parts.ledger_signer.public_key, *reversed(parts.retired_keys)):
+            if signed_by(signed, name, key):
+                return key
+    return parts.ledger_signer.public_key
+
+
+def endorsements(session: Session, number: int | None = None) -> tuple[str, ...]:
+    """By which ledger keys named those that took over, in one generation or in all."""
+    found = [
+        json.loads(entry.event)["snapshot"]
+        for entry in ledger.events_about(session, [SERVER_KEYS])
+        if number in (None, entry.generation)
+    ]
+    return tuple(one["endorsement"] for one in found if "endorsement" in one)
 
 
 def note_beyond(session: Session, parts: Services, shown: Iterable[str], *, shown_by: str) -> None:
@@ -271,9 +296,10 @@ def _beyond(session: Session, parts: Services, note: str) -> TreeHead | None:
     Raises:
         SyncError: if it is none, or another key's.
     """
-    head = parse_checkpoint(notes.parse_note(note).text)
-    key = notes.verifier_key(head.origin, parts.ledger_signer.public_key)
-    notes.open_note(note, [notes.parse_verifier_key(key)])
+    signed = notes.parse_note(note)
+    head = parse_checkpoint(signed.text)
+    if not any(signed_by(signed, head.origin, key) for key in parts.ledger_keys):
+        raise notes.NoteUnsigned("signed by none of our keys")
     present = ledger.current_generation(session)
     if head.origin == present.origin:
         contained = head.size <= ledger.size(session) and head.root == ledger.tree_root(

@@ -7,10 +7,21 @@ from sqlalchemy.orm import Session
 
 from server.models.ledger import Generation
 from server.operations import ledger
-from server.services import CARRIER_KEY, LEDGER_KEY, RECEIPT_KEY, receipt_name
+from server.services import (
+    CARRIER_KEY,
+    LEDGER_KEY,
+    RECEIPT_KEY,
+    open_ledger_signer,
+    receipt_name,
+)
 from server.settings import Settings
-from server.signing import load_signer, make_key
+from server.signing import NoteSigner, load_signer, make_key
 from sync.carrier import keys as carrier_keys
+from sync.evidence.note import VerifierKey
+from sync.evidence.succession import endorsement_text
+
+#: Under which name the events of the server's own keys are found.
+SERVER_KEYS = "server:keys"
 
 
 def origin_of(session: Session) -> str | None:
@@ -23,7 +34,7 @@ def origin_of(session: Session) -> str | None:
 def make_keys(settings: Settings) -> None:
     """Make the ledger's, the receipts' and the carriers' key where they do not exist yet."""
     settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (LEDGER_KEY, RECEIPT_KEY):
+    for name in (RECEIPT_KEY,) if settings.ledger_signer else (LEDGER_KEY, RECEIPT_KEY):
         path = settings.secrets_dir / name
         if not path.exists():
             make_key(path)
@@ -50,14 +61,37 @@ def new_origin(settings: Settings) -> str:
 
 def publish_keys(session: Session, settings: Settings, *, origin: str, now_ms: int) -> None:
     """Make the verifier keys of the ledger ``origin`` leaves of it."""
-    for name, file in ((origin, LEDGER_KEY), (receipt_name(origin), RECEIPT_KEY)):
-        signer = load_signer(settings.secrets_dir / file, name)
+    receipts = load_signer(settings.secrets_dir / RECEIPT_KEY, receipt_name(origin))
+    signer = open_ledger_signer(settings, origin)
+    for name, key in ((origin, signer.verifier_key), (receipts.name, receipts.verifier_key)):
         ledger.append(
             session,
             "enrol",
             actor={"server": "installation"},
             subject={"server_key": name},
-            snapshot={"verifier_key": signer.verifier_key},
+            snapshot={"verifier_key": key},
             now_ms=now_ms,
-            about=("server:keys",),
+            about=(SERVER_KEYS,),
         )
+    if signer.also:
+        publish_next_key(session, signer, now_ms=now_ms)
+
+
+def publish_next_key(session: Session, signer: NoteSigner, *, now_ms: int) -> None:
+    """Make the key that is to take over a leaf, named by the present one's own signature."""
+    (following,) = signer.also
+    key = VerifierKey(signer.name, following.public_key)
+    endorsement = NoteSigner(signer.name, signer.key).sign(endorsement_text(key))
+    ledger.append(
+        session,
+        "enrol",
+        actor={"server": "rotation"},
+        subject={"server_key": signer.name},
+        snapshot={
+            "verifier_key": str(key),
+            "replaces": signer.verifier_key,
+            "endorsement": endorsement,
+        },
+        now_ms=now_ms,
+        about=(SERVER_KEYS,),
+    )

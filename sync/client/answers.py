@@ -1,5 +1,6 @@
 """What the server may answer: shapes checked at the border, unknown fields ignored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +149,8 @@ class Life:
     receipt_key: str
     checkpoint: str
     restore: Restore | None
+    #: Notes by which one ledger key names the next.
+    endorsements: Sequence[str] = ()
 
 
 class _Answer(Schema):
@@ -324,6 +327,8 @@ class _LifeSchema(_Answer):
     receipt_key = fields.String(required=True)
     checkpoint = fields.String(required=True)
     restore = fields.Nested(_RestoreSchema, required=True, allow_none=True)
+    # An older server knows of no other key than its first.
+    endorsements = fields.List(fields.String(), load_default=list)
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Life:

@@ -15,13 +15,20 @@ from sync.client.api import Api
 from sync.client.errors import GenerationChanged, LedgerForked, LedgerRestored, LinkError
 from sync.client.folder import DeviceFolder
 from sync.client.outbox import Outbox
-from sync.client.trust import Enrolment, anchor_of, raise_alarm, read_checkpoint
+from sync.client.trust import (
+    Enrolment,
+    anchor_of,
+    raise_alarm,
+    read_checkpoint,
+    read_kept_checkpoint,
+)
 from sync.evidence import canonical
 from sync.evidence.checkpoint import Checkpoint, parse_checkpoint
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SyncError
 from sync.evidence.merkle import leaf_hash, verify_consistency, verify_inclusion
 from sync.evidence.note import parse_note, parse_verifier_key
+from sync.evidence.succession import successors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +55,7 @@ def follow(
     lives = api.generations()
     successor = believe(enrolment, lives, origin=origin)
     kept_note = outbox.meta("checkpoint")
-    kept = read_checkpoint(kept_note, enrolment)
+    kept = read_kept_checkpoint(kept_note, enrolment)
     api.speak_to(origin)
     problem = _compare(folder, kept_note, kept, enrolment, successor, api)
     _keep_notice(folder, kept_note, lives, successor)
@@ -69,7 +76,7 @@ def believe(enrolment: Enrolment, lives: Sequence[Life], *, origin: str) -> Succ
     for life in lives:
         if life.restore is None or life.origin in ours:
             continue
-        pinned = _pinned(enrolment, life)
+        pinned = _pinned(enrolment, life, lives)
         try:
             event = _proved(life, pinned)
             names = _names(event)
@@ -83,18 +90,46 @@ def believe(enrolment: Enrolment, lives: Sequence[Life], *, origin: str) -> Succ
     return found
 
 
-def _pinned(enrolment: Enrolment, life: Life) -> Enrolment:
-    """``enrolment`` under the name of ``life``; its keys must be the ones we know."""
-    for known, got, name in (
-        (enrolment.ledger_key, life.ledger_key, life.origin),
-        (enrolment.receipt_key, life.receipt_key, f"{life.origin}/receipt"),
-    ):
-        try:
-            key = parse_verifier_key(got)
-        except SyncError as error:
-            raise GenerationChanged(enrolment.origin, life.origin) from error
-        if (key.name, key.public_key) != (name, parse_verifier_key(known).public_key):
-            raise GenerationChanged(enrolment.origin, life.origin)
+def renew_key(enrolment: Enrolment, lives: Sequence[Life]) -> Enrolment:
+    """``enrolment`` under the key by which our ledger signs now, if ours leads to it.
+
+    It stays as it is where that is not proved.
+    """
+    for life in lives:
+        if life.origin == enrolment.origin and _takes_over(enrolment, life, lives):
+            return _under_key(enrolment, life.ledger_key)
+    return enrolment
+
+
+def _takes_over(enrolment: Enrolment, life: Life, lives: Sequence[Life]) -> bool:
+    """Whether the key of ``life`` is ours, or one that ours named, directly or by others."""
+    endorsements = [note for one in lives for note in one.endorsements]
+    try:
+        key = parse_verifier_key(life.ledger_key)
+        ours = [parse_verifier_key(enrolment.ledger_key)]
+    except SyncError:
+        return False
+    reached = {one.public_key for one in successors(ours, endorsements)}
+    return key.name == life.origin and key.public_key in reached
+
+
+def _under_key(enrolment: Enrolment, key: str) -> Enrolment:
+    if key == enrolment.ledger_key:
+        return enrolment
+    earlier = (*enrolment.earlier_ledger_keys, enrolment.ledger_key)
+    return replace(enrolment, ledger_key=key, earlier_ledger_keys=earlier)
+
+
+def _pinned(enrolment: Enrolment, life: Life, lives: Sequence[Life]) -> Enrolment:
+    """``enrolment`` under the name of ``life``; its keys must be ours, or lead from ours."""
+    try:
+        receipts = parse_verifier_key(life.receipt_key)
+    except SyncError as error:
+        raise GenerationChanged(enrolment.origin, life.origin) from error
+    known = parse_verifier_key(enrolment.receipt_key).public_key
+    same = (receipts.name, receipts.public_key) == (f"{life.origin}/receipt", known)
+    if not same or not _takes_over(enrolment, life, lives):
+        raise GenerationChanged(enrolment.origin, life.origin)
     earlier = (enrolment.origin, enrolment.generation, enrolment.receipt_key)
     return replace(
         enrolment,

@@ -6,7 +6,7 @@ the later ones only where they need it.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import assert_never
 
 from sync.client import diverging, fates, freeing, stuck
@@ -17,6 +17,7 @@ from sync.client.clock import Clock
 from sync.client.documents import Documents
 from sync.client.errors import (
     CaptivePortal,
+    CheckpointInvalid,
     LedgerForked,
     LineStuck,
     LinkError,
@@ -26,14 +27,14 @@ from sync.client.errors import (
     Untrusted,
 )
 from sync.client.folder import DeviceFolder
-from sync.client.generation import follow
+from sync.client.generation import follow, renew_key
 from sync.client.journal import Journal
 from sync.client.link import TRIES
 from sync.client.outbox import KEPT, M_KEPT, REFUSED, STRANDED, Outbox
 from sync.client.pushing import Done, Pusher, RefusedAt, Stuck
 from sync.client.recovery import Recovery
 from sync.client.sessions import Sessions
-from sync.client.trust import Enrolment, LedgerWatch
+from sync.client.trust import Enrolment, LedgerWatch, read_checkpoint
 from sync.client.uploading import Held, Rules, Uploader
 from sync.client.wiping import is_handed_in, is_wiping, say_farewell
 from sync.evidence import acts
@@ -132,6 +133,7 @@ class Synchroniser:
     ) -> None:
         # 1. Is it our server, and how far apart are the clocks?
         hello, report.offset = self._contact(report)
+        self._renew_key(hello.checkpoint)
         # 2. Its ledger must begin with what it showed us before.
         self._see(report, hello.checkpoint)
         remember_recipient(self._outbox, self._enrolment, hello.carrier)
@@ -214,6 +216,23 @@ class Synchroniser:
                 best = hello, offset
         assert best is not None  # noqa: S101 - PINGS is at least one
         return best
+
+    def _renew_key(self, note: str) -> None:
+        """Go on with another key of our ledger, if the one we know names it."""
+        try:
+            read_checkpoint(note, self._enrolment)
+        except CheckpointInvalid:
+            renewed = renew_key(self._enrolment, self._api.generations())
+        else:
+            return
+        if renewed == self._enrolment:
+            return
+        self._enrolment = renewed
+        with self._outbox.transaction():
+            self._outbox.remember("enrolment", asdict(renewed))
+        self._watch = LedgerWatch(
+            self._folder, self._outbox, renewed, self._api.consistency, self._api.tree_root
+        )
 
     def _follow(self, report: SyncReport, origin: str) -> None:
         """Go on with a ledger that proves to have taken over from ours."""

@@ -6,7 +6,8 @@ that each newer one begins with it (docs/evidence.md §5).
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 
 from sync.client.errors import (
     CheckpointInvalid,
@@ -50,6 +51,8 @@ class Enrolment:
     ledger_key: str
     #: Origin, generation and receipt key of the ledgers that the present one took over from.
     earlier: Sequence[tuple[str, int, str]] = ()
+    #: Ledger keys that ``ledger_key`` took over from: what they signed is kept, not believed anew.
+    earlier_ledger_keys: Sequence[str] = ()
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -71,6 +74,21 @@ def read_checkpoint(note: str, enrolment: Enrolment) -> Checkpoint:
     except SyncError as error:
         raise CheckpointInvalid(str(error)) from error
     return claimed
+
+
+def read_kept_checkpoint(note: str, enrolment: Enrolment) -> Checkpoint:
+    """The checkpoint in ``note``, which this device verified before, under the key of then.
+
+    Raises:
+        CheckpointInvalid, GenerationChanged.
+    """
+    try:
+        return read_checkpoint(note, enrolment)
+    except CheckpointInvalid:
+        for key in enrolment.earlier_ledger_keys:
+            with suppress(CheckpointInvalid):
+                return read_checkpoint(note, replace(enrolment, ledger_key=key))
+        raise
 
 
 def read_receipt(note: str, enrolment: Enrolment) -> Receipt:
@@ -131,7 +149,7 @@ class LedgerWatch:
         if note == kept_note:
             return
         new = read_checkpoint(note, self._enrolment)
-        kept = read_checkpoint(kept_note, self._enrolment)
+        kept = read_kept_checkpoint(kept_note, self._enrolment)
         if (new.size, new.root) == (kept.size, kept.root):
             return
         path = self._prove(kept.size, new.size) if kept.size < new.size else []

@@ -22,6 +22,8 @@ CUSTODY = "data/custody.ndjson"
 FINDINGS = "data/findings.json"
 DERIVATIONS = "data/derived/derivations.json"
 KEYS = "proofs/keys.json"
+#: By which each ledger key named the next; only where there was more than one.
+SUCCESSION = "proofs/ledger-keys.ndjson"
 CHECKPOINT = "proofs/checkpoint"
 INCLUSION = "proofs/inclusion.ndjson"
 CONSISTENCY = "proofs/consistency.ndjson"

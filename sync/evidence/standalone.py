@@ -7,6 +7,7 @@ file can compare it with the project's repository line by line.
 from __future__ import annotations
 
 import pkgutil
+from typing import Mapping
 
 #: In reading order: the formats first, then the steps, then the command line.
 MODULES = (
@@ -45,6 +46,7 @@ MODULES = (
     "verifier_journal",
     "verifier_copies",
     "verifier_case",
+    "verifier_findings",
     "verifier_times",
     "verifier_witness",
     "verifier_stamps",
@@ -86,7 +88,7 @@ class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         if name not in SOURCES:
             return None
-        package = name in ("sync", "sync.evidence", "sync.catalogue")
+        package = any(other.startswith(name + ".") for other in SOURCES)
         spec = importlib.util.spec_from_loader(name, self, is_package=package)
         # pkgutil.get_data joins a file's name to the folder of this one.
         spec.origin, spec.has_location = name.replace(".", "/") + "/__init__.py", True
@@ -109,14 +111,20 @@ if __name__ == "__main__":
 '''
 
 
-def build() -> bytes:
-    """The text of ``liuhen_verify.py``, the same bytes on every machine."""
+def build(more: Mapping[str, str] = {}) -> bytes:
+    """The text of ``liuhen_verify.py``, the same bytes on every machine.
+
+    Args:
+        more: sources by module name that the verifier uses where they are there.
+    """
     parts = [_HEAD]
     for package in ("sync", "sync.evidence", "sync.catalogue"):
         parts.append("SOURCES[%r] = ''\n" % package)
     for name in MODULES:
         source = _read("sync.evidence", name + ".py")
         parts.append("\n# %s\nSOURCES[%r] = %s\n" % (_rule(name), "sync.evidence." + name, source))
+    for name, text in more.items():
+        parts.append("\n# %s\nSOURCES[%r] = %s\n" % (_rule(name), name, _literal(name, text)))
     texts = _read("sync.catalogue", _TEXTS)
     parts.append("\n# %s\nDATA[%r] = %s\n" % (_rule(_TEXTS), "sync/catalogue/" + _TEXTS, texts))
     parts.append(_TAIL)
@@ -126,7 +134,13 @@ def build() -> bytes:
 def _read(package: str, name: str) -> str:
     """A file of ours as a raw string literal."""
     text = (pkgutil.get_data(package, name) or b"").decode("utf-8").replace("\r\n", "\n")
-    if not text or "'''" in text or text.endswith("\\\\"):
+    if not text:
+        raise ValueError(name + " is not there")
+    return _literal(name, text)
+
+
+def _literal(name: str, text: str) -> str:
+    if "'''" in text or text.endswith("\\"):
         raise ValueError(name + " cannot stand in a raw string")
     return "r'''" + text + "'''"
 

@@ -13,6 +13,7 @@ from .note import VerifierKey, open_note, parse_verifier_key
 from .package import PackageMalformed
 from .record_reading import parse_custody_event, parse_inclusion, parse_keys
 from .records import CaseIndex, CustodyEvent, DeviceKeyRecord, Keys, Object
+from .succession import read_succession, successors
 from .verifier_bag import Files
 from .verifier_claims import Book, first_line
 from .verifier_source import EntryUnreadable, Measured, Source, read, read_lines
@@ -64,16 +65,36 @@ def check_trust(book: Book, source: Source, files: Files, outside: Sequence[Veri
     """
     keys = _keys(book, source)
     enclosed = _verifier_key(book, keys.ledger) if keys else None
+    ledger_keys = tuple(outside) or ((enclosed,) if enclosed else ())
     if not outside:
         book.not_checked("trust.key_as_enclosed", key=str(enclosed or ""))
     elif enclosed in outside:
         book.passed("trust.key_known", key=str(enclosed))
+    elif enclosed and _leads_to(outside, enclosed, _endorsements(source)):
+        book.passed("trust.key_endorsed", key=str(enclosed))
+        ledger_keys = (*ledger_keys, enclosed)
     else:
         book.failed("trust.key_unknown", file=package.KEYS, key=str(enclosed or ""))
-    ledger_keys = tuple(outside) or ((enclosed,) if enclosed else ())
     checkpoint = _checkpoint(book, source, ledger_keys)
     _check_statement(book, source, files, ledger_keys, checkpoint)
     return Trust(keys, ledger_keys, checkpoint)
+
+
+def _leads_to(
+    outside: Sequence[VerifierKey], enclosed: VerifierKey, endorsements: Sequence[str]
+) -> bool:
+    """Whether a key of this very ledger that is known outside named ``enclosed``, if by others."""
+    known = [key for key in outside if key.name == enclosed.name]
+    return any(key.public_key == enclosed.public_key for key in successors(known, endorsements))
+
+
+def _endorsements(source: Source) -> List[str]:
+    """By which the ledger's keys named their successors; each is judged by its own signature."""
+    try:
+        return read_succession(read_lines(source, package.SUCCESSION))
+    except EntryUnreadable:
+        # A ledger that never changed its key has none.
+        return []
 
 
 def _keys(book: Book, source: Source) -> Optional[Keys]:
@@ -171,7 +192,7 @@ def check_ledger(book: Book, source: Source, trust: Trust, index: Optional[CaseI
     book.conclude(mark, "ledger.events", count=len(tied))
     if elsewhere:
         book.not_checked("ledger.other_generation", count=elsewhere)
-    _check_server_keys(book, trust.keys, Ledger(tied))
+    _check_server_keys(book, trust.keys, Ledger(tied), _endorsements(source))
     return Ledger(tied)
 
 
@@ -247,16 +268,37 @@ def _check_order(book: Book, events: Sequence[ProvedEvent]) -> None:
         latest = event
 
 
-def _check_server_keys(book: Book, keys: Optional[Keys], ledger: Ledger) -> None:
-    """The receipt key counts because the ledger published it, not because it lies here."""
+def _check_server_keys(
+    book: Book, keys: Optional[Keys], ledger: Ledger, endorsements: Sequence[str]
+) -> None:
+    """The receipt key counts because the ledger published it, not because it lies here.
+
+    A ledger's own key may also come from one that was published: a generation that has
+    ended goes on being signed by the keys of those after it.
+    """
     if keys is None:
         return
     published = [event.body["snapshot"].get("verifier_key") for event in ledger.of_kind("enrol")]
     for name, key in (("ledger", keys.ledger), ("receipt", keys.receipt)):
-        if key in published:
+        if key in published or (name == "ledger" and _comes_from(published, key, endorsements)):
             book.passed("ledger.key_published", key=key, use=name)
         else:
             book.failed("ledger.key_unpublished", file=package.KEYS, key=key, use=name)
+
+
+def _comes_from(published: Sequence[object], key: str, endorsements: Sequence[str]) -> bool:
+    known = []
+    for text in published:
+        try:
+            known.append(parse_verifier_key(str(text)))
+        except SyncError:
+            # The key of a device stands there in another form.
+            continue
+    reached = {one.public_key for one in successors(known, endorsements)}
+    try:
+        return parse_verifier_key(key).public_key in reached
+    except SyncError:
+        return False
 
 
 def is_enrolled(ledger: Ledger, key: DeviceKeyRecord) -> bool:

@@ -55,6 +55,7 @@ _NOT_OVER_HTTP = {
     "sync.evidence.zip": "told by the verifier",
     "sync.evidence.note": "told by devices and the verifier",
     "sync.evidence.merkle": "told by devices and the verifier",
+    "sync.evidence.tlog_proof": "told by whoever reads such a file",
     "sync.evidence.policy": "told by the verifier and by liuhen-admin",
     "sync.evidence.fork": "told by the verifier",
     "sync.witness": "told by liuhen-witness in answers of its own",

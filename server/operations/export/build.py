@@ -33,6 +33,7 @@ from server.operations.export.asked import Asked, read_asked
 from server.operations.export.case import CaseState, read_case
 from server.operations.export.errors import ExportFailed
 from server.operations.export.moment import Moment
+from server.operations.export.piping import ahead
 from server.operations.export.request import BUILDING, FAILED, QUEUED, READY
 from server.operations.export.spool import Spool
 from server.services import Services, receipt_name
@@ -115,7 +116,7 @@ def package_name(row: EvidencePackage) -> str:
 
 
 def _build_one(services: Services, package_id: str) -> None:
-    order = _begin(package_id)
+    order = begin(package_id)
     if order is None:
         return
     folder = _folder(services) / package_id
@@ -137,7 +138,7 @@ def _build_one(services: Services, package_id: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _begin(package_id: str) -> Order | None:
+def begin(package_id: str) -> Order | None:
     """Mark the package as being built and read what it will show; None if it is finished."""
     with transaction() as session:
         row = session.get_one(EvidencePackage, package_id)
@@ -166,7 +167,7 @@ def _build(services: Services, order: Order, folder: Path) -> Built:
     archive = folder / "package.zip"
     sha256, size = write_archive(files, archive, tell=_progress(order.package_id, files))
     # The keys stay, but a generation that has ended signed under a name of its own.
-    signer = replace(services.ledger_signer, name=order.moment.origin)
+    signer = services.ledger_signer.under(order.moment.origin)
     verdict = checking.verify(archive, signer.verifier_key)
     note = signer.sign(package.sidecar_text(sha256=sha256, size=size))
     key = keeping.keep(services.store, archive, note, package_id=order.package_id, sha256=sha256)
@@ -175,11 +176,12 @@ def _build(services: Services, order: Order, folder: Path) -> Built:
 
 def collect(services: Services, order: Order, folder: Path) -> list[PackageFile]:
     """All files of the package in their order; what is made for it is kept in ``folder``."""
-    moment = order.moment
-    spool = Spool(folder)
-    ledger_signer = replace(services.ledger_signer, name=moment.origin)
+    moment, spool = order.moment, Spool(folder)
+    ledger_signer = services.ledger_signer.under(moment.origin)
+    # Where a key that is no longer ours signed it alone: the package proves itself by one key.
+    moment = replace(moment, checkpoint=ledger_signer.countersign(moment.checkpoint))
     ledger_key = ledger_signer.verifier_key
-    receipt_signer = replace(services.receipt_signer, name=receipt_name(moment.origin))
+    receipt_signer = services.receipt_signer.under(receipt_name(moment.origin))
     receipt_key = receipt_signer.verifier_key
     with reading() as session:
         case = read_case(session, order.inspection_id, moment)
@@ -192,6 +194,7 @@ def collect(services: Services, order: Order, folder: Path) -> list[PackageFile]
                 ledger_key=ledger_key,
                 receipt_key=receipt_key,
                 witnesses=services.settings.witness_policy,
+                countersign=ledger_signer.countersign,
             ),
             *reports.report_files(session, case, order.asked, spool),
             *checking.verify_files(case, ledger_key),
@@ -241,7 +244,8 @@ def write_archive(
     """
     digest, size = hashlib.sha256(), 0
     with archive.open("xb") as out:
-        for piece in package.write_package(files):
+        # The originals are read and hashed while the whole is hashed and written.
+        for piece in ahead(package.write_package(files)):
             out.write(piece)
             digest.update(piece)
             size += len(piece)

@@ -2,29 +2,37 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from media.findings import Context, context_from_json
 from media.findings import to_json as findings_json
+from media.findings.model import Neighbour, SameBytes, SameScene
 from media.store import ObjectMissing, Store
+from server.operations import generations
 from server.operations.erased import Mark
 from server.operations.export import chains, proofs, timestamps
 from server.operations.export.case import CaseState
 from server.operations.export.errors import SourceDamaged, SourceMissing
-from server.operations.export.items import ItemState
+from server.operations.export.items import Check, ItemState
 from server.operations.export.moment import Moment
+from server.operations.export.piping import ahead
 from server.operations.export.proofs import StoredEvent
 from server.operations.export.spool import Spool
 from server.operations.export.witnessed import read_witnessed, witness_files
 from sync.evidence import canonical, package, records
 from sync.evidence.package import PackageFile
 from sync.evidence.policy import Policy
+from sync.evidence.succession import succession_line
 from sync.evidence.verifier_copies import REDACTED
 
 _NDJSON_END = b"\n"
+#: From so many bytes on an original is read in a thread of its own while it is hashed.
+_WORTH_A_THREAD = 4 << 20
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 #: Why an item's bytes are not in the package.
 _REASONS = {
@@ -61,8 +69,12 @@ def proof_files(
     ledger_key: str,
     receipt_key: str,
     witnesses: Policy | None = None,
+    countersign: Callable[[str], str] = str,
 ) -> Iterator[PackageFile]:
-    """Everything under ``proofs/`` but the statement over the whole package."""
+    """Everything under ``proofs/`` but the statement over the whole package.
+
+    ``countersign`` puts the ledger key's signature under a checkpoint that an earlier one signed.
+    """
     moment = case.moment
     keys = records.Keys(
         devices=tuple(
@@ -78,6 +90,9 @@ def proof_files(
         receipt=receipt_key,
     )
     yield spool.write(package.KEYS, [keys.to_bytes()])
+    if endorsements := generations.endorsements(session):
+        lines = (succession_line(note) for note in endorsements)
+        yield spool.write(package.SUCCESSION, _ended(lines))
     yield spool.write(package.CHECKPOINT, [moment.checkpoint.encode()])
     yield spool.write(
         package.INCLUSION,
@@ -87,6 +102,8 @@ def proof_files(
         ),
     )
     witnessed = read_witnessed(session, moment, witnesses)
+    if witnessed is not None:
+        witnessed = replace(witnessed, note=countersign(witnessed.note))
     checkpoints = [stamp.event.checkpoint for stamp in case.time_stamps]
     anchors = sorted(
         {anchor for chain in case.chains for anchor in chain.anchors}
@@ -248,6 +265,7 @@ def _findings(case: CaseState) -> bytes:
                     "ledger_index": check.ledger_index,
                     "claims": check.claims,
                     "findings": findings_json(check.findings),
+                    **_context(check, case),
                 }
                 for check in item.checks
             ],
@@ -255,6 +273,23 @@ def _findings(case: CaseState) -> bytes:
         for item in case.items
     ]
     return canonical.dumps({"v": 1, "items": items})
+
+
+def _context(check: Check, case: CaseState) -> dict[str, str]:
+    """What the claims were compared with, so that anybody can repeat the run.
+
+    Not where it tells of items of other cases, nor in a redacted package: then the
+    run cannot be repeated from the package, and the verifier says so.
+    """
+    if case.moment.redacted or not check.context:
+        return {}
+    context = context_from_json(check.context)
+    named = {other.item for others in _others(context) for other in others}
+    return {"context": check.context} if named <= {item.id for item in case.items} else {}
+
+
+def _others(context: Context) -> tuple[Sequence[Neighbour | SameBytes | SameScene], ...]:
+    return context.neighbours, context.reuse, context.scenes
 
 
 def _facts(case: CaseState, spool: Spool) -> Iterator[PackageFile]:
@@ -310,12 +345,12 @@ def _original(item: ItemState, store: Store) -> PackageFile:
     source, sha256, item_id = item.source, item.sha256, item.id
     if source is None:
         raise SourceMissing(item_id, sha256)
-    key = source.key
+    key, size = source.key, source.size
 
     def pieces() -> Iterator[bytes]:
-        digest = hashlib.sha256()
+        digest, stream = hashlib.sha256(), store.stream(key)
         try:
-            for piece in store.stream(key):
+            for piece in stream if size < _WORTH_A_THREAD else ahead(stream):
                 digest.update(piece)
                 yield piece
         except ObjectMissing as error:
