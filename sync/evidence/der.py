@@ -1,7 +1,8 @@
-"""Reading and writing the little of DER (X.690) that time stamps need, with bounds on everything.
+"""Reading the little of BER and writing the little of DER (X.690) that time stamps need.
 
-Lengths have the one shortest form, nothing is recursive, and whatever is not DER
-raises :class:`NotDer`: bytes that a stranger sent cannot do more than that.
+Authorities wrap what they sign in BER, some with lengths that only an end mark
+tells. Everything has bounds, and what is neither raises :class:`NotDer`: bytes
+that a stranger sent cannot do more than that.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ UTF8_STRING, UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x0C, 0x17, 0x18, 0x30,
 
 _MAX_CHILDREN = 4096
 _MAX_INTEGER_BYTES = 64
+_MAX_DEPTH = 32
+_INDEFINITE, _END = 0x80, b"\x00\x00"
 
 
 class NotDer(SyncError):
-    """Bytes are not DER, or more of it than anything here needs."""
+    """Bytes are neither DER nor BER, or more of it than anything here needs."""
 
     code = "tsp.not_der"
 
@@ -50,7 +53,7 @@ class Node:
         while at < len(self.content):
             if len(found) == _MAX_CHILDREN:
                 raise NotDer("more than %d values in one" % _MAX_CHILDREN)
-            node, at = _read(self.content, at)
+            node, at = _read(self.content, at, 0)
             found.append(node)
         return found
 
@@ -61,30 +64,40 @@ def parse(data: bytes) -> Node:
     Raises:
         NotDer: also if something follows it.
     """
-    node, end = _read(data, 0)
+    node, end = _read(data, 0, 0)
     if end != len(data):
         raise NotDer("something follows the value")
     return node
 
 
-def _read(data: bytes, at: int) -> Tuple[Node, int]:
+def _read(data: bytes, at: int, depth: int) -> Tuple[Node, int]:
     start = at
     if len(data) - at < 2:
         raise NotDer("cut off")
     tag, length, at = data[at], data[at + 1], at + 2
     if tag & 0x1F == 0x1F:
         raise NotDer("a tag of several bytes")
-    if length >= 0x80:
+    if length == _INDEFINITE:
+        end = _find_end(data, at, tag, depth)
+        return Node(tag, data[at:end], data[start : end + 2]), end + 2
+    if length > _INDEFINITE:
         count = length & 0x7F
-        if not 1 <= count <= 4 or len(data) - at < count:
+        if count > 4 or len(data) - at < count:
             raise NotDer("a length of another form")
         length, at = int.from_bytes(data[at : at + count], "big"), at + count
-        if length < 0x80 or length >> (8 * (count - 1)) == 0:
-            raise NotDer("a length that is not the shortest")
     if len(data) - at < length:
         raise NotDer("cut off")
     end = at + length
     return Node(tag, data[at:end], data[start:end]), end
+
+
+def _find_end(data: bytes, at: int, tag: int, depth: int) -> int:
+    """Where the end mark of a value without a length stands."""
+    if not tag & 0x20 or depth == _MAX_DEPTH:
+        raise NotDer("a length of another form")
+    while data[at : at + 2] != _END:
+        _, at = _read(data, at, depth + 1)
+    return at
 
 
 def expect(node: Node, tag: int) -> Node:
@@ -96,6 +109,17 @@ def expect(node: Node, tag: int) -> Node:
     if node.tag != tag:
         raise NotDer("tag %#04x instead of %#04x" % (node.tag, tag))
     return node
+
+
+def octets(node: Node) -> bytes:
+    """The bytes of an OCTET STRING, in one piece or in several.
+
+    Raises:
+        NotDer.
+    """
+    if node.tag != OCTET_STRING | 0x20:
+        return expect(node, OCTET_STRING).content
+    return b"".join(expect(piece, OCTET_STRING).content for piece in node.children())
 
 
 def integer(node: Node) -> int:

@@ -103,14 +103,14 @@ def renewal_digest(imprint: bytes, answer: bytes) -> bytes:
     return hashlib.sha256(imprint + answer).digest()
 
 
-def build_request(imprint: bytes, *, nonce: int) -> bytes:
-    """A TimeStampReq for a SHA-256 digest that asks for the certificate, too."""
+def build_request(imprint: bytes, *, nonce: int, hash_oid: str = SHA256_OID) -> bytes:
+    """A TimeStampReq for a digest that asks for the certificate, too."""
     return der.encode(
         der.SEQUENCE,
         der.encode_integer(1),
         der.encode(
             der.SEQUENCE,
-            der.encode(der.SEQUENCE, der.encode_oid(SHA256_OID), der.encode(der.NULL)),
+            der.encode(der.SEQUENCE, der.encode_oid(hash_oid), der.encode(der.NULL)),
             der.encode(der.OCTET_STRING, imprint),
         ),
         der.encode_integer(nonce),
@@ -163,7 +163,7 @@ def _stamp(token: Node) -> Stamp:
     kind, held = der.expect(parts[2], der.SEQUENCE).children()[:2]
     if der.oid(kind) != _TST_INFO:
         raise NotDer("signed, but no time stamp")
-    info = der.parse(der.expect(_inside(held, der.context(0)), der.OCTET_STRING).content)
+    info = der.parse(der.octets(_inside(held, der.context(0))))
     certificates = parts[3].children() if parts[3].tag == der.context(0) else []
     signers = der.expect(parts[-1], der.SET).children()
     if len(signers) != 1:

@@ -188,7 +188,6 @@ class _Judge:
     def __init__(self, book: Book, roots: Sequence[str]) -> None:
         self._book = book
         self._roots = "\n".join(roots)
-        self._program = shutil.which("openssl")
         self._unheard = 0
         self._enclosed = 0
         self._unknown = 0
@@ -200,14 +199,15 @@ class _Judge:
         if signer is None or not signer.stamps or not _is_valid(one.stamp):
             self._book.failed("stamps.signer", file=one.file, signer=signer.name if signer else "")
             return
-        sound, reason = self._ask(one.stamp, one.answer, _pem(one.stamp.certificates), partial=True)
+        enclosed = _pem(one.stamp.certificates)
+        sound, reason = ask_openssl(one.stamp, one.answer, enclosed, partial=True)
         if sound is None:
             self._unheard += 1
         elif not sound:
             self._book.failed("stamps.rejected", file=one.file, reason=reason)
         elif not self._roots:
             self._enclosed += 1
-        elif not self._ask(one.stamp, one.answer, self._roots, partial=False)[0]:
+        elif not ask_openssl(one.stamp, one.answer, self._roots, partial=False)[0]:
             self._unknown += 1
         else:
             code = "stamps.zip" if index is None else "stamps.good"
@@ -225,43 +225,49 @@ class _Judge:
             if count:
                 self._book.not_checked(code, count=count)
 
-    def _ask(
-        self, stamp: Stamp, answer: bytes, trusted: str, *, partial: bool
-    ) -> Tuple[Optional[bool], str]:
-        """Whether openssl finds the signature good by ``trusted``; None if it cannot say."""
-        if self._program is None:
+
+def ask_openssl(
+    stamp: Stamp, answer: bytes, trusted: str, *, partial: bool
+) -> Tuple[Optional[bool], str]:
+    """Whether openssl finds the signature good by ``trusted``, and why not; None if it cannot say.
+
+    Args:
+        trusted: certificates in PEM.
+        partial: whether one of them may end the way though it is no root.
+    """
+    program = shutil.which("openssl")
+    if program is None:
+        return None, ""
+    with tempfile.TemporaryDirectory(prefix="liuhen-verify-") as folder:
+        for name, data in (
+            ("answer", answer),
+            ("trusted", trusted.encode("utf-8")),
+            ("enclosed", _pem(stamp.certificates).encode("utf-8")),
+        ):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+        command = [program, "ts", "-verify", "-in", "answer", "-CAfile", "trusted"]
+        command += ["-untrusted", "enclosed", "-digest", stamp.imprint.hex()]
+        command += ["-attime", str(stamp.gen_time_ms // 1000)]
+        command += ["-token_in"] if answer == stamp.token else []
+        command += ["-partial_chain"] if partial else []
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError):
             return None, ""
-        is_token = answer == stamp.token
-        with tempfile.TemporaryDirectory(prefix="liuhen-verify-") as folder:
-            for name, data in (
-                ("answer", answer),
-                ("trusted", trusted.encode("utf-8")),
-                ("enclosed", _pem(stamp.certificates).encode("utf-8")),
-            ):
-                with open(os.path.join(folder, name), "wb") as file:
-                    file.write(data)
-            command = [self._program, "ts", "-verify", "-in", "answer", "-CAfile", "trusted"]
-            command += ["-untrusted", "enclosed", "-digest", stamp.imprint.hex()]
-            command += ["-attime", str(stamp.gen_time_ms // 1000)]
-            command += ["-token_in"] if is_token else []
-            command += ["-partial_chain"] if partial else []
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    timeout=_TIMEOUT_S,
-                    check=False,
-                )
-            except (OSError, subprocess.SubprocessError):
-                return None, ""
-        told = done.stdout.decode("utf-8", "replace")
-        if done.returncode == 0 and _GOOD in told:
-            return True, ""
-        reason = told.replace(_BAD, "").strip().rsplit(":", 1)[-1].strip()
-        return (False if _BAD in told else None), reason[:200]
+    told = done.stdout.decode("utf-8", "replace")
+    if done.returncode == 0 and _GOOD in told:
+        return True, ""
+    reason = told.replace(_BAD, "").strip().rsplit(":", 1)[-1].strip()
+    return (False if _BAD in told else None), reason[:200]
 
 
 def _is_valid(stamp: Stamp) -> bool:

@@ -27,7 +27,7 @@ from sync.evidence.line import Anchor
 from sync.evidence.stamp_event import read_stamp_event, stamped_text
 from tests.support.bureau import environment
 from tests.support.console import console_world, make_case, visitor
-from tests.support.tsa import Authority
+from tests.support.tsa import Authority, in_ber
 from tests.support.world import make_world
 
 MINUTE_MS = 60_000
@@ -152,6 +152,16 @@ def test_an_answer_that_one_tool_cannot_read_is_believed_by_the_other_alone(bure
         bureau.happen()
 
         bureau.round()
+
+    assert [row.checked_by for row in bureau.rows()] == ["openssl"]
+
+
+def test_an_answer_wrapped_in_ber_is_believed_as_openssl_does(bureau, authority):
+    good = authority.answer
+    authority.answer = lambda request: in_ber(good(request))
+    bureau.happen()
+
+    bureau.round()
 
     assert [row.checked_by for row in bureau.rows()] == ["openssl"]
 

@@ -191,3 +191,24 @@ def _openssl(*arguments):
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
+
+
+def in_ber(answer):
+    """The same answer as some authorities write it: no lengths, what is signed in two pieces."""
+    status, token = der.parse(answer).children()
+    kind, wrapped = token.children()
+    version, algorithms, content, *rest = wrapped.children()[0].children()
+    inner_kind, inner = content.children()
+    signed = inner.children()[0].content
+    pieces = [der.encode(der.OCTET_STRING, part) for part in (signed[:50], signed[50:])]
+    octets = _endless(der.context(0), _endless(der.OCTET_STRING | 0x20, *pieces))
+    encapsulated = _endless(der.SEQUENCE, inner_kind.encoded, octets)
+    parts = [version.encoded, algorithms.encoded, encapsulated, *(one.encoded for one in rest)]
+    signed_data = _endless(der.context(0), _endless(der.SEQUENCE, *parts))
+    token = _endless(der.SEQUENCE, kind.encoded, signed_data)
+    return _endless(der.SEQUENCE, status.encoded, token)
+
+
+def _endless(tag, *parts):
+    """A value whose length only its end mark tells."""
+    return bytes([tag, 0x80]) + b"".join(parts) + b"\0\0"

@@ -6,16 +6,23 @@ imported, so that the same loaders run inside the stand-alone file.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sync.evidence import canonical, ed25519, foreign_bag, merkle, note, p256
+from sync.evidence import canonical, ed25519, foreign_bag, merkle, note, p256, tsp
 from sync.evidence.checkpoint import parse_checkpoint
 from sync.evidence.errors import NotCanonical, SyncError
+from sync.evidence.verifier_stamps import ask_openssl
 
 _TILE_LEAVES = 256
+_HASHES = {
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Case:
 
 def cases(folder: Path) -> Iterator[Case]:
     """All cases below ``folder``, in the order of their names."""
-    for loader in (proofs, signatures, canonical_pairs, logs, notes, bags):
+    for loader in (proofs, signatures, canonical_pairs, logs, notes, bags, time_stamps):
         yield from loader(folder)
 
 
@@ -234,6 +241,41 @@ def bags(folder: Path) -> Iterator[Case]:
                         lambda bag=bag: not foreign_bag.check_any_bag(str(bag)),
                         parent.name != "invalid",
                     )
+
+
+def time_stamps(folder: Path) -> Iterator[Case]:
+    """``X.tsr`` beside ``X.pem`` or ``ts_chain.pem``, whom to trust; good unless named invalid.
+
+    What was stamped may lie beside as ``X.data`` or ``payload``. Stamps that enclose no
+    certificate are left out: we ask for it.
+    """
+    for path in _sorted(folder.rglob("*.tsr")):
+        chains = (path.with_suffix(".pem"), path.with_name("ts_chain.pem"))
+        trusted = next((chain for chain in chains if chain.is_file()), None)
+        if trusted is not None and _encloses_its_signer(path):
+            wanted = not any("invalid" in part for part in path.relative_to(folder).parts)
+            yield Case(_name(folder, path), lambda p=path, t=trusted: _is_stamped(p, t), wanted)
+
+
+def _encloses_its_signer(path):
+    try:
+        return tsp.parse_stamp(path.read_bytes()).signer is not None
+    except SyncError:
+        return True  # whether it should be readable its name tells
+
+
+def _is_stamped(path, trusted):
+    answer = path.read_bytes()
+    try:
+        stamp = tsp.parse_stamp(answer)
+    except SyncError:
+        return False
+    for data in (path.with_suffix(".data"), path.with_name("payload")):
+        if data.is_file():
+            digest = hashlib.new(_HASHES[stamp.hash_oid], data.read_bytes()).digest()
+            if digest != stamp.imprint:
+                return False
+    return bool(ask_openssl(stamp, answer, trusted.read_text("ascii"), partial=True)[0])
 
 
 def _judging(judge, value):

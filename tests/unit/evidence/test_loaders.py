@@ -7,12 +7,14 @@ tiles follow from its entries, which are the words "one" to "fifteen".
 
 import hashlib
 import json
+from datetime import UTC, datetime
 
 import bagit
 import pytest
 
-from sync.evidence import merkle
+from sync.evidence import merkle, tsp
 from sync.evidence.verify_cli import main
+from tests.support.tsa import Authority
 from tests.support.vectors_of_others import cases
 
 LOG_KEY = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
@@ -128,7 +130,37 @@ def write_all(folder):
     return sum(write(folder / name) for name, write in FORMATS.items())
 
 
-FORMATS = {"tessera": write_log, "notes": write_notes, "bags": write_bags}
+def write_stamps(folder):
+    """As rfc3161-client keeps its own: by several authorities, one long ended, one damaged."""
+    sha256 = {"digest": hashlib.sha256, "hash_oid": "2.16.840.1.101.3.4.2.1"}
+    sha512 = {"digest": hashlib.sha512, "hash_oid": "2.16.840.1.101.3.4.2.3"}
+    begin, end = datetime(2015, 1, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC)
+    for name, hashing, traits in (
+        ("plain", sha256, {}),
+        ("chain", sha512, {"chained": True}),
+        ("ended", sha256, {"valid_from": begin, "valid_to": end}),
+    ):
+        authority = Authority(folder / "keys" / name, **traits)
+        home = folder / name
+        home.mkdir(parents=True)
+        (home / "ts_chain.pem").write_bytes(authority.root.read_bytes())
+        (home / "payload").write_bytes(b"hello")
+        imprint = hashing["digest"](b"hello").digest()
+        request = tsp.build_request(imprint, nonce=7, hash_oid=hashing["hash_oid"])
+        at_ms = 1000 * int(begin.timestamp()) + 86_400_000
+        answer = authority.stamp_at(request, at_ms) if name == "ended" else authority.stamp(request)
+        (home / "response.tsr").write_bytes(answer)
+        damaged = answer[:-9] + bytes([answer[-9] ^ 1]) + answer[-8:]
+        (home / "response-invalid-signature.tsr").write_bytes(damaged)
+    return 6
+
+
+FORMATS = {
+    "tessera": write_log,
+    "notes": write_notes,
+    "bags": write_bags,
+    "stamps": write_stamps,
+}
 
 
 @pytest.mark.parametrize("name", FORMATS)
