@@ -17,6 +17,7 @@ from .verifier_bag import check_bag, check_container
 from .verifier_brought import check_brought
 from .verifier_case import check_case, read_index
 from .verifier_claims import STEPS, Book, Result
+from .verifier_findings import check_findings
 from .verifier_journal import Signatures, check_journal
 from .verifier_ledger import check_ledger, check_trust
 from .verifier_outside import check_outside
@@ -37,6 +38,7 @@ class Options:
         tsa_roots: PEM of time-stamping authorities' roots, from outside the package.
         checkpoints: paths of notes and packages that hold checkpoints from elsewhere.
         tiles: a folder with the ledger's tiles, which tell its root at every size.
+        findings: let the rules compute the findings again, which takes longer.
     """
 
     ledger_keys: Tuple[VerifierKey, ...] = ()
@@ -46,6 +48,7 @@ class Options:
     tsa_roots: Tuple[str, ...] = ()
     checkpoints: Tuple[str, ...] = ()
     tiles: Optional[str] = None
+    findings: bool = False
 
 
 def verify_package(path: str, options: Options = Options()) -> Result:
@@ -79,6 +82,7 @@ def verify(source: Source, options: Options = Options()) -> Result:
         book["duties"].not_checked("duties.no_index")
     else:
         check_case(book["case"], source, files, index, journal, ledger)
+        check_findings(book["case"], source, index, ledger, again=options.findings)
         check_times(book["time"], trust, ledger, index, journal, stamped)
         check_duties(book["duties"], ledger, index)
     return Result(tuple(claim for step in STEPS for claim in book[step].claims))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from . import acts, canonical
-from .errors import SyncError
+from . import acts
 from .package import (
-    FINDINGS,
     INDEX,
     ChainName,
     PackageMalformed,
@@ -62,7 +60,6 @@ def check_case(
         code = "case.redacted" if item.reason == REDACTED else _ABSENT[item.disposition]
         book.not_checked(code, item=item.item, sha256=item.sha256, reason=item.reason)
     check_copies(book, source, files, index, ledger)
-    _check_findings(book, source, index)
 
 
 def _announcements(journal: Journal) -> Dict[str, List[Announcement]]:
@@ -234,12 +231,3 @@ def _check_original(book: Book, files: Files, item: IndexItem) -> None:
         book.failed("case.original_name", file=item.file, item=item.item)
     elif isinstance(file, Measured) and (file.sha256, file.size) != (item.sha256, item.size):
         book.failed("case.original_altered", file=item.file, item=item.item)
-
-
-def _check_findings(book: Book, source: Source, index: CaseIndex) -> None:
-    try:
-        canonical.loads(read(source, FINDINGS))
-    except SyncError as error:
-        book.failed("case.findings_unreadable", file=FINDINGS, reason=first_line(error))
-    else:
-        book.not_checked("case.findings_not_recomputed", file=FINDINGS)

@@ -60,6 +60,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                     tsa_roots=tuple(_read_roots(path) for path in options.tsa_ca),
                     checkpoints=tuple(options.checkpoint),
                     tiles=options.tiles,
+                    findings=options.findings,
                 ),
             )
     except KeyMalformed as error:
@@ -103,6 +104,7 @@ def _parser(texts: Texts, lang: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help=say("checkpoint")
     )
+    parser.add_argument("--findings", action="store_true", help=say("findings"))
     parser.add_argument("--tiles", metavar="FOLDER", help=say("tiles"))
     parser.add_argument("--policy", help=say("policy"))
     parser.add_argument("--fork", action="store_true", help=say("fork"))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
+from media import findings
 from server.operations.export.case import CaseState
 from server.operations.export.chains import Chain
 from server.operations.export.errors import PackageRejected
@@ -51,7 +52,7 @@ def verify_files(case: CaseState, ledger_key: str) -> Iterator[PackageFile]:
     For each journal: the bytes that its last line's signature covers, that
     signature and the device's key in the forms that openssl takes.
     """
-    yield PackageFile.of(package.VERIFIER, build_verifier())
+    yield PackageFile.of(package.VERIFIER, build_verifier(_rules()))
     yield PackageFile.of(package.VERIFY_PAGE, build_page())
     text = catalogue.text("report.verify_text", "zh") + catalogue.text("report.verify_text", "en")
     yield PackageFile.of(package.VERIFY_TEXT, text.encode("utf-8"))
@@ -66,6 +67,14 @@ def verify_files(case: CaseState, ledger_key: str) -> Iterator[PackageFile]:
         yield PackageFile.of(f"{name}.pem", _pem(keys[chain.key_id]))
         yield PackageFile.of(f"{name}.sig", _der(chain))
         yield PackageFile.of(f"{name}.txt", pre_authentication_encoding(chain.head_header))
+
+
+def _rules() -> dict[str, str]:
+    """The sources of the rules, so that the stand-alone verifier can compute findings again."""
+    folder = Path(findings.__file__).parent
+    sources = {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.py"))}
+    package_itself = {"media": "", "media.findings": sources.pop("__init__")}
+    return package_itself | {f"media.findings.{name}": text for name, text in sources.items()}
 
 
 def _pem(spki: bytes) -> bytes:

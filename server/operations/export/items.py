@@ -57,11 +57,12 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One run of the rules over an item; the ledger holds the digests of claims and findings."""
+    """One run of the rules over an item; the ledger holds the digests of its texts."""
 
     rule_version: str
     verdict: str
     claims: str
+    context: str
     checked_at_ms: int
     ledger_index: int
     findings: tuple[model.Finding, ...]
@@ -347,6 +348,7 @@ def _checks(session: Session, moment: Moment, items: Sequence[str]) -> dict[str,
                     rule_version=run.rule_version,
                     verdict=run.verdict,
                     claims=run.claims,
+                    context=run.context,
                     checked_at_ms=run.checked_at_ms,
                     ledger_index=run.ledger_index,
                     findings=tuple(

@@ -25,7 +25,7 @@ async function checkCase(book, source, files, index, journal, ledger) {
     if (ABSENT[disposition]) book.notChecked(ABSENT[disposition], { item, sha256, reason });
   }
   if (source.names.some((name) => name.startsWith("data/derived/"))) book.notChecked("web.copies");
-  await checkFindings(book, source);
+  await checkFindings(book, source, index, ledger);
 }
 
 /** The disclosed lines of these types, by item; a branch may repeat its main chain. */
@@ -153,13 +153,48 @@ function checkErased(book, index, ledger, journal) {
   book.conclude(mark, "case.erased_lawfully", { count: absent.length, law: [...laws].sort().join("; "), index: last });
 }
 
-async function checkFindings(book, source) {
+/** Every run of the rules is the one that the ledger took in, and none is left out. */
+async function checkFindings(book, source, index, ledger) {
+  let told;
   try {
-    loadCanonical(await source.read(FINDINGS));
-    book.notChecked("case.findings_not_recomputed", { file: FINDINGS });
+    told = toldFindings(loadCanonical(await source.read(FINDINGS)));
   } catch (error) {
     book.failed("case.findings_unreadable", { file: FINDINGS, reason: reasonOf(error) });
+    return;
   }
+  if (!ledger.events.size) {
+    book.notChecked("case.findings_untied", { file: FINDINGS });
+    return;
+  }
+  const mark = book.mark, seen = new Set();
+  for (const { item, sha256, row } of told) {
+    seen.add(row.ledger_index);
+    const event = ledger.events.get(row.ledger_index);
+    const texts = ["claims", "findings", ...(Object.hasOwn(row, "context") ? ["context"] : [])];
+    const isTold = event?.kind === "verify" && event.subject.item === item && event.subject.sha256 === sha256 &&
+      texts.every((name) => typeof row[name] === "string" && event.snapshot[name] === sha256Hex(utf8(row[name])));
+    if (!isTold) book.failed("case.findings_differ", { file: FINDINGS, item, index: row.ledger_index });
+  }
+  const kept = new Set(index.items.filter((item) => item.disposition !== "erased").map((item) => item.item));
+  for (const { index: at, subject, snapshot } of ledger.ofKind("verify")) {
+    if (kept.has(subject.item) && Object.hasOwn(snapshot, "findings") && !seen.has(at)) {
+      book.failed("case.findings_left_out", { file: FINDINGS, item: subject.item, index: at });
+    }
+  }
+  book.conclude(mark, "case.findings_tied", { count: told.length });
+  book.notChecked("case.findings_not_recomputed", { file: FINDINGS });
+}
+
+function toldFindings(value) {
+  const objects = (list) => (Array.isArray(list) && list.every(isObject) ? list : refuse("a list of objects"));
+  return objects(value.items).flatMap(({ item, sha256, checks }) => {
+    if (typeof item !== "string" || typeof sha256 !== "string") refuse("an item without its digest");
+    return objects(checks).map((row) => {
+      const texts = [row.claims, row.findings, row.rule_version];
+      if (typeof row.ledger_index !== "number" || !texts.every(KINDS.text)) refuse("a run of another form");
+      return { item, sha256, row };
+    });
+  });
 }
 
 /** Step 7: each receipt is signed and speaks of lines that are here, unchanged. */
