@@ -6,17 +6,17 @@ somebody who would deceive a court might, and pack them again.
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sync.evidence import acts, canonical, merkle, note, package
+from sync.evidence import acts, canonical, merkle, note, package, tsp
 from sync.evidence.checkpoint import Checkpoint, format_checkpoint
 from sync.evidence.encoding import to_b64url
-from sync.evidence.interval import line_interval
+from sync.evidence.interval import OutsideStamp, line_interval
 from sync.evidence.line import GENESIS, Anchor, DeviceTime, build_line, key_id_of
 from sync.evidence.package import ChainName, PackageFile
 from sync.evidence.receipt import Receipt
@@ -34,6 +34,7 @@ from sync.evidence.records import (
     ndjson,
     receipt_record,
 )
+from sync.evidence.stamp_event import StampEvent, read_stamp_event, stamped_text
 
 ORIGIN = "liuhen.test/ledger"
 INSPECTION = "11111111-0000-4000-8000-000000000001"
@@ -70,6 +71,9 @@ class Ledger:
         self.tree = merkle.CompactRange()
         self.nodes = {}
         self.events = []
+        #: States that an outside authority stamped, and the files of its stamps.
+        self.stamped = []
+        self.stamp_files = {}
         for name, key in (("ledger", self.key), ("receipt", self.receipts)):
             self.append(
                 "enrol",
@@ -103,6 +107,40 @@ class Ledger:
         """Stamp and return the checkpoint that a device would embed from now on."""
         self.append("stamp", actor={"server": "clock"}, subject={"clock": "server"})
         return Anchor(ORIGIN, self.size, self.tree.root().hex())
+
+    def outside_stamp(self, authority, at_ms, *, renews=None, imprint=None, root=None, **event):
+        """Have the present state stamped; anything may be given otherwise than it should be.
+
+        ``renews`` is the answer of an older stamp that this one is over. Returns the answer.
+        """
+        checkpoint = (ORIGIN, self.size, root or self.tree.root().hex())
+        data = stamped_text(checkpoint)
+        if renews is not None:
+            data = tsp.parse_stamp(renews).imprint + renews
+        request = tsp.build_request(imprint or hashlib.sha256(data).digest(), nonce=9)
+        answer = authority.stamp_at(request, at_ms)
+        stamp = tsp.parse_stamp(answer)
+        said = StampEvent(
+            authority="national",
+            checkpoint=checkpoint,
+            package=None,
+            answer=hashlib.sha256(answer).hexdigest(),
+            imprint=stamp.imprint.hex(),
+            gen_time_ms=stamp.gen_time_ms,
+            margin_ms=stamp.margin_ms,
+            serial=f"{stamp.serial:x}",
+            policy=stamp.policy,
+            expires_at_ms=stamp.signer.valid_to_ms,
+            checked_by=("openssl",),
+            renews=hashlib.sha256(renews).hexdigest() if renews else "",
+        )
+        said = replace(said, **event)
+        self.stamped.append(checkpoint[1:])
+        self.stamp_files[f"{said.stem}.tsr"] = answer
+        self.append(
+            "stamp", actor={"server": "stamps"}, subject=said.subject(), snapshot=said.snapshot()
+        )
+        return answer
 
     def node(self, level, position):
         return self.nodes[level, position]
@@ -258,7 +296,8 @@ def capture(device, content, *, title, inspection=INSPECTION, **more):
 
 def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=None, reason=""):
     act = line.act
-    stamps = [(e.index, e.body["at_ms"]) for e in ledger.events if e.body["kind"] == "stamp"]
+    stamps = [event for event in ledger.events if event.body["kind"] == "stamp"]
+    outside = [(event.index, read_stamp_event(event.body)) for event in stamps]
     index = device.ingests[line.header.seq]
     return IndexItem(
         item=act["item"],
@@ -277,7 +316,17 @@ def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=
             anchor_size=anchor_size,
             ingest_index=index,
             ingest_at_ms=ledger.events[index].body["at_ms"],
-            stamps=stamps,
+            stamps=[(e.index, e.body["at_ms"]) for e in stamps if not read_stamp_event(e.body)],
+            outside=[
+                OutsideStamp(
+                    place,
+                    stamp.checkpoint[1],
+                    stamp.gen_time_ms - stamp.margin_ms,
+                    stamp.gen_time_ms + stamp.margin_ms,
+                )
+                for place, stamp in outside
+                if stamp and not stamp.renews
+            ],
         ),
         about={"title": title},
     )
@@ -454,7 +503,9 @@ def finish(ledger, devices, items, originals, withheld):
         for line in device.lines
         if line.header.anchor
     }
+    anchors |= {(size, root) for size, root in ledger.stamped if size < ledger.size}
     files = {
+        **ledger.stamp_files,
         package.INDEX: index.to_bytes(),
         package.FINDINGS: canonical.dumps({"v": 1, "items": findings_of(ledger, items)}),
         package.CUSTODY: ndjson(event.to_bytes() for event in ledger.events),
