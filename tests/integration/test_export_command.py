@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from server.cli.export_run import run_in
 from server.db import transaction
+from server.models.inspections import EvidencePackage, Inspection
 from server.operations import people
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
@@ -41,6 +45,17 @@ def command(world, s3, tmp_path):
             timeout=120,
         )
 
+    def begin(*arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "server.cli", "export-package", *arguments],
+            cwd=_ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    run.begin = begin
     return run
 
 
@@ -77,7 +92,87 @@ def test_every_inspection_is_exported_with_its_sidecar(world, command, tmp_path)
         assert row["verdict"] == "PASS"
         assert "outside.sidecar" in {c.code for c in result.claims if c.verdict is Verdict.PASS}
     names = sorted(path.suffix for path in (tmp_path / "out").iterdir())
-    assert names == [".sig", ".sig", ".zip", ".zip"], "nothing half-written is left"
+    assert names == [".ndjson", ".sig", ".sig", ".zip", ".zip"], "nothing half-written is left"
+
+
+def test_a_killed_run_goes_on_and_makes_nothing_twice(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    for _ in range(3):
+        _inspect(world)
+    out, options = tmp_path / "out", ("--all", "--json", *_DESPITE)
+    running = command.begin(*options, "--out", str(out))
+    first = json.loads(running.stdout.readline())
+    running.kill()
+    running.wait(30)
+
+    done = command(*options, "--out", str(out))
+    again = command(*options, "--out", str(out))
+
+    rows = {row["inspection"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0, done.stderr
+    assert rows[first["inspection"]] == {**first, "state": "kept"}
+    assert len(rows) == 3
+    assert {json.loads(line)["state"] for line in again.stdout.splitlines()} == {"kept"}
+    packages = [row.id for row in world.rows(EvidencePackage)]
+    # Of what was just being asked for when it was killed, at most one is asked for again.
+    assert 3 <= len(packages) <= 4
+    for row in rows.values():
+        assert verify_package(row["path"]).verdict is Verdict.PASS
+
+
+def test_what_was_damaged_or_taken_away_since_is_written_again(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    _inspect(world)
+    out = tmp_path / "out"
+    (row,) = map(
+        json.loads,
+        command("--all", "--out", str(out), "--json", *_DESPITE).stdout.splitlines(),
+    )
+    whole = Path(row["path"]).read_bytes()
+    Path(row["path"]).write_bytes(whole[:-1])
+
+    done = command("--all", "--out", str(out), "--json", *_DESPITE)
+
+    assert json.loads(done.stdout) == row
+    assert Path(row["path"]).read_bytes() == whole
+    assert len(world.rows(EvidencePackage)) == 1
+
+
+def test_a_bureau_and_a_period_are_chosen(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    _inspect(world)
+    (day,) = {
+        datetime.fromtimestamp(row.opened_at_ms / 1000, ZoneInfo("Asia/Shanghai")).date()
+        for row in world.rows(Inspection)
+    }
+    before, after = (str(day + timedelta(days=n)) for n in (-1, 1))
+    chosen = ("--bureau", "示范区生态环境分局", "--from", str(day), "--to", str(day))
+
+    done = command(*chosen, "--out", str(tmp_path / "out"), *_DESPITE)
+
+    assert done.returncode == 0, done.stderr
+    assert "已导出" in done.stdout
+    assert "1 inspections: 1 packages are there" in done.stdout
+    for outside in (("--to", before), ("--from", after)):
+        nothing = command(*outside, "--out", str(tmp_path / "none"))
+        assert nothing.returncode == 3
+        assert "No inspection matches" in nothing.stderr
+    elsewhere = command("--bureau", "no such bureau", "--out", str(tmp_path / "none"))
+    assert elsewhere.stderr.startswith("server.not_found: organization")
+    assert command("--all", new_id(), "--out", str(tmp_path / "none")).returncode == 2
+
+
+def test_two_runs_do_not_write_into_one_folder(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    _inspect(world)
+    out = tmp_path / "out"
+    out.mkdir()
+
+    with run_in(out):
+        done = command("--all", "--out", str(out), *_DESPITE)
+
+    assert done.returncode == 4
+    assert list(out.iterdir()) == []
 
 
 def test_the_key_to_publish_is_printed(world, command):
