@@ -4,6 +4,7 @@ import logging
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,8 @@ _TEXT = "text/plain; charset=utf-8"
 #: A connection may stay silent so long, and so many may be open.
 _IDLE_S = 30.0
 _CONNECTIONS = 64
+#: What is read of a body that was refused, and how long is waited for more of it.
+_MOST_DRAINED, _LINGER_S = 1 << 20, 1.0
 _STATUS: dict[type[SyncError], HTTPStatus] = {
     SubmissionMalformed: HTTPStatus.BAD_REQUEST,
     NotTrusted: HTTPStatus.FORBIDDEN,
@@ -117,19 +120,31 @@ class _Handler(BaseHTTPRequestHandler):
         """The whole body; None after an answer that says why there is none."""
         text = self.headers.get("Content-Length", "")
         if self.headers.get("Transfer-Encoding") or not text.isascii() or not text.isdigit():
-            self.close_connection = True
-            self._answer(HTTPStatus.LENGTH_REQUIRED, "")
+            self._hang_up(HTTPStatus.LENGTH_REQUIRED)
             return None
         length = int(text[:10])
         if len(text) > 10 or length > MAX_BYTES:
-            self.close_connection = True
-            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "")
+            self._hang_up(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         body = self.rfile.read(length)
         if len(body) < length:
             self.close_connection = True
             return None
         return body
+
+    def _hang_up(self, status: HTTPStatus) -> None:
+        """Refuse a body unread, and let the answer arrive.
+
+        Closing over unread bytes would reset the connection, and the answer be lost with it.
+        """
+        self.close_connection = True
+        self._answer(status, "")
+        left = _MOST_DRAINED
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_S)
+            while left > 0 and (piece := self.connection.recv(65_536)):
+                left -= len(piece)
 
     def _answer(self, status: HTTPStatus, text: str, kind: str = _TEXT) -> None:
         data = text.encode()

@@ -21,6 +21,7 @@ from sync.witness.witness import Witness
 from tests.support.witnessing import SmallLedger
 
 ROOT = Path(__file__).resolve().parents[2]
+VECTORS = json.loads((ROOT / "tests/vectors/submission.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -84,6 +85,19 @@ def test_each_outcome_has_the_status_of_the_specification(served, witness, ledge
     assert post(served, b"x" * 70_000)[0] == 413
     assert post(served, ledger.submission(3), "/elsewhere")[0] == 404
     assert post(served, ledger.submission(3))[0] == 200
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_the_vectors_are_answered_as_they_say(tmp_path, case):
+    witness = Witness.make(tmp_path / "v", "witness.example/v")
+    witness.add_log(VECTORS["key"])
+    if case["knows"]:
+        witness.add_checkpoint(VECTORS["cases"][0]["body"].encode())
+    with serving(witness) as port:
+        status, kind, body = post(port, case["body"].encode())
+
+    assert status == case["status"]
+    assert (kind, body) == ("text/x.tlog.size", b"3\n") or status != 409
 
 
 def test_one_connection_carries_many_submissions(served, ledger):

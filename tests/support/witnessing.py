@@ -32,7 +32,7 @@ class SmallLedger:
 
     def node(self, level, position):
         if level == 0:
-            return merkle.leaf_hash(self.entries[position].encode())
+            return merkle.leaf_hash(self.entries[position].ljust(32, "\0").encode())
         return merkle.node_hash(
             self.node(level - 1, 2 * position), self.node(level - 1, 2 * position + 1)
         )

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -6,6 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sync.evidence import merkle, note
 from sync.evidence.checkpoint import Checkpoint, format_checkpoint
+from sync.evidence.errors import SyncError
 from sync.evidence.fork import (
     ForkMalformed,
     ForkProof,
@@ -17,6 +19,7 @@ from sync.evidence.fork import (
     parse_fork,
 )
 
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/fork.json").read_text("utf-8"))
 ORIGIN = "example.org/log"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
 RAW = PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -147,6 +150,18 @@ def test_a_proof_is_read_as_it_was_written():
         ),
     ):
         assert parse_fork(format_fork(proof).encode()) == proof
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_the_vectors_are_judged_as_they_say(case):
+    keys = [note.parse_verifier_key(VECTORS["key"])]
+    proof = parse_fork(json.dumps(case["proof"]).encode())
+    try:
+        basis = check_fork(proof, keys).basis
+    except SyncError:
+        basis = ""
+
+    assert basis == case["basis"]
 
 
 @pytest.mark.parametrize(
