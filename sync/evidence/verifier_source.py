@@ -164,10 +164,15 @@ class FolderSource:
 
     def _regular(self, name: str) -> str:
         # Neither a link, which could lead anywhere, nor a pipe, which never ends.
-        full = os.path.join(self.path, *name.split("/"))
+        full = _long_path(os.path.join(self.path, *name.split("/")))
         if not stat.S_ISREG(os.lstat(full).st_mode):
             raise EntryUnreadable("no regular file")
         return full
+
+
+def _long_path(path: str) -> str:
+    """The same file without Windows' limit of 260 characters, and without its device names."""
+    return "\\\\?\\" + os.path.abspath(path) if os.name == "nt" else path
 
 
 Source = Union[ZipSource, FolderSource]

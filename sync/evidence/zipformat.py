@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from .errors import SyncError
 
@@ -31,6 +31,10 @@ _MODE = 0o100644 << 16
 _DATE, _TIME = 0x0021, 0x0000
 
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
+# What Windows would open as a device, or unpack under another name.
+_UNSAFE = re.compile(
+    r"(?:\A|/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z)|\.(?:/|\Z)", re.IGNORECASE
+)
 MAX_NAME_BYTES = 200
 
 
@@ -64,12 +68,15 @@ class Member:
 
 
 def is_name(name: str) -> bool:
-    """Whether a package may hold ``name``: ASCII, relative, no dots that climb or hide."""
-    return len(name) <= MAX_NAME_BYTES and bool(_NAME.match(name))
+    """Whether a package may hold ``name``: ASCII, relative, no dots that climb or hide.
+
+    So it unpacks under this very name on Windows, macOS and Linux.
+    """
+    return len(name) <= MAX_NAME_BYTES and bool(_NAME.match(name)) and not _UNSAFE.search(name)
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Insist on names that are allowed, sorted and unique.
+    """Insist on names that are allowed, sorted, and unique whatever their letters' case.
 
     Raises:
         ZipNameInvalid.
@@ -79,6 +86,17 @@ def check_names(names: Sequence[str]) -> None:
         if not is_name(name) or name <= before:
             raise ZipNameInvalid(name)
         before = name
+    twin = next(twins(names), None)
+    if twin is not None:
+        raise ZipNameInvalid(twin)
+
+
+def twins(names: Iterable[str]) -> Iterator[str]:
+    """Names that another one before them would overwrite where case does not count."""
+    seen: Dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(name.lower(), name) != name:
+            yield name
 
 
 def offsets(members: Sequence[Member]) -> List[int]:

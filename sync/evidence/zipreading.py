@@ -22,6 +22,7 @@ from .zipformat import (
     local_header,
     local_length,
     offsets,
+    twins,
 )
 
 _SIZES_LOCAL = struct.Struct("<14xIIIHH")
@@ -105,6 +106,7 @@ def _faults(file: BinaryIO, size: int, members: Sequence[Member]) -> List[Fault]
         elif member.name <= before:
             faults.append(Fault(member.name, "order"))
         before = member.name
+    faults += [Fault(name, "name") for name in twins(member.name for member in members)]
     places = offsets(members)
     for member, place in zip(members, places):
         header = local_header(member)

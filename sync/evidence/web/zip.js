@@ -3,10 +3,12 @@
 const MAX_16 = 0xffff, MAX_32 = 0xffffffff;
 const MAX_ENTRIES = 2000000, MAX_NAME = 200;
 const ZIP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
+/** What Windows would open as a device, or unpack under another name. */
+const ZIP_UNSAFE = /(?:^|\/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|$)|\.(?:\/|$)/i;
 const WINDOW = 1 << 18;
 
 function isName(name) {
-  return name.length <= MAX_NAME && ZIP_NAME.test(name);
+  return name.length <= MAX_NAME && ZIP_NAME.test(name) && !ZIP_UNSAFE.test(name);
 }
 
 /** Writes fields of 2, 4 and 8 bytes, little-endian: ``[bytes, value]`` each. */
@@ -126,11 +128,16 @@ function explained({ members, faults }) {
 
 async function faultsOf(reader, members) {
   const faults = [];
+  const seen = new Map();
   let before = "";
   for (const { name } of members) {
     if (!isName(name)) faults.push({ name, part: "name" });
     else if (name <= before) faults.push({ name, part: "order" });
     before = name;
+    // One would overwrite the other where case does not count.
+    const folded = name.toLowerCase();
+    if ((seen.get(folded) ?? name) !== name) faults.push({ name, part: "name" });
+    else seen.set(folded, name);
   }
   const places = offsetsOf(members);
   for (const [number, member] of members.entries()) {

@@ -9,7 +9,9 @@ from sync.evidence.zipformat import (
     Member,
     ZipContentMismatch,
     ZipNameInvalid,
+    check_names,
     directory,
+    is_name,
     local_header,
     offsets,
     total_size,
@@ -172,3 +174,40 @@ def test_random_changes_never_break_the_reader():
         for _ in range(chance.randrange(1, 20)):
             broken[chance.randrange(len(broken))] = chance.randrange(256)
         layout_of(bytes(broken[: chance.randrange(len(broken))]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/nul",
+        "CON",
+        "aux.txt",
+        "data/com1.d/x",
+        "lpt9.tar.gz",
+        "data/end.",
+        "a./b",
+        "../x",
+        "a b",
+    ],
+)
+def test_a_name_that_some_system_would_unpack_otherwise_is_refused_and_named(name):
+    data = b"x"
+    with pytest.raises(ZipNameInvalid):
+        list(write_zip([(member(name, data), [data])]))
+
+    assert not is_name(name)
+
+
+@pytest.mark.parametrize("name", ["data/console.txt", "data/null", "common", "a.b.c", "com", "lpt"])
+def test_a_harmless_name_is_allowed(name):
+    assert is_name(name)
+
+
+def test_two_names_that_differ_by_case_alone_are_refused_and_named():
+    names = ["data/B.txt", "data/a.txt", "data/b.txt"]
+    with pytest.raises(ZipNameInvalid):
+        check_names(names)
+
+    layout = layout_of(zip_of({name: b"x" for name in names}))
+
+    assert [(fault.name, fault.part) for fault in layout.faults] == [("data/b.txt", "name")]
