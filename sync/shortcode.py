@@ -115,3 +115,18 @@ def slipped(typed: str, true: str) -> bool:
     if len(typed) != len(true):
         return False
     return sum(a != b for a, b in zip(typed, true, strict=True)) <= 2
+
+
+def shows(said: str, head: FullHead) -> bool:
+    """Whether ``said``, scanned or typed from a paper, is ``head``.
+
+    Of a typed code up to two letters may be wrong, and the line's number.
+
+    Raises:
+        Mistyped: if it is no journal head at all.
+    """
+    match parse(said):
+        case FullHead() as scanned:
+            return scanned == head
+        case ShortHead(_, code):
+            return slipped(code, code_of(head.head))

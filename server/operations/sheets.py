@@ -20,7 +20,7 @@ from server.operations.peers import Contradicts, Covers, Upto, compare_head
 from server.operations.process_doubts import whole_doubt
 from sync import shortcode
 from sync.evidence import acts
-from sync.shortcode import FullHead, Mistyped, ShortHead
+from sync.shortcode import FullHead, Mistyped
 
 _CODE = "SHEET_HEAD"
 _PRINTED = "journal:" + acts.SHEET_PRINTED
@@ -64,8 +64,7 @@ def _scans(
 def _of_sheet(
     session: Session, inspection: Inspection, sheet: PrintedSheet, upto: Upto | None
 ) -> Iterator[Doubt]:
-    head = FullHead(sheet.device_id, sheet.epoch, sheet.seq, sheet.head)
-    outcome = compare_head(session, inspection.organization_id, head, upto)
+    outcome = compare_head(session, inspection.organization_id, _head(sheet), upto)
     if isinstance(outcome, Contradicts):
         yield _told("contradicts", FAIL, sheet)
     elif not isinstance(outcome, Covers):
@@ -138,17 +137,15 @@ def _of_scan(
 
 
 def _shows(said: str, sheet: PrintedSheet) -> bool:
-    """Whether the paper shows the head of ``sheet``; a slip of the finger is forgiven."""
+    """Whether the paper shows the head of ``sheet``."""
     try:
-        head = shortcode.parse(said)
+        return shortcode.shows(said, _head(sheet))
     except Mistyped:
         return False
-    match head:
-        case FullHead():
-            own = FullHead(sheet.device_id, sheet.epoch, sheet.seq, sheet.head)
-            return head == own
-        case ShortHead(_, code):
-            return shortcode.slipped(code, shortcode.code_of(sheet.head))
+
+
+def _head(sheet: PrintedSheet) -> FullHead:
+    return FullHead(sheet.device_id, sheet.epoch, sheet.seq, sheet.head)
 
 
 def _told(reason: str, severity: str, sheet: PrintedSheet, **expected: object) -> Doubt:

@@ -23,7 +23,6 @@ from sync.client.clock import Clock, SystemClock
 from sync.client.docking import Docking, Imported, Progress
 from sync.client.documents import Documents
 from sync.client.errors import AlreadyEnrolled, FolderDamaged, LinkError, NotEnrolled
-from sync.client.fieldwork import Fieldwork
 from sync.client.folder import DeviceFolder
 from sync.client.freeing import Freed, Freeing
 from sync.client.journal import Journal
@@ -33,6 +32,7 @@ from sync.client.outbox import Outbox
 from sync.client.recovery import Recovery
 from sync.client.results import Place
 from sync.client.sessions import Method, Session, Sessions
+from sync.client.sheets import Sheets
 from sync.client.status import Status, read_status
 from sync.client.syncing import Synchroniser, SyncReport
 from sync.client.trust import Enrolment
@@ -40,10 +40,10 @@ from sync.client.wiping import erase, refuse_wiped
 from sync.shortcode import FullHead
 
 
-class Device(Fieldwork):
+class Device(Sheets):
     """A device folder that this process alone works in, until ``close``.
 
-    Beside the acts of an inspection (see :class:`Fieldwork`) it enrols, logs
+    Beside the acts of an inspection (see :class:`~sync.client.fieldwork.Fieldwork`) it enrols, logs
     officers in, imports cards and syncs. ``documents`` and ``enrolment`` are for
     reading; ``enrolment`` is None until the folder is enrolled.
     """

@@ -222,6 +222,27 @@ class SealTooLarge(ClientError):
         self.listed = listed
 
 
+class SheetTooLarge(ClientError):
+    """The list of all items does not fit into the line of the signed sheet."""
+
+    code = "client.sheet_too_large"
+
+    def __init__(self, listed: int) -> None:
+        super().__init__(f"{listed} items")
+        self.listed = listed
+
+
+class SheetUnwritable(ClientError):
+    """The page of the signed sheet could not be written; one that exists is never replaced."""
+
+    code = "client.sheet_unwritable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 class SourceUnreadable(ClientError):
     """A file to capture cannot be read."""
 

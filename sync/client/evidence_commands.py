@@ -92,6 +92,7 @@ def camera(console: Console, inspection: str, officer: str | None) -> None:
 @click.option("--lon", default=None, help=both("client.help.lon"))
 @click.option("--acc", default=None, help=both("client.help.acc"))
 @click.option("--class", "capture_class", type=click.Choice(("A", "B")), default="B")
+@click.option("--sheet", default="", metavar="HEAD", help=both("client.help.capture_sheet"))
 @click.pass_context
 def capture(
     ctx: click.Context,
@@ -105,6 +106,7 @@ def capture(
     lon: str | None,
     acc: str | None,
     capture_class: str,
+    sheet: str,
 ) -> None:
     console = ctx.ensure_object(Console)
     position = _position(lat, lon, acc)
@@ -122,6 +124,7 @@ def capture(
                     method=method,
                     position=position,
                     capture_class=capture_class,
+                    sheet=sheet,
                 )
             except ClientError as error:
                 # One unreadable file costs only itself.

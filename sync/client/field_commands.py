@@ -1,7 +1,8 @@
-"""Commands of officers who meet in the field: the journal's head, a fellow's, handing over."""
+"""Commands in the field: the journal's head, a fellow's, the sheet to sign, handing over."""
 
 import io
 import re
+from pathlib import Path
 from typing import cast
 
 import click
@@ -10,6 +11,7 @@ import segno
 from sync import shortcode
 from sync.client.commands import METHODS, ask_pins
 from sync.client.console import Console, both
+from sync.client.evidence_commands import inspection_option, officer_option
 from sync.client.sessions import Method
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,6 +48,18 @@ def peer(
     console.tell("client.head_noted", place, said=said)
 
 
+@click.command(help=both("client.help.sheet"))
+@inspection_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@officer_option
+@click.pass_obj
+def sheet(console: Console, inspection: str, out: Path, officer: str | None) -> None:
+    with console.device() as device:
+        name = device.enrolment.name if device.enrolment else ""
+        printed = device.print_sheet(inspection, out, device_name=name, officer=officer)
+    console.tell("client.sheet", printed, count=printed.items)
+
+
 @click.command(help=both("client.help.handover"))
 @click.argument("leaving")
 @click.argument("taking")
@@ -61,4 +75,4 @@ def handover(console: Console, leaving: str, taking: str, method: str) -> None:
     console.tell("client.handed_over", session, leaving=names[0], taking=names[1])
 
 
-COMMANDS = (head, peer, handover)
+COMMANDS = (head, peer, sheet, handover)

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sync import shortcode
 from sync.client.documents import Documents, sealed_inspections
 from sync.client.errors import (
     AlreadyDiscarded,
     AlreadySealed,
+    HeadMistyped,
     ReasonMissing,
     SealTooLarge,
     TooFewOfficers,
@@ -35,6 +37,7 @@ from sync.client.sessions import Method, Sessions
 from sync.evidence import acts
 from sync.evidence.errors import LineTooLong
 from sync.evidence.line import parse_line
+from sync.shortcode import FullHead, Mistyped, ShortHead
 
 MIN_OFFICERS = 2
 
@@ -117,16 +120,20 @@ class Fieldwork(Processwork):
         method: str = "",
         position: Position | None = None,
         capture_class: str = "B",
+        sheet: str = "",
     ) -> Captured:
         """Take the file at ``path`` into the folder and announce it by digest.
 
-        ``path`` itself is only read. A sealed inspection still takes items: they
-        are shown as outside the seal, never refused.
+        ``sheet`` is the journal head that stands on a signed sheet which the file shows, as it
+        was scanned or typed from the paper. ``path`` itself is only read. A sealed inspection
+        still takes items: they are shown as outside the seal, never refused.
 
         Raises:
             SourceUnreadable, SourceChanged, DiskFull, RecordingsStopped: nothing was captured.
             UnknownInspection, NoSession: likewise.
+            HeadMistyped: if ``sheet`` is no journal head.
         """
+        said = _on_paper(sheet) if sheet else ""
         acting = self.acting(inspection, officer)
         check_room(self._folder, path)
         taken = self._folder.take(path)
@@ -142,6 +149,8 @@ class Fieldwork(Processwork):
         }
         if position is not None:
             act["pos"] = position.to_json()
+        if said:
+            act["sheet"] = said
         return self.announce(act, taken, path)
 
     def announce(self, act: dict[str, Any], taken: Taken, source: Path) -> Captured:
@@ -274,6 +283,19 @@ class Fieldwork(Processwork):
 
     def _column(self, query: str, value: str) -> list[str]:
         return [row[0] for row in self._outbox.db.execute(query + " ORDER BY 1", (value,))]
+
+
+def _on_paper(said: str) -> str:
+    """The head that stands on a sheet, as it is written down; spaces are how people type it."""
+    try:
+        head = shortcode.parse(said)
+    except Mistyped as error:
+        raise HeadMistyped(said, error.count, error.foreign) from error
+    match head:
+        case FullHead():
+            return shortcode.spell_full(head)
+        case ShortHead(seq, code):
+            return f"{seq}-{shortcode.grouped(code)}"
 
 
 def spoken_name(path: Path) -> str:
