@@ -19,6 +19,7 @@ from server.console import (
     quarantine,
     receipt,
     redaction,
+    sheet,
     store,
 )
 from server.console.blueprint import bp
@@ -40,6 +41,7 @@ PAGES = (
     quarantine,
     receipt,
     redaction,
+    sheet,
     store,
 )
 

@@ -35,6 +35,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", "console.change_password"): _ANY_LOGIN,
     ("GET", "console.desk"): _READS_EVIDENCE,
     ("GET", "console.inspection"): _READS_EVIDENCE,
+    ("GET", "console.signed_sheet"): _READS_EVIDENCE,
+    ("GET", "console.signed_sheet_pdf"): _READS_EVIDENCE,
     ("GET", "console.item"): _READS_EVIDENCE,
     ("GET", "console.thumbnail"): _READS_EVIDENCE,
     ("GET", "console.derived"): _READS_EVIDENCE,

@@ -112,6 +112,8 @@ def test_another_organisations_rows_do_not_exist_whatever_ones_roles_are(scene):
 
     addresses = [
         ("GET", f"/inspections/{case.inspection}"),
+        ("GET", f"/inspections/{case.inspection}/sheet"),
+        ("GET", f"/inspections/{case.inspection}/sheet.pdf"),
         *(("GET", f"/items/{item}") for item in case.items.values()),
         *(
             ("GET", f"/items/{case.items['废水总排口']}/{part}")

@@ -42,6 +42,8 @@ def _evidence_addresses(case):
         "console.download": f"/items/{item}/download",
         "console.redact": f"/items/{item}/redact",
         "console.device_statement": f"/devices/{case.device.id}/statement",
+        "console.signed_sheet": f"/inspections/{case.inspection}/sheet",
+        "console.signed_sheet_pdf": f"/inspections/{case.inspection}/sheet.pdf",
         "console.store": "/store",
         "console.quarantine": "/quarantine",
         "console.quarantined": f"/quarantine/line/{case.device.lines[-1].digest}",

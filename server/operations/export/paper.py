@@ -6,6 +6,7 @@ are not looked at, and its date is the page's. PDF/A-2u demands a glyph for ever
 and its text to be readable; characters without a glyph are spelled out as ``〔U+XXXX〕``.
 """
 
+import base64
 import codecs
 import json
 import struct
@@ -26,11 +27,13 @@ from server.operations.export.errors import PageNotSet
 from server.operations.export.spool import Spool
 from sync.evidence.package import PackageFile
 
-_VOID: Final = frozenset(("br", "meta", "col"))
+_VOID: Final = frozenset(("br", "meta", "col", "img"))
 #: Elements that say how a page looks on a screen.
 _SILENT: Final = frozenset(("head", "colgroup", "style"))
-_KEPT: Final = ("class", "colspan", "rowspan", "data-widths", "data-paper")
+_KEPT: Final = ("class", "colspan", "rowspan", "data-widths", "data-paper", "data-foot")
 
+#: A picture within the page, as the sheet to sign has them (sync/sheet.py).
+_PICTURE: Final = "data:image/svg+xml;base64,"
 #: Elements within which spaces are no text.
 _BETWEEN_ELEMENTS: Final = frozenset(("body", "table", "thead", "tbody", "tr", "ul"))
 #: What is repeated in a page, and how many of these one PDF holds.
@@ -175,7 +178,11 @@ class _Reader(HTMLParser):
 
 
 def _attributes(attrs: list[tuple[str, str | None]]) -> Node:
-    return {name: value or "" for name, value in attrs if name in _KEPT}
+    kept: Node = {name: value or "" for name, value in attrs if name in _KEPT}
+    source = dict(attrs).get("src") or ""
+    if source.startswith(_PICTURE):
+        kept["picture"] = base64.b64decode(source.removeprefix(_PICTURE)).decode("ascii")
+    return kept
 
 
 def _classes(node: Node) -> list[str]:
