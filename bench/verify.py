@@ -6,8 +6,6 @@ machines.
 """
 
 import argparse
-import hashlib
-import os
 import re
 import shutil
 import statistics
@@ -16,23 +14,23 @@ import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from pathlib import Path
 
+from bench.casefile import capture
 from bench.machine import machine
 from server import migrations
 from server.app import create_database_app
 from server.db import db, reading, transaction
 from server.models.inspections import EvidencePackage
-from server.models.uploads import MediaObject
-from server.operations import export, ledger
+from server.operations import export
 from server.operations.export.asked import Asked
 from server.settings import Settings
 from tests.support.bureau import environment
-from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import World
 
+#: The same ZIP with its ``.sig``, for which it is hashed as a whole once more.
+_SIGNED = "signed.zip"
 _YARDSTICKS = ("sha256sum", "hashlib")
 _BATCH = 500
 _LOOK_EVERY_S = 0.02
@@ -90,6 +88,9 @@ def _round(package: Path, unpacked: Path) -> dict[str, float]:
         "sha256sum": _time(["sha256sum", "--quiet", "-c", "manifest-sha256.txt"], unpacked),
         "hashlib": _time([python, "-I", "-S", "-c", _HASHLIB], unpacked),
         "zip": _time([python, "-m", "sync.evidence.verify_cli", str(package)]),
+        "zip_with_signature_beside": _time(
+            [python, "-m", "sync.evidence.verify_cli", str(package.with_name(_SIGNED))]
+        ),
         "folder": _time([python, "-m", "sync.evidence.verify_cli", str(unpacked)]),
         "stand_alone": _time([python, "-I", "-S", str(verifier), str(package)]),
     }
@@ -124,7 +125,7 @@ def _export(folder: Path, count: int, size: int) -> tuple[Path, dict[str, float]
         migrations.upgrade(connection)
     store = MemoryStore()
     world = World(settings, store=store)
-    inspection = _capture(world, store, count, size)
+    inspection = capture(world, store, count, size)
     with world.app.app_context():
         with transaction() as session:
             package_id = export.request_package(
@@ -148,65 +149,7 @@ def _export(folder: Path, count: int, size: int) -> tuple[Path, dict[str, float]
             path = folder / "package.zip"
             with path.open("wb") as file:
                 file.writelines(export.open_package(store, row))
-            path.with_name("package.zip.sig").write_bytes(export.open_signature(store, row))
+            path.with_name(_SIGNED).symlink_to(path)
+            path.with_name(f"{_SIGNED}.sig").write_bytes(export.open_signature(store, row))
     shutil.rmtree(settings.data_dir)
     return path, took
-
-
-def _capture(world: World, store: MemoryStore, count: int, size: int) -> str:
-    """Journal and store ``count`` items, in a second inspection of the same device."""
-    device = world.on_patrol()
-    contents = [os.urandom(size) for _ in range(count)]
-    digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    for number, sha256 in enumerate(digests):
-        device.write(
-            "media.captured",
-            officer=world.officers[0],
-            inspection=device.inspection,
-            item=new_id(),
-            sha256=sha256,
-            size=size,
-            media_type="image/jpeg",
-            title=f"照片 {number}",
-            **{"class": "B"},
-        )
-    for start in range(0, len(device.lines), _BATCH):
-        body = b"".join(line.to_bytes() + b"\n" for line in device.lines[start : start + _BATCH])
-        if world.push(device, body).status_code != 200:
-            raise SystemExit("a push failed")
-    with world.app.app_context():
-        for start in range(0, count, _BATCH):
-            _store(world, store, contents[start : start + _BATCH], digests[start : start + _BATCH])
-    inspection: str = device.inspection
-    return inspection
-
-
-def _store(world: World, store: MemoryStore, contents: list[bytes], digests: list[str]) -> None:
-    """As if the uploads had come in: object, row and ``verify`` leaf of each."""
-    with transaction() as session:
-        for content, sha256 in zip(contents, digests, strict=True):
-            key = f"media/{sha256[:2]}/{sha256}"
-            store.put_once(key, content, size=len(content), sha256=sha256)
-            session.add(
-                MediaObject(
-                    sha256=sha256,
-                    size=len(content),
-                    crc32=zlib.crc32(content),
-                    key=key,
-                    status="stored",
-                    stored_at_ms=world.now_ms,
-                )
-            )
-        ledger.append_events(
-            session,
-            [
-                ledger.Event(
-                    kind="verify",
-                    actor={"server": "bench"},
-                    subject={"sha256": sha256, "size": len(content)},
-                    about=(f"media:{sha256}",),
-                )
-                for content, sha256 in zip(contents, digests, strict=True)
-            ],
-            now_ms=world.now_ms,
-        )

@@ -1,15 +1,12 @@
 """A package encrypted on its way out, to the age key of a recipient (age-encryption.org/v1)."""
 
-import queue
-import threading
 from collections.abc import Iterator
-from typing import Final
 
 import pyrage
 
 from server.failures import Invalid
+from server.operations.export.piping import Put, produced
 
-_WAITING: Final = 16
 _STEP = 1 << 16
 
 
@@ -28,33 +25,9 @@ def parse_recipient(text: str) -> pyrage.x25519.Recipient:
 def encrypted(pieces: Iterator[bytes], recipient: pyrage.x25519.Recipient) -> Iterator[bytes]:
     """The age file of ``pieces``, as they come and in constant memory.
 
-    Whatever breaks off ``pieces`` breaks off this, so that nothing ends as if it were whole.
+    Whatever breaks off ``pieces`` breaks off this.
     """
-    channel: queue.Queue[bytes | BaseException | None] = queue.Queue(_WAITING)
-    abandoned = threading.Event()
-
-    def work() -> None:
-        end: BaseException | None = None
-        try:
-            pyrage.encrypt_io(_Reader(pieces), _Writer(channel, abandoned), [recipient])
-        except BaseException as error:
-            end = error
-        if not abandoned.is_set():
-            channel.put(end)
-
-    worker = threading.Thread(target=work, name="encrypting", daemon=True)
-    worker.start()
-    try:
-        while (piece := channel.get()) is not None:
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
-    finally:
-        abandoned.set()
-        with channel.mutex:
-            channel.queue.clear()
-            channel.not_full.notify_all()
-        worker.join()
+    return produced(lambda put: pyrage.encrypt_io(_Reader(pieces), _Writer(put), [recipient]))
 
 
 class _Reader:
@@ -75,18 +48,13 @@ class _Reader:
 
 
 class _Writer:
-    """A file that hands on what is written, unless nobody waits for it any more."""
+    """A file that hands on what is written."""
 
-    def __init__(
-        self, channel: "queue.Queue[bytes | BaseException | None]", abandoned: threading.Event
-    ) -> None:
-        self._channel = channel
-        self._abandoned = abandoned
+    def __init__(self, put: Put) -> None:
+        self._put = put
 
     def write(self, data: bytes) -> int:
-        if self._abandoned.is_set():
-            raise BrokenPipeError
-        self._channel.put(bytes(data))
+        self._put(bytes(data))
         return len(data)
 
     def flush(self) -> None:
