@@ -208,6 +208,6 @@ def test_two_names_that_differ_by_case_alone_are_refused_and_named():
     with pytest.raises(ZipNameInvalid):
         check_names(names)
 
-    layout = layout_of(zip_of({name: b"x" for name in names}))
+    layout = layout_of(zip_of(dict.fromkeys(names, b"x")))
 
     assert [(fault.name, fault.part) for fault in layout.faults] == [("data/b.txt", "name")]
