@@ -14,9 +14,10 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import RawIOBase
-from typing import BinaryIO, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .errors import SyncError
+from .verifier_volumes import FIRST, open_whole
 from .zipreading import Fault, Layout, read_layout
 
 _CHUNK = 1 << 20
@@ -89,7 +90,7 @@ class ZipSource:
                     yield from iter(lambda: entry.read(_CHUNK), b"")
             else:
                 start, size, _ = self._places[name]
-                with open(self.path, "rb") as file:
+                with open_whole(self.path) as file:
                     file.seek(start)
                     yield from _bounded(file, size)
         except EntryUnreadable:
@@ -104,11 +105,15 @@ class ZipSource:
             return [(name, _measure_foreign(self, name)) for name in names]
         buffer = memoryview(bytearray(_BUFFER))
         measured: List[Tuple[str, Measurement]] = []
-        with open(self.path, "rb", buffering=0) as file:
-            for name in names:
-                start, size, announced = self._places[name]
-                file.seek(start)
-                measured.append((name, _measure(file, buffer, size, announced)))
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                for name in names:
+                    start, size, announced = self._places[name]
+                    file.seek(start)
+                    measured.append((name, _measure(file, buffer, size, announced)))
+        except OSError as error:
+            unread = names[len(measured) :]
+            measured += [(name, Unreadable(str(error))) for name in unread]
         return measured
 
     def whole(self) -> Tuple[str, int]:
@@ -179,16 +184,18 @@ Source = Union[ZipSource, FolderSource]
 
 
 def open_source(path: str) -> Source:
-    """Open a package, ZIP or folder.
+    """Open a package: a ZIP, the first of its volumes, or a folder.
 
     Raises:
         PackageUnusable: if there is nothing that could be one.
     """
     if os.path.isdir(path):
         return FolderSource(path)
+    if path.endswith(FIRST) and not os.path.exists(path[: -len(FIRST)]):
+        path = path[: -len(FIRST)]
     try:
         # Many short pieces from all over the file: a buffer would only be filled in vain.
-        with open(path, "rb", buffering=0) as file:
+        with open_whole(path) as file:
             layout = read_layout(file)
     except OSError as error:
         raise PackageUnusable(str(error)) from error
@@ -200,7 +207,7 @@ def open_source(path: str) -> Source:
 def _open_foreign(path: str) -> Optional[zipfile.ZipFile]:
     """The ZIP as Python's own module reads it; None where it cannot."""
     try:
-        return zipfile.ZipFile(path)
+        return zipfile.ZipFile(open_whole(path))  # type: ignore[arg-type]  # reads and seeks
     except Exception:  # of many kinds, none documented in full
         return None
 
@@ -314,13 +321,13 @@ class _Whole:
 
     def _read(self) -> None:
         try:
-            with open(self._path, "rb", buffering=0) as file:
+            with open_whole(self._path) as file:
                 self._measured = _measure(file, memoryview(bytearray(_CHUNK)), None, None)
         except OSError as error:
             self._measured = Unreadable(str(error))
 
 
-def _bounded(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _bounded(file: RawIOBase, size: int) -> Iterator[bytes]:
     while size:
         chunk = file.read(min(size, _CHUNK))
         if not chunk:

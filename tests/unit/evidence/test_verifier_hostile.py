@@ -12,9 +12,9 @@ import pytest
 
 from sync.evidence import canonical, note, package, records
 from sync.evidence.receipt import parse_receipt
-from sync.evidence.verifier import verify_package
+from sync.evidence.verifier import verify, verify_package
 from sync.evidence.verifier_claims import Verdict
-from sync.evidence.verifier_source import PackageUnusable
+from sync.evidence.verifier_source import PackageUnusable, Unreadable, measure, open_source
 from tests.support.small_package import build_small_package, build_tiny_package
 
 HUGE = 2**53 - 1
@@ -152,3 +152,16 @@ def test_a_receipt_over_more_lines_than_there_are_is_answered(small, answer):
     files = {**small.files, package.RECEIPTS: records.ndjson([records.receipt_record(endless)])}
 
     assert answer(small.pack_signed(files)) is Verdict.FAIL
+
+
+def test_a_zip_that_goes_away_meanwhile_leaves_every_file_unread(tmp_path, tiny):
+    path = tmp_path / "case.zip"
+    path.write_bytes(tiny)
+    source = open_source(str(path))
+    path.unlink()
+
+    measured = measure(source)
+
+    assert set(measured) == set(source.names)
+    assert all(isinstance(file, Unreadable) for file in measured.values())
+    assert verify(source).verdict is Verdict.FAIL
