@@ -20,7 +20,9 @@ from server.cli.carrier import carrier
 from server.cli.directory import enter_directory
 from server.cli.erase import erase
 from server.cli.export import export_package
+from server.cli.foreign import import_package
 from server.cli.ledger import ledger as ledger_commands
+from server.cli.package import package
 from server.cli.stamp import stamp
 from server.cli.store import store
 from server.cli.template import publish_template
@@ -181,9 +183,11 @@ def ledger_key() -> None:
 
 
 cli.add_command(export_package)
+cli.add_command(import_package)
 cli.add_command(enter_directory)
 cli.add_command(publish_template)
 cli.add_command(ledger_commands)
+cli.add_command(package)
 cli.add_command(backup)
 cli.add_command(carrier)
 cli.add_command(stamp)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.app import create_app
 from server.cli.export_run import FolderTaken, Run, is_whole, run_in
+from server.cli.package import write_whole
 from server.db import reading, transaction
 from server.failures import Invalid, NotFound, ServerError
 from server.models.inspections import EvidencePackage, Inspection
@@ -240,11 +241,13 @@ def _export(parts: Services, run: Run, order: _Order, out: Path) -> Exported:
             failure = row.failure or row.state
             return Exported(inspection=order.inspection, state=row.state, failure=failure)
         path = out / export.package_name(row)
-        _write(path, export.open_package(parts.store, row))
+        write_whole(path, export.open_package(parts.store, row))
         for name, answer in stamps.sidecars(session, row.id, path.name).items():
-            _write(path.with_name(name), iter([answer]))
+            write_whole(path.with_name(name), iter([answer]))
         # Last: where the signature is, the package beside it is whole.
-        _write(path.with_name(path.name + ".sig"), iter([export.open_signature(parts.store, row)]))
+        write_whole(
+            path.with_name(path.name + ".sig"), iter([export.open_signature(parts.store, row)])
+        )
         return _exported(row, out, state=_READY)
 
 
@@ -286,17 +289,6 @@ def _exported(row: EvidencePackage, out: Path, *, state: str) -> Exported:
         size=row.size or 0,
         verdict=row.verdict or "",
     )
-
-
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _sentence(exported: Exported) -> str:

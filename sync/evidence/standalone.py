@@ -37,6 +37,7 @@ MODULES = (
     "records",
     "record_reading",
     "verifier_claims",
+    "verifier_volumes",
     "verifier_source",
     "verifier_signatures",
     "verifier_sm3",

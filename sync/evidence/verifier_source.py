@@ -14,7 +14,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import RawIOBase
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import BinaryIO, Dict, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
 from .errors import SyncError
 from .verifier_volumes import FIRST, open_whole
@@ -106,7 +106,7 @@ class ZipSource:
         buffer = memoryview(bytearray(_BUFFER))
         measured: List[Tuple[str, Measurement]] = []
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with open_whole(self.path) as file:
                 for name in names:
                     start, size, announced = self._places[name]
                     file.seek(start)
@@ -196,7 +196,7 @@ def open_source(path: str) -> Source:
     try:
         # Many short pieces from all over the file: a buffer would only be filled in vain.
         with open_whole(path) as file:
-            layout = read_layout(file)
+            layout = read_layout(cast(BinaryIO, file))
     except OSError as error:
         raise PackageUnusable(str(error)) from error
     if layout is None:
@@ -207,7 +207,7 @@ def open_source(path: str) -> Source:
 def _open_foreign(path: str) -> Optional[zipfile.ZipFile]:
     """The ZIP as Python's own module reads it; None where it cannot."""
     try:
-        return zipfile.ZipFile(open_whole(path))  # type: ignore[arg-type]  # reads and seeks
+        return zipfile.ZipFile(cast(BinaryIO, open_whole(path)))
     except Exception:  # of many kinds, none documented in full
         return None
 
