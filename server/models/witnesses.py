@@ -1,6 +1,6 @@
 """What witnesses of the ledger said, and how each has answered lately (docs/evidence.md §5)."""
 
-from sqlalchemy import String
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Base, Big, Body, Millis
@@ -10,6 +10,15 @@ class WitnessCosignature(Base):
     """A witness's signature line under a checkpoint; the ``stamp`` leaf at its place repeats it."""
 
     __tablename__ = "witness_cosignature"
+    __table_args__ = (
+        Index(
+            "ix_witness_cosignature_witness",
+            "covers_generation",
+            "name",
+            "key_hash",
+            "covers_size",
+        ),
+    )
 
     covers_generation: Mapped[int] = mapped_column(primary_key=True)
     covers_size: Mapped[Big] = mapped_column(primary_key=True)

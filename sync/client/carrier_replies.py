@@ -38,7 +38,13 @@ from sync.client.folder import DeviceFolder
 from sync.client.outbox import KEPT, M_SAFE, M_UPLOADED, Outbox
 from sync.client.pushing import RefusedAt, take_standing
 from sync.client.recovery import Recovery
-from sync.client.trust import Enrolment, LedgerWatch, raise_alarm, read_checkpoint
+from sync.client.trust import (
+    Enrolment,
+    LedgerWatch,
+    other_start,
+    raise_alarm,
+    read_checkpoint,
+)
 from sync.client.uploading import ANNOUNCED
 from sync.evidence.encoding import sha256_hex
 from sync.evidence.merkle import ProofInvalid, verify_consistency
@@ -229,7 +235,12 @@ class Replies:
             report.problems.append(error)
         except ProofInvalid as error:
             alarm = raise_alarm(
-                self._folder, about["checkpoint"], note, self._enrolment, reason=str(error)
+                self._folder,
+                about["checkpoint"],
+                note,
+                self._enrolment,
+                start=other_start(then, new, path),
+                reason=str(error),
             )
             report.problems.append(LedgerForked(alarm))
 

@@ -23,7 +23,7 @@ from sync.evidence.encoding import sha256_hex
 from sync.evidence.errors import SyncError
 from sync.evidence.fork import ForkProof, OtherStart, check_fork, format_fork
 from sync.evidence.line import Anchor
-from sync.evidence.merkle import ProofInvalid, verify_consistency
+from sync.evidence.merkle import ProofInvalid, start_of_path, verify_consistency
 from sync.evidence.note import open_note, parse_note, parse_verifier_key
 from sync.evidence.receipt import Receipt, parse_receipt
 
@@ -173,17 +173,27 @@ class LedgerWatch:
     def _other_start(
         self, kept: Checkpoint, new: Checkpoint, path: Sequence[bytes]
     ) -> OtherStart | None:
-        """With what the larger tree begins instead, if the server lets itself be asked.
-
-        A path that fails proves nothing to others. One that holds from another root does,
-        and a server that answers as its database tells it gives just that away.
-        """
-        if self._root is None or not 0 < kept.size < new.size:
-            return None
+        """With what the larger tree begins instead, from its path or from the server."""
+        start = other_start(kept, new, path)
+        if start is not None or self._root is None or not 0 < kept.size < new.size:
+            return start
         try:
             return OtherStart(self._root(kept.size), tuple(path))
         except (LinkError, SyncError):
             return None
+
+
+def other_start(kept: Checkpoint, new: Checkpoint, path: Sequence[bytes]) -> OtherStart | None:
+    """With what the larger tree begins by ``path``, which proves a fork if it is not ``kept``.
+
+    A path that fails proves nothing to others. One that holds from another root does,
+    and a server that answers as its database tells it gives just that away.
+    """
+    try:
+        start = start_of_path(first=kept.size, second=new.size, root=new.root, path=path)
+    except ProofInvalid:
+        return None
+    return OtherStart(start, tuple(path))
 
 
 def raise_alarm(

@@ -265,6 +265,23 @@ def verify_consistency(
         raise ProofInvalid("the path leads to another second root")
 
 
+def start_of_path(*, first: int, second: int, root: bytes, path: Sequence[bytes]) -> bytes:
+    """With what root of ``first`` leaves the tree with this ``root`` begins, as ``path`` has it.
+
+    Not for sizes that are powers of two: there the path leaves that root to the reader.
+
+    Raises:
+        ProofInvalid: if ``path`` does not lead to ``root``.
+    """
+    _check_hashes([root, *path])
+    if not 0 < first < second or first & (first - 1) == 0:
+        raise ProofInvalid("a path without its start")
+    start, end = _walk_consistency(first, second, b"", list(path))
+    if end != root:
+        raise ProofInvalid("the path leads to another second root")
+    return start
+
+
 def _walk_consistency(
     first: int, second: int, first_root: bytes, path: List[bytes]
 ) -> Tuple[bytes, bytes]:

@@ -205,6 +205,44 @@ def test_a_quorum_is_what_the_policy_says(three):
     assert three.exposure().since_ms == three.now_ms
 
 
+def test_all_witnesses_of_a_round_see_one_checkpoint(three):
+    """Another is signed between two of them: each on its own would make no quorum."""
+    text = grow(three)
+
+    def slowly(url, body):
+        reply = witnessing.submitting._post(url, body)
+        grow(three)
+        return reply
+
+    with three.app.app_context():
+        witnessing.submit_to_witnesses(three.services, post=slowly)
+
+    assert {row.covers_size for row in three.rows(WitnessCosignature)} == {size_of(text)}
+    with three.app.app_context(), reading() as session:
+        found = witnessing.newest_witnessed(session, three.settings.witness_policy, generation=1)
+    assert three.settings.witness_policy.is_met_by(found.signers)
+
+
+def test_what_is_carried_away_is_what_others_cosigned(three):
+    """Two of three are a quorum only under one checkpoint; one of them has no network."""
+    text = grow(three)
+    three.round()
+    grow(three, 3)
+
+    with three.app.app_context(), reading() as session:
+        submission, checkpoint = witnessing.submission_for(session, old=0)
+        shown = checkpoint.size
+    seen = three.stands[2].witness.cosign_file(format_submission(submission))
+    with three.app.app_context():
+        witnessing.read_cosigned(three.services, seen)
+        with reading() as session:
+            later, _ = witnessing.submission_for(session, old=shown)
+
+    assert shown == size_of(text)
+    assert size_of(later.note) > size_of(text)
+    assert len(three.rows(WitnessCosignature)) == 3
+
+
 def test_served_checkpoints_carry_their_cosignatures(three):
     device = three.enrol()
     grow(three)

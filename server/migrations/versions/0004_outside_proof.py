@@ -373,6 +373,12 @@ def _witnesses() -> None:
             name=op.f("pk_witness_cosignature"),
         ),
     )
+    op.create_index(
+        "ix_witness_cosignature_witness",
+        "witness_cosignature",
+        ["covers_generation", "name", "key_hash", "covers_size"],
+        unique=False,
+    )
     op.create_table(
         "witness_state",
         sa.Column("name", sa.String(length=255), nullable=False),

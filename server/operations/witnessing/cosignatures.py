@@ -14,6 +14,8 @@ from sync.evidence.policy import Policy, Witness
 
 NETWORK, FILE = "network", "file"
 _STAMP = "stamp"
+#: Where a quorum fails to come together for long, nobody searches years for it.
+_LOOKED_AT = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,7 @@ def newest_witnessed(
             WitnessCosignature.name,
             WitnessCosignature.key_hash,
         )
+        .limit(_LOOKED_AT)
     )
     known = {(key.name, key.key_hash.hex()): key for key in policy.cosigners}
     found: dict[int, list[tuple[CosignerKey, str]]] = {}

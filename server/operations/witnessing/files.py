@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from server.db import reading, transaction
 from server.failures import Invalid, ServerError
 from server.models.ledger import Checkpoint, Generation
+from server.models.witnesses import WitnessCosignature
 from server.operations import ledger
 from server.operations.witnessing.cosignatures import FILE, keep
 from server.services import Services
@@ -30,12 +31,23 @@ class Unmatched(ServerError):
 def submission_for(session: Session, *, old: int) -> tuple[Submission, Checkpoint]:
     """What to show to a witness that has seen ``old`` leaves of the present ledger.
 
+    It is the newest checkpoint that another witness cosigned since, if there is one: only
+    cosignatures under the same checkpoint make the quorum that a package shows.
+
     Raises:
         Invalid: if no checkpoint is that large.
     """
     newest = ledger.newest_checkpoint(session)
     if newest is None or not 0 <= old <= newest.size:
         raise Invalid("from", "between 0 and the size of the newest checkpoint")
+    shared = session.scalar(
+        select(func.max(WitnessCosignature.covers_size)).where(
+            WitnessCosignature.covers_generation == newest.generation,
+            WitnessCosignature.covers_size > old,
+        )
+    )
+    if shared is not None:
+        newest = session.get_one(Checkpoint, (newest.generation, shared))
     path = ledger.consistency_proof(session, newest.generation, first=old, second=newest.size)
     return Submission(old, tuple(path), newest.note), newest
 

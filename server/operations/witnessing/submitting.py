@@ -82,20 +82,32 @@ def submit_to_witnesses(parts: Services, *, post: Post | None = None) -> None:
     down, and tried again later and later.
     """
     policy = parts.settings.witness_policy
-    for witness in policy.witnesses if policy else ():
+    # All are shown one checkpoint, whatever is signed meanwhile: only cosignatures under
+    # the same one make the quorum that a package shows.
+    newest = _newest()
+    if policy is None or newest is None:
+        return
+    for witness in policy.witnesses:
         if not witness.url or not _is_due(parts, witness):
             continue
         try:
-            cosigned = _ask(parts, witness, post or _post)
+            cosignature = _ask(newest, witness, post or _post)
         except (ServerError, SyncError) as error:
             _note_failure(parts, witness, error)
             continue
-        if cosigned is not None:
-            checkpoint, cosignature = cosigned
+        if cosignature is not None:
             with transaction() as session:
                 now_ms = parts.now_ms()
-                keep(session, checkpoint, cosignature, came_by=NETWORK, now_ms=now_ms)
+                keep(session, newest, cosignature, came_by=NETWORK, now_ms=now_ms)
                 _set_state(session, witness, now_ms=now_ms)
+
+
+def _newest() -> Checkpoint | None:
+    with reading() as session:
+        newest = ledger.newest_checkpoint(session)
+        if newest is not None:
+            session.expunge(newest)
+        return newest
 
 
 def _is_due(parts: Services, witness: Witness) -> bool:
@@ -104,13 +116,9 @@ def _is_due(parts: Services, witness: Witness) -> bool:
         return state is None or state.next_at_ms <= parts.now_ms()
 
 
-def _ask(parts: Services, witness: Witness, post: Post) -> tuple[Checkpoint, Cosignature] | None:
-    """The cosignature of the newest checkpoint; None if the witness has seen all that is new."""
+def _ask(newest: Checkpoint, witness: Witness, post: Post) -> Cosignature | None:
+    """The cosignature of ``newest``; None if the witness has seen all that is new in it."""
     with reading() as session:
-        newest = ledger.newest_checkpoint(session)
-        if newest is None:
-            return None
-        session.expunge(newest)
         old = confirmed_size(session, witness.key, newest.generation)
         if not has_news(session, newest.generation, since=old, until=newest.size):
             return None
@@ -128,7 +136,7 @@ def _ask(parts: Services, witness: Witness, post: Post) -> tuple[Checkpoint, Cos
         raise WitnessContradicts(f"from {old} to {newest.size}: {_said(reply)}")
     if reply.status != 200:
         raise WitnessRefused(f"{reply.status} {_said(reply)}")
-    return newest, _cosignature(newest, witness, reply)
+    return _cosignature(newest, witness, reply)
 
 
 def _submit(newest: Checkpoint, old: int, witness: Witness, post: Post) -> Reply:

@@ -73,6 +73,19 @@ def test_whatever_size_is_kept_a_longer_fork_is_proved(device, kit, size):
     assert (fork.first_size, fork.second_size, fork.basis) == (size, 9, "start")
 
 
+@pytest.mark.parametrize("size", [3, 5, 6, 7])
+def test_a_path_alone_proves_a_fork_where_nobody_can_be_asked(device, kit, size):
+    """As in a reply that came on a disk; where the size is a power of two it cannot."""
+    kit.ledger.grow(*(b"%d" % n for n in range(size - 1)))
+    watch(device, kit, kit.ledger).see(kit.ledger.note())
+    other = Ledger(kit.ledger.signer).grow(b"enrolment", *(b"x%d" % n for n in range(8)))
+
+    with pytest.raises(LedgerForked) as alarm:
+        LedgerWatch(device._folder, device._outbox, kit.enrolment, other.prove).see(other.note())
+
+    assert fork_in(kit, alarm.value.alarm).basis == "start"
+
+
 def test_a_server_that_will_not_be_asked_raises_an_alarm_without_a_proof(device, kit):
     other = Ledger(kit.ledger.signer).grow(b"another enrolment", b"two")
 

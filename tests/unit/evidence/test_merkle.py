@@ -185,3 +185,37 @@ def test_consistency_vectors_for_other_implementations_hold(case):
     else:
         with pytest.raises(merkle.ProofInvalid):
             merkle.verify_consistency(**values)
+
+
+def test_a_path_tells_with_what_the_longer_tree_begins(nodes):
+    get = get_node(nodes)
+    for second in range(2, len(LEAVES)):
+        root = merkle.root(second, get)
+        for first in range(1, second):
+            path = merkle.consistency_proof(first, second, get)
+            values = {"first": first, "second": second, "root": root, "path": path}
+            if first & (first - 1) == 0:
+                with pytest.raises(merkle.ProofInvalid):
+                    merkle.start_of_path(**values)
+            else:
+                assert merkle.start_of_path(**values) == merkle.root(first, get)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"root": b"\0" * 32},
+        {"path": []},
+        {"path": [b"\0" * 32] * 3},
+        {"path": [b"short"]},
+        {"first": 0},
+        {"first": 9},
+    ],
+)
+def test_a_path_that_does_not_hold_tells_nothing(nodes, change):
+    get = get_node(nodes)
+    values = {"first": 5, "second": 9, "root": merkle.root(9, get)}
+    values["path"] = merkle.consistency_proof(5, 9, get)
+
+    with pytest.raises(merkle.ProofInvalid):
+        merkle.start_of_path(**{**values, **change})
