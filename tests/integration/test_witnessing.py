@@ -8,7 +8,7 @@ from server.db import db, reading, transaction
 from server.failures import Invalid
 from server.models.ledger import Checkpoint, LedgerEvent
 from server.models.witnesses import WitnessCosignature, WitnessState
-from server.operations import ledger, witnessing
+from server.operations import checkpoint_folder, generations, ledger, witnessing
 from server.operations.witnessing import Reply
 from server.settings import Settings, SettingsError
 from sync.evidence.checkpoint import parse_checkpoint
@@ -329,6 +329,25 @@ def test_a_database_that_was_put_back_is_found_by_the_witness(lite):
     assert state(lite).code == "witness.contradicts"
     (refused,) = lite.stands[0].witness.refused()
     assert refused.kept
+
+
+def test_a_ledger_that_takes_no_entries_keeps_the_round_going(lite):
+    """The database is behind its own folder: nothing can be kept, and that is said."""
+    lite.keep()
+    grow(lite, 5)
+    lite.put_back()
+    with lite.app.app_context(), transaction() as session:
+        generations.note_beyond(
+            session,
+            lite.services,
+            checkpoint_folder.kept_notes(lite.settings.checkpoint_dir),
+            shown_by="file",
+        )
+
+    lite.round()
+
+    assert state(lite).code == "ledger.behind"
+    assert lite.rows(WitnessCosignature) == []
 
 
 def test_a_new_generation_is_witnessed_once_the_witness_has_been_told(lite):

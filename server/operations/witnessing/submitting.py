@@ -92,14 +92,13 @@ def submit_to_witnesses(parts: Services, *, post: Post | None = None) -> None:
             continue
         try:
             cosignature = _ask(newest, witness, post or _post)
+            if cosignature is not None:
+                with transaction() as session:
+                    now_ms = parts.now_ms()
+                    keep(session, newest, cosignature, came_by=NETWORK, now_ms=now_ms)
+                    _set_state(session, witness, now_ms=now_ms)
         except (ServerError, SyncError) as error:
             _note_failure(parts, witness, error)
-            continue
-        if cosignature is not None:
-            with transaction() as session:
-                now_ms = parts.now_ms()
-                keep(session, newest, cosignature, came_by=NETWORK, now_ms=now_ms)
-                _set_state(session, witness, now_ms=now_ms)
 
 
 def _newest() -> Checkpoint | None:
@@ -126,7 +125,7 @@ def _ask(newest: Checkpoint, witness: Witness, post: Post) -> Cosignature | None
     if reply.status == 409:
         known = _known(reply)
         if known > newest.size:
-            raise WitnessAhead(f"{known}, ledger {newest.size}")
+            raise _ahead(known)
         if known == old:
             raise WitnessContradicts(f"another root at {known}")
         # It has seen more, or less, than its last answer that reached us.
@@ -137,6 +136,15 @@ def _ask(newest: Checkpoint, witness: Witness, post: Post) -> Cosignature | None
     if reply.status != 200:
         raise WitnessRefused(f"{reply.status} {_said(reply)}")
     return _cosignature(newest, witness, reply)
+
+
+def _ahead(known: int) -> ServerError:
+    """What it means that a witness has cosigned more than this round shows."""
+    with reading() as session:
+        size = ledger.size(session)
+    if known > size:
+        return WitnessAhead(f"{known}, ledger {size}")
+    return WitnessRefused(f"409 has seen {known} by another way")
 
 
 def _submit(newest: Checkpoint, old: int, witness: Witness, post: Post) -> Reply:
