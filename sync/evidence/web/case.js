@@ -252,11 +252,13 @@ function checkTimes(book, trust, ledger, index, journal) {
   }
   // Stamps by outside authorities are for the program.
   const stamps = ledger.ofKind("stamp").filter((event) => !Object.hasOwn(event.subject, "authority"));
+  const anchors = provedAnchorsByLine(journal);
   const mark = book.mark;
   let count = 0;
   for (const { item, line, interval } of index.items) {
-    const ingest = journal.ingests.get(`${chainKey(line)}/${line.seq}`)?.event;
-    const expected = ingest && intervalOf(stamps, ingest, provedAnchor(journal, line));
+    const place = `${chainKey(line)}/${line.seq}`;
+    const ingest = journal.ingests.get(place)?.event;
+    const expected = ingest && intervalOf(stamps, ingest, anchors.get(place));
     if (ingest) count++;
     if (!sameInterval(interval, expected)) book.failed("time.interval_differs", { ...placeOf(line, line.seq), file: INDEX, item });
   }
@@ -265,16 +267,17 @@ function checkTimes(book, trust, ledger, index, journal) {
   if (index.items.some(({ interval }) => interval?.outside)) book.notChecked("web.outside_bounds");
 }
 
-/** The newest checkpoint embedded up to this line, if the ledger grew out of it. */
-function provedAnchor(journal, { device, epoch, branch, seq }) {
-  const chain = journal.chains.get(chainKey({ device, epoch, branch }));
-  if (!chain?.lines.has(seq)) return null;
-  let newest = null;
-  for (const line of chain.lines.values()) {
-    if (line.seq > seq) break;
-    newest = line.anchor ?? newest;
+/** For each line, by chain and seq, the newest checkpoint embedded up to there, if it is proved. */
+function provedAnchorsByLine(journal) {
+  const anchors = new Map();
+  for (const [key, chain] of journal.chains) {
+    let newest = null;
+    for (const [seq, line] of chain.lines) {
+      newest = line.anchor ?? newest;
+      if (newest && journal.provedAnchors.has(`${newest.size}/${newest.root}`)) anchors.set(`${key}/${seq}`, newest);
+    }
   }
-  return newest && journal.provedAnchors.has(`${newest.size}/${newest.root}`) ? newest : null;
+  return anchors;
 }
 
 function intervalOf(stamps, ingest, anchor) {

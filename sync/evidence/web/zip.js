@@ -75,8 +75,9 @@ function offsetsOf(members) {
 
 /** Reads a Blob in windows, since one read of it for each small header would take too long. */
 class WindowedReader {
-  constructor(blob) {
+  constructor(blob, width = WINDOW) {
     this.blob = blob;
+    this.width = width;
     this.size = blob.size;
     this.start = 0;
     this.window = new Uint8Array();
@@ -87,7 +88,7 @@ class WindowedReader {
     const end = Math.min(place + length, this.size);
     if (place >= end) return new Uint8Array();
     if (place < this.start || end > this.start + this.window.length) {
-      const last = Math.min(this.size, Math.max(end, place + WINDOW));
+      const last = Math.min(this.size, Math.max(end, place + this.width));
       this.window = new Uint8Array(await this.blob.slice(place, last).arrayBuffer());
       this.start = place;
     }
