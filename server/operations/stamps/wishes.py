@@ -99,7 +99,11 @@ def _packages(session: Session, authority: Authority) -> Iterator[Wish]:
     )
     rows = session.execute(
         select(EvidencePackage.id, EvidencePackage.sha256)
-        .where(EvidencePackage.state == READY, EvidencePackage.id.not_in(stamped))
+        .where(
+            EvidencePackage.state == READY,
+            EvidencePackage.sha256.is_not(None),
+            EvidencePackage.id.not_in(stamped),
+        )
         .order_by(EvidencePackage.requested_at_ms.desc(), EvidencePackage.id)
         .limit(_PACKAGES)
     )
