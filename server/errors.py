@@ -49,6 +49,7 @@ STATUS: dict[type[Exception], int] = {
     failures.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     failures.FormPublished: HTTPStatus.CONFLICT,
     failures.PackageNotReady: HTTPStatus.CONFLICT,
+    failures.ForeignRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     failures.ErasureUnderWay: HTTPStatus.CONFLICT,
     failures.RetentionRuns: HTTPStatus.CONFLICT,
     failures.OnHold: HTTPStatus.CONFLICT,

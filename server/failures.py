@@ -188,6 +188,18 @@ class PackageNotReady(ServerError):
     code = "package.not_ready"
 
 
+class ForeignRejected(ServerError):
+    """Another bureau's package does not verify, and nobody said why it must be kept."""
+
+    code = "foreign.rejected"
+
+    def __init__(self, sha256: str, failed: Sequence[tuple[str, str, str]]) -> None:
+        """``failed`` are the claims that fail: code, and the sentence in Chinese and English."""
+        super().__init__(f"{sha256}: {', '.join(dict.fromkeys(one[0] for one in failed))}"[:500])
+        self.sha256 = sha256
+        self.failed = tuple(failed)
+
+
 class ErasureUnderWay(ServerError):
     """The case is just being erased by law; what is left of it can be had when that is done."""
 

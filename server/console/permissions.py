@@ -62,6 +62,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.store"): Rule(_OVERSEERS, evidence=True),
     ("POST", "console.enter_receipt"): Rule(frozenset({ADMINISTRATOR})),
     ("GET", "console.receipt"): Rule(frozenset({LEADER, ADMINISTRATOR}), evidence=True),
+    ("GET", "console.foreign"): _READS_EVIDENCE,
+    ("GET", "console.foreign_package"): _READS_EVIDENCE,
+    ("GET", "console.foreign_download"): Rule(
+        frozenset({REVIEWER, LEADER, ADMINISTRATOR}), evidence=True
+    ),
     ("GET", "console.erasure"): Rule(_OVERSEERS, evidence=True),
     ("GET", "console.erasure_unit"): Rule(_OVERSEERS, evidence=True),
     ("POST", "console.request_erasure"): Rule(frozenset({ADMINISTRATOR})),
