@@ -141,10 +141,12 @@ def _sidecars(source: Source) -> List[str]:
     if isinstance(source, FolderSource):
         return []
     folder, name = os.path.split(os.path.abspath(source.path))
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return []
     return sorted(
-        entry
-        for entry in os.listdir(folder)
-        if entry.startswith(name + ".") and entry.endswith(_ENDING)
+        entry for entry in entries if entry.startswith(name + ".") and entry.endswith(_ENDING)
     )
 
 
@@ -160,8 +162,13 @@ def _check_sidecars(book: Book, source: Source, names: Sequence[str], judge: "_J
             continue
         if one is not None:
             waiting.append(one)
+    try:
+        whole = _whole(source)
+    except OSError as error:
+        book.failed("stamps.unreadable", file=source.path, reason=first_line(error))
+        return
     # A renewal stands for a stamp that stands for the ZIP, however many are between.
-    standing = {bytes.fromhex(_whole(source))}
+    standing = {bytes.fromhex(whole)}
     while waiting:
         held = [one for one in waiting if _stands_for(one.stamp, standing)]
         if not held:
