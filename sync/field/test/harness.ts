@@ -1,0 +1,105 @@
+// The engine without screens, for the tests that drive a real browser. Not part of the app.
+import { sha256Hex, toHex, type Bytes } from "../src/evidence/bytes";
+import { followChain } from "../src/evidence/chain";
+import { checkSignature, parseLine } from "../src/evidence/line";
+import { makeKey } from "../src/evidence/p256";
+import { Camera } from "../src/engine/camera";
+import { Field } from "../src/engine/field";
+import { isFailure } from "../src/engine/failures";
+import { keepEnrolment } from "../src/engine/journal";
+import { getMeta } from "../src/engine/meta";
+import { unseal } from "../src/engine/vault";
+
+const PIN = "246810";
+const OFFICER = "11111111-1111-4111-8111-111111111111";
+const field = new Field();
+
+/** As if enrolled, without a server. */
+async function settle(): Promise<string> {
+  const key = await makeKey();
+  const enrolment = {
+    device: crypto.randomUUID(),
+    name: "test",
+    keyId: key.keyId,
+    organization: OFFICER,
+    organizationName: "test",
+    origin: "test.invalid/liuhen",
+    generation: 1,
+    receiptKey: "",
+    ledgerKey: "",
+  };
+  await keepEnrolment(field.database, enrolment, key, "");
+  await field.journal.openEpoch("enrolled");
+  // Few rounds: the browser is started many times.
+  await field.setPin(PIN, 1000);
+  await field.logIn(OFFICER, "test");
+  return field.openInspection({ officer: OFFICER, officers: [OFFICER] });
+}
+
+function noise(size: number): Bytes {
+  const bytes = new Uint8Array(size);
+  for (let start = 0; start < size; start += 65_536) {
+    crypto.getRandomValues(bytes.subarray(start, Math.min(size, start + 65_536)));
+  }
+  return bytes;
+}
+
+/** Capture without end, telling `acked` of each as soon as it may be shown as saved. */
+async function captureForever(inspection: string, size: number): Promise<void> {
+  const acked = Reflect.get(globalThis, "acked") as (item: string, sha256: string) => Promise<void>;
+  for (;;) {
+    const saved = await field.capture({
+      officer: OFFICER,
+      inspection,
+      bytes: noise(size),
+      mediaType: "image/jpeg",
+      captureClass: "B",
+    });
+    void acked(saved.item, saved.sha256);
+  }
+}
+
+/** Everything that lies here, verified from the first line to the last byte. */
+async function audit(): Promise<{ items: Record<string, string>; lines: number; orphans: number }> {
+  const rows = await field.database.read(["lines", "items", "blobs", "epochs", "meta"], async (tx) => ({
+    lines: await tx.all("lines"),
+    items: await tx.all("items"),
+    blobs: await tx.all("blobs"),
+    epochs: await tx.all("epochs"),
+    key: await getMeta(tx, "key"),
+  }));
+  const lines = await Promise.all(rows.lines.map((row) => parseLine(row.raw)));
+  if (rows.key === undefined) throw new Error("no key");
+  for (const line of lines) await checkSignature(line, rows.key.spki);
+  const head = followChain(lines);
+  const [epoch] = rows.epochs;
+  if (epoch?.nextSeq !== head.seq || epoch.head !== head.prev) throw new Error("another head");
+  const announced = new Set(lines.map((line) => line.act["sha256"]));
+  const items: Record<string, string> = {};
+  for (const row of rows.items) {
+    const blob = rows.blobs.find((one) => one.sha256 === row.sha256);
+    if (blob === undefined) throw new Error(`no bytes of ${row.item}`);
+    const digest = await sha256Hex(await unseal(field.key(), blob));
+    if (digest !== row.sha256 || !announced.has(digest)) throw new Error(`corrupt ${row.item}`);
+    items[row.item] = digest;
+  }
+  const orphans = rows.blobs.filter((blob) => !announced.has(blob.sha256)).length;
+  return { items, lines: lines.length, orphans };
+}
+
+/** What a promise ends in, as plain values. */
+async function outcome(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "";
+  } catch (error) {
+    return isFailure(error) ? error.code : String(error);
+  }
+}
+
+const harness = { field, PIN, settle, captureForever, audit, noise, outcome, Camera, toHex };
+
+export type Harness = typeof harness;
+
+Reflect.set(globalThis, "harness", harness);
+document.title = "ready";

@@ -1,0 +1,59 @@
+"""A phone: real Chromium with a profile of its own, which can be killed and opened again."""
+
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ARGUMENTS = (
+    # Tests may run as root in a container, where Chromium's own sandbox cannot start.
+    "--no-sandbox",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--disable-gpu",
+)
+HARNESS = "/app/test/harness.html"
+
+
+@contextmanager
+def phone(playwright, chromium: str, profile: Path, address: str, page: str = HARNESS):
+    """The app's page in the profile; at the end the browser is closed, if it still lives."""
+    context = playwright.chromium.launch_persistent_context(
+        str(profile),
+        executable_path=chromium,
+        args=list(ARGUMENTS),
+        permissions=["geolocation", "camera"],
+        geolocation={"latitude": 22.5431, "longitude": 114.0579, "accuracy": 12},
+    )
+    try:
+        opened = context.pages[0] if context.pages else context.new_page()
+        opened.goto(f"{address}{page}")
+        if page == HARNESS:
+            opened.wait_for_function("document.title === 'ready'")
+        yield opened
+    finally:
+        if processes_of(profile):
+            context.close()
+
+
+def processes_of(profile: Path) -> list[psutil.Process]:
+    """Every process of the browser that has ``profile`` open."""
+    mark = f"--user-data-dir={profile}"
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if mark in (process.info["cmdline"] or []):
+            found.append(process)
+            found.extend(process.children(recursive=True))
+    return found
+
+
+def kill(profile: Path) -> None:
+    """SIGKILL to the whole browser, as when the system needs the memory."""
+    processes = processes_of(profile)
+    for process in processes:
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
