@@ -9,10 +9,13 @@ and its text to be readable; characters without a glyph are spelled out as ``〔
 import base64
 import codecs
 import json
+import re
 import struct
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
@@ -39,6 +42,13 @@ _BETWEEN_ELEMENTS: Final = frozenset(("body", "table", "thead", "tbody", "tr", "
 #: What is repeated in a page, and how many of these one PDF holds.
 _UNITS: Final = frozenset(("article", "tbody"))
 _PART_UNITS: Final = 500
+#: How many parts are set at the same time; each takes up to 300 MB while it is.
+_AT_ONCE: Final = 2
+
+#: Signs in a row at which no line would be broken, and what marks a place to do so.
+_UNBROKEN: Final = re.compile(r"[^\s\u2e80-\uffef]{16,}")
+_STEPS: Final = re.compile(r".{1,8}")
+_BREAK: Final = "\u200b"
 
 Node = dict[str, Any]
 
@@ -59,14 +69,30 @@ def pdfs_of(page: PackageFile, spool: Spool, *, at_ms: int) -> Iterator[PackageF
 
 
 def render(page: Iterable[bytes], *, at_ms: int) -> Iterator[bytes]:
-    """Set one of our own HTML pages; it may hold only what the pages of a package are made of."""
+    """Set one of our own HTML pages; it may hold only what the pages of a package are made of.
+
+    Raises:
+        PageNotSet
+    """
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for body, title in _parts(page):
+            waiting.append(pool.submit(_set, body, title, at_ms))
+            if len(waiting) > _AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _parts(page: Iterable[bytes]) -> Iterator[tuple[Node, str]]:
+    """The trees of a page's parts, each with the page's title, while it is read."""
     reader = _Reader()
     decoder = codecs.getincrementaldecoder("utf-8")()
     for chunk in page:
         reader.feed(decoder.decode(chunk))
-        yield from (_set(part, reader.title, at_ms) for part in reader.finished())
+        yield from ((part, reader.title) for part in reader.finished())
     reader.close()
-    yield _set(reader.body, reader.title, at_ms)
+    yield reader.body, reader.title
 
 
 def _set(body: Node, title: str, at_ms: int) -> bytes:
@@ -174,7 +200,14 @@ class _Reader(HTMLParser):
         if not any(node["tag"] == "pre" or "lines" in _classes(node) for node in self._open):
             text = _single_spaced(text)
         if text.strip() or inside["tag"] not in _BETWEEN_ELEMENTS:
-            inside["children"].append(spelled(text))
+            text = spelled(text)
+            # A digest fits where it stands; any other text may be longer than its column.
+            inside["children"].append(text if inside["tag"] == "code" else _breakable(text))
+
+
+def _breakable(text: str) -> str:
+    """``text`` with places to break a line in what has none: it must not run over its column."""
+    return _UNBROKEN.sub(lambda run: _BREAK.join(_STEPS.findall(run.group())), text)
 
 
 def _attributes(attrs: list[tuple[str, str | None]]) -> Node:

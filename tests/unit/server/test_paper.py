@@ -82,6 +82,17 @@ def test_what_is_written_in_a_page_is_never_a_program_for_typst():
     assert '#read("/etc/passwd") *x* $y$ \\u{1} <script>' in _text(pdf)
 
 
+def test_a_long_word_stays_within_its_column():
+    row = f"<tr><td>{'A' * 400}</td><td>右栏</td></tr>"
+    (pdf,) = _render(f'<table data-widths="1fr 1fr">{row}</table><p><code>{"0" * 64}</code></p>')
+
+    lines = _text(pdf).splitlines()
+    assert max(line.count("A") for line in lines) < 60
+    assert sum(line.count("A") for line in lines) == 400
+    assert "\u200b" not in _text(pdf)
+    assert "0" * 64 in _text(pdf), "a digest can be copied whole"
+
+
 def test_a_long_page_comes_in_parts_and_loses_nothing():
     rows = "".join(
         f"<tbody><tr><td rowspan='2'>材料{n:04d}</td><td>x</td></tr>"
