@@ -1,6 +1,8 @@
 """The signed sheet: what a party signed on paper is compared with the journals."""
 
+import io
 import shutil
+import zipfile
 
 import pytest
 
@@ -11,6 +13,7 @@ from server.models.sheets import PrintedSheet, SheetScan
 from server.operations.inspection_doubts import inspection_doubts
 from sync import shortcode
 from sync.shortcode import FullHead
+from tests.support.casework import PackageDesk
 from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
@@ -193,6 +196,20 @@ def test_a_malformed_sheet_is_kept_and_not_shown(visit, changed):
 
     (outcome,) = [x for x in visit.world.rows(LineOutcome) if x.seq == line.header.seq]
     assert (outcome.projection, outcome.code) == ("quarantined", "projection.malformed_act")
+
+
+def test_a_sheet_that_contradicts_stands_in_the_report_of_a_package(visit):
+    visit.print(head="cd" * 32)
+    visit.told()
+    desk = PackageDesk(visit.world)
+
+    row = desk.build(desk.request(visit.device.inspection))
+
+    assert row.verdict == "PASS"
+    with zipfile.ZipFile(io.BytesIO(desk.bytes_of(row))) as archive:
+        report = archive.read("report/report.html").decode()
+    assert "签名页上的日志短码" in report
+    assert "打印之后日志被改动" in report
 
 
 def test_the_tables_of_sheets_only_grow(visit):
