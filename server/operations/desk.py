@@ -20,6 +20,7 @@ from server.models.journal import LineOutcome
 from server.models.people import Officer, Person
 from server.operations.access import Actor
 from server.operations.doubts import standing
+from server.operations.erased import ERASED
 from sync.wire import Projection
 
 PAGE = 50
@@ -135,6 +136,8 @@ def _with_counts(session: Session, rows: Sequence[Inspection]) -> tuple[DeskRow,
         discarded = counts.get("discarded", 0)
         missing = counts.get("captured", 0)
         total = sum(counts.values())
+        # Nothing of what was erased by law is waited for any more.
+        gone = row.state == ERASED
         result.append(
             DeskRow(
                 id=row.id,
@@ -144,10 +147,12 @@ def _with_counts(session: Session, rows: Sequence[Inspection]) -> tuple[DeskRow,
                 state=row.state,
                 opened_at_ms=row.opened_at_ms,
                 items=total,
-                missing=missing,
+                missing=0 if gone else missing,
                 discarded=discarded,
-                to_review=max(0, total - discarded - missing - judged.get(row.id, 0)),
-                quarantined=quarantined.get(row.id, 0),
+                to_review=0
+                if gone
+                else max(0, total - discarded - missing - judged.get(row.id, 0)),
+                quarantined=0 if gone else quarantined.get(row.id, 0),
                 findings=findings.get(row.id, {}),
             )
         )

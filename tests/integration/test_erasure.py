@@ -17,9 +17,10 @@ from server.failures import (
     SamePerson,
 )
 from server.models.erasure import ErasureOrder
-from server.models.inspections import Document, EvidencePackage
+from server.models.inspections import Document, EvidenceItem, EvidencePackage
 from server.models.ledger import LedgerEvent
 from server.operations import erasure, ledger_audit, receipts, uploads
+from server.operations.evidence_view import stored_media
 from server.operations.receipts import Given
 from server.operations.storekeeping import rehash, sweep
 from sync.evidence import canonical
@@ -322,6 +323,23 @@ def test_a_locked_object_is_never_called_gone_and_tried_again(world, case, erase
     assert locked not in world.store.objects
 
 
+def test_a_hold_that_comes_while_objects_are_locked_keeps_them(world, case, eraser):
+    eraser.wait()
+    order = eraser.request()
+    eraser.approve(order)
+    locked = next(key for key in world.store.objects if key.startswith("media/"))
+    world.store.locked.add(locked)
+    eraser.carry_out(order)
+    eraser.do(erasure.set_hold, eraser.leader, case.inspection, reason="行政诉讼")
+    world.store.locked.clear()
+    world.now_ms += 3_600_000
+
+    assert eraser.carry_out(order) == "erasing"
+
+    assert world.rows(ErasureOrder)[0].waits == "erasure.on_hold"
+    assert locked in world.store.objects
+
+
 def test_bytes_that_another_case_has_too_stay_and_are_shown_there_only(world, case, eraser):
     device = world.on_patrol(case.other)
     case.items["copy"] = "0" * 8 + device.id[8:]
@@ -340,7 +358,13 @@ def test_bytes_that_another_case_has_too_stay_and_are_shown_there_only(world, ca
 
     eraser.erase()
 
+    with world.app.app_context(), reading() as session:
+        shown = {
+            name: stored_media(session, session.get(EvidenceItem, case.items[name])) is not None
+            for name in ("yard", "copy")
+        }
     kept = [key for key in world.store.objects if key.startswith("media/")]
+    assert shown == {"yard": False, "copy": True}
     assert kept == [f"media/{_sha(case, 'yard')[:2]}/{_sha(case, 'yard')}"]
 
 

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from server import jobs
 from server.cli import cli
 from server.models.erasure import ErasureOrder, LegalHold
+from server.models.journal import JournalLine, LineOutcome
 from tests.support.bureau import environment
 from tests.support.console import console_world, make_case, visitor
 from tests.support.erasing import BASIS, LAW, YEAR_MS
@@ -58,6 +59,10 @@ def test_an_administrator_asks_a_leader_approves_and_the_worker_erases(world, ca
         assert LAW in shown.text
         assert "已依法删除" in shown.text
         assert "废水总排口" not in shown.text
+    waiting = world.rows(LineOutcome, projection="quarantined")[0]
+    (line,) = world.rows(JournalLine, device_id=waiting.device_id, seq=waiting.seq)
+    for path in ("/", "/quarantine", "/store", f"/quarantine/line/{line.digest}"):
+        assert leader.get(path).status_code == 200
     gone = leader.get(f"/items/{case.items['废水总排口']}/original")
     assert gone.status_code == 404
 

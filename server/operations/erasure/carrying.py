@@ -238,6 +238,8 @@ def _erase_objects(services: Services, order_id: str) -> None:
     while True:
         now_ms = services.now_ms()
         with reading() as session:
+            if _is_held(session, order_id):
+                return
             rows = session.execute(
                 select(ErasureObject.key, ErasureObject.size)
                 .where(
@@ -261,6 +263,12 @@ def _erase_objects(services: Services, order_id: str) -> None:
             if outcomes:
                 with transaction() as session:
                     _note_outcomes(session, order_id, outcomes, now_ms=now_ms)
+
+
+def _is_held(session: Session, order_id: str) -> bool:
+    """Whether a hold that came after the rows went keeps what the store still has."""
+    order = session.get_one(ErasureOrder, order_id)
+    return bool(held_inspections(session, [order.inspection_id]))
 
 
 def _erase_object(store: Store, key: str) -> str:
@@ -297,7 +305,7 @@ def _settle(session: Session, order_id: str, *, now_ms: int) -> str:
         .where(ErasureObject.order_id == order.id, ErasureObject.state == "pending")
         .order_by(ErasureObject.code.desc())
     ).all()
-    order.waits = left[0] if left else ""
+    order.waits = ON_HOLD if left and _is_held(session, order_id) else left[0] if left else ""
     if left:
         return order.state
     order.state, order.done_at_ms = "done", now_ms

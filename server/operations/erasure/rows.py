@@ -135,12 +135,13 @@ def erase_lines(reaper: Reaper, inspection_id: str) -> str:
         .join(LineOutcome, same_line(LineOutcome, JournalPart))
         .where(own),
     )
-    reaper.reap(
-        QuarantineDecision,
-        select(QuarantineDecision.id).where(
-            QuarantineDecision.kind == "line", QuarantineDecision.subject.in_(digests)
-        ),
-    )
+    for page in pages_of(digests):
+        reaper.reap(
+            QuarantineDecision,
+            select(QuarantineDecision.id).where(
+                QuarantineDecision.kind == "line", QuarantineDecision.subject.in_(page)
+            ),
+        )
     reaper.counts["lines"] = len(digests)
     return hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
