@@ -116,6 +116,14 @@ def _fact(entry: Entry) -> Markup:
     return both("report.not_given") if entry.material.disposition else Markup()
 
 
+def _maker(entry: Entry) -> Markup:
+    """Who made it; of a file that was imported without a word about that, who imported it."""
+    material = entry.material
+    if material.maker_known:
+        return escape(material.maker)
+    return both("report.imported_by", name=material.maker)
+
+
 def _interval(entry: Entry) -> Markup:
     material = entry.material
     parts = []
@@ -204,7 +212,7 @@ FIELDS: Mapping[str, Callable[[Entry], Markup]] = {
     "title": _title,
     "kind": _kind,
     "fact": _fact,
-    "maker": lambda entry: escape(entry.material.maker),
+    "maker": _maker,
     "method": lambda entry: escape(entry.material.method),
     "interval": _interval,
     "place": _place,
