@@ -12,7 +12,7 @@ from server.operations import checkpoint_folder, generations, ledger, witnessing
 from server.operations.witnessing import Reply
 from server.settings import Settings, SettingsError
 from sync.evidence.checkpoint import parse_checkpoint
-from sync.evidence.cosignature import cosignatures
+from sync.evidence.cosignature import cosign, cosignatures
 from sync.evidence.note import parse_note
 from sync.witness.submission import format_submission
 from sync.witness.witness import Witness
@@ -148,7 +148,7 @@ def test_a_witness_that_cannot_be_reached_is_tried_later_and_later(world):
     [
         (Reply(status=200, kind="text/plain", body=b""), "witness.refused"),
         (Reply(status=200, kind="text/plain", body=b"\xff"), "witness.refused"),
-        (Reply(status=200, kind="text/html", body=b"<html>log in</html>"), "note.malformed"),
+        (Reply(status=200, kind="text/html", body=b"<html>log in</html>"), "witness.refused"),
         (Reply(status=302, kind="text/html", body=b""), "witness.refused"),
         (
             Reply(status=404, kind="text/plain", body=b"witness.origin_unknown: x"),
@@ -171,6 +171,40 @@ def test_every_other_answer_is_written_down_and_kept_as_nothing(world, reply, co
     assert world.rows(WitnessCosignature) == []
     alarms = world.rows(LedgerEvent, kind="alarm")
     assert bool(alarms) is (code in ("witness.ahead", "witness.contradicts"))
+
+
+def test_a_witness_cannot_make_another_note_of_ours(world):
+    """Its answer would move the end of the text, and its line fit that longer text alone."""
+    text = grow(world)
+    witness = world.stands[0].witness
+    longer = f"{text}more\n"
+    line = cosign(longer, witness.key, witness._private.sign, time_s=1)
+
+    with world.app.app_context():
+        witnessing.submit_to_witnesses(
+            world.services,
+            post=lambda _url, _body: Reply(
+                status=200, kind="text/plain", body=f"more\n\n{line}".encode()
+            ),
+        )
+
+    assert state(world).code == "note.forged"
+    assert world.rows(WitnessCosignature) == []
+
+
+def test_a_witness_that_forgot_what_it_cosigned_is_not_relied_on(world):
+    grow(world, 3)
+    world.round()
+    grow(world)
+
+    with world.app.app_context():
+        witnessing.submit_to_witnesses(
+            world.services,
+            post=lambda _url, _body: Reply(status=409, kind="text/x.tlog.size", body=b"0\n"),
+        )
+
+    assert state(world).code == "witness.forgot"
+    assert len(world.rows(WitnessCosignature)) == 1
 
 
 def test_a_cosignature_by_another_key_is_kept_as_nothing(world, tmp_path):

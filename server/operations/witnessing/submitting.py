@@ -25,6 +25,7 @@ from sync.witness.submission import (
     Submission,
     format_submission,
     parse_size,
+    signature_lines,
 )
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,12 @@ class WitnessContradicts(ServerError):
     """A witness has cosigned another history of this ledger than the database holds."""
 
     code = "witness.contradicts"
+
+
+class WitnessForgot(ServerError):
+    """A witness has forgotten what it cosigned, and could be brought to sign a second history."""
+
+    code = "witness.forgot"
 
 
 #: What is wrong with us, not with the witness: it goes onto the ledger once.
@@ -128,7 +135,9 @@ def _ask(newest: Checkpoint, witness: Witness, post: Post) -> Cosignature | None
             raise _ahead(known)
         if known == old:
             raise WitnessContradicts(f"another root at {known}")
-        # It has seen more, or less, than its last answer that reached us.
+        if known < old:
+            raise WitnessForgot(f"{known}, cosigned {old}")
+        # It has seen more than its last answer that reached us.
         old = known
         reply = _submit(newest, old, witness, post)
     if reply.status == 422 or (reply.status == 409 and _known(reply) == old):
@@ -165,7 +174,9 @@ def _cosignature(newest: Checkpoint, witness: Witness, reply: Reply) -> Cosignat
         text = reply.body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise WitnessRefused("an answer that is no text") from error
-    found = cosignatures(parse_note(newest.note + text), [witness.key])
+    # Its signature lines alone: an empty line among them would make another note of ours.
+    lines = "".join(signature_lines(text))
+    found = cosignatures(parse_note(newest.note + lines), [witness.key])
     if not found:
         raise WitnessRefused("no cosignature by the key of the policy")
     return found[-1]
