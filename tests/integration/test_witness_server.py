@@ -1,5 +1,6 @@
 """``liuhen-witness`` as it is run: over HTTP, on the command line, and as a single file."""
 
+import base64
 import http.client
 import json
 import socket
@@ -21,6 +22,11 @@ from sync.witness.witness import Witness
 from tests.support.witnessing import SmallLedger
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVE = ("--lang", "en", "serve", "--port", "0")
+OPENSSL = (
+    "openssl pkeyutl -verify -pubin -keyform DER -inkey key.der"
+    " -rawin -in message -sigfile signature"
+)
 VECTORS = json.loads((ROOT / "tests/vectors/submission.json").read_text("utf-8"))
 
 
@@ -194,6 +200,54 @@ def test_whoever_asks_is_told_the_key_and_nothing_else(served, witness):
         answer = link.getresponse()
         assert (answer.status, answer.read().decode()) == (status, body)
     link.close()
+
+
+def test_a_witness_that_is_killed_remembers_what_it_answered(tmp_path, witness, ledger):
+    """The answer went out, so the disk holds it: the next process says the same size."""
+    sizes = []
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sync.witness", "--folder", tmp_path / "w", *SERVE],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            port = int(process.stdout.readline().split(";")[0].rpartition(":")[2])
+            status, _, body = post(port, ledger.submission(0))
+            sizes.append((status, body if status == 409 else b""))
+            assert post(port, ledger.grow("more").submission(len(ledger.entries) - 1))[0] == 200
+        finally:
+            process.kill()
+            process.wait(30)
+            process.stdout.close()
+
+    assert sizes == [(200, b""), (409, b"4\n"), (409, b"5\n")]
+
+
+def test_openssl_verifies_a_cosignature_as_the_documents_tell(tmp_path, witness, ledger):
+    line = witness.add_checkpoint(ledger.submission(0))
+    data = base64.b64decode(line.split()[-1])
+    time_s = int.from_bytes(data[4:12], "big")
+    text = note.parse_note(ledger.note()).text
+    (tmp_path / "message").write_text(f"cosignature/v1\ntime {time_s}\n{text}", "utf-8")
+    (tmp_path / "signature").write_bytes(data[12:])
+    # The DER of an Ed25519 public key is these twelve bytes and the key.
+    spki = bytes.fromhex("302a300506032b6570032100") + witness.key.public_key
+    (tmp_path / "key.der").write_bytes(spki)
+
+    def verify():
+        return subprocess.run(
+            OPENSSL.split(),
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+        ).returncode
+
+    assert verify() == 0
+    (tmp_path / "message").write_text(f"cosignature/v1\ntime {time_s + 1}\n{text}", "utf-8")
+    assert verify() != 0
 
 
 def test_a_witness_without_a_network_signs_a_file(tmp_path, capsys, ledger):
