@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sync.evidence.checkpoint import Checkpoint
+from sync.evidence.merkle import HASH_BYTES
 from sync.evidence.note import VerifierKey, parse_verifier_key
 from sync.witness.judging import Known
 from sync.witness.submission import Submission
@@ -43,7 +44,7 @@ CREATE TABLE refused (
     root BLOB NOT NULL,
     reason TEXT NOT NULL,
     at_s INTEGER NOT NULL,
-    old_size INTEGER NOT NULL,
+    path BLOB NOT NULL,
     kept TEXT NOT NULL,
     note TEXT NOT NULL,
     PRIMARY KEY (origin, size, root)
@@ -74,6 +75,8 @@ class Refused:
     at_s: int
     kept: str
     note: str
+    #: The hashes of the consistency proof that came with it.
+    path: tuple[bytes, ...] = ()
 
 
 class Register:
@@ -130,10 +133,23 @@ class Register:
         """Every checkpoint that was refused though its signature holds, oldest first."""
         with self._connection() as database:
             rows = database.execute(
-                "SELECT origin, size, reason, at_s, kept, note FROM refused ORDER BY at_s, size"
+                "SELECT origin, size, reason, at_s, kept, note, path FROM refused"
+                " ORDER BY at_s, size"
             ).fetchall()
-        names = ("origin", "size", "reason", "at_s", "kept", "note")
-        return [Refused(**dict(zip(names, row, strict=True))) for row in rows]
+        return [
+            Refused(
+                origin=origin,
+                size=size,
+                reason=reason,
+                at_s=at_s,
+                kept=kept,
+                note=note,
+                path=tuple(
+                    path[start : start + HASH_BYTES] for start in range(0, len(path), HASH_BYTES)
+                ),
+            )
+            for origin, size, reason, at_s, kept, note, path in rows
+        ]
 
     @contextmanager
     def deciding(self, origin: str) -> "Iterator[Decision]":
@@ -189,7 +205,7 @@ class Decision:
                 shown.root,
                 reason,
                 now_s,
-                submission.old_size,
+                b"".join(submission.path),
                 self._kept,
                 submission.note,
                 self._origin,

@@ -8,7 +8,8 @@ from typing import assert_never
 from sync.errors import SyncError
 from sync.evidence.checkpoint import Checkpoint, parse_checkpoint
 from sync.evidence.cosignature import CosignerKey, cosign
-from sync.evidence.fork import ForkProof
+from sync.evidence.fork import ForkProof, OtherStart
+from sync.evidence.merkle import ProofInvalid, start_of_path
 from sync.evidence.note import (
     NoteForged,
     NoteUnsigned,
@@ -190,11 +191,21 @@ def parse_name(name: str) -> None:
 
 
 def fork_of(refused: Refused) -> ForkProof | None:
-    """The proof to show to anyone, where two roots for one size make one."""
-    kept = parse_checkpoint(parse_note(refused.kept).text) if refused.kept else None
-    if kept is None or kept.size != refused.size:
+    """The proof to show to anyone, where the refused checkpoint makes one.
+
+    Two roots for one size do; so does the proof that came with a larger tree, if it
+    holds from another start than was cosigned.
+    """
+    if not refused.kept:
         return None
-    return ForkProof(refused.kept, refused.note)
+    kept, shown = (parse_checkpoint(parse_note(n).text) for n in (refused.kept, refused.note))
+    if kept.size == shown.size:
+        return ForkProof(refused.kept, refused.note)
+    try:
+        root = start_of_path(first=kept.size, second=shown.size, root=shown.root, path=refused.path)
+    except ProofInvalid:
+        return None
+    return ForkProof(refused.kept, refused.note, start=OtherStart(root, refused.path))
 
 
 def _read(submission: Submission) -> tuple[str, Checkpoint]:

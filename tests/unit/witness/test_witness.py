@@ -128,8 +128,20 @@ def test_a_longer_fork_is_refused_whatever_its_proof(witness, ledger):
     ):
         with pytest.raises(ProofRefused):
             witness.add_checkpoint(submission)
-    assert [refused.size for refused in witness.refused()] == [5]
+    (refused,) = witness.refused()
+    fork = check_fork(fork_of(refused), [note.parse_verifier_key(ledger.vkey)])
+    assert (fork.first_size, fork.second_size, fork.basis) == (3, 5, "start")
     assert witness.add_checkpoint(ledger.grow("d").submission(3))
+
+
+def test_a_proof_that_leads_nowhere_accuses_nobody(witness, ledger):
+    witness.add_checkpoint(ledger.submission(0))
+    ledger.grow("d", "e")
+
+    with pytest.raises(ProofRefused):
+        witness.add_checkpoint(format_submission(Submission(3, (), ledger.note())))
+
+    assert [fork_of(refused) for refused in witness.refused()] == [None]
 
 
 def test_a_ledger_that_forks_without_end_fills_no_disk(witness, ledger, monkeypatch):
