@@ -257,15 +257,36 @@ def test_an_event_that_was_deleted_without_a_lawful_basis_is_named(auditor):
     assert auditor.doubts() == [("event_missing", "9")]
 
 
-def test_an_event_that_was_lawfully_erased_is_no_doubt(auditor):
+def _erase(auditor, index, *, told):
     with auditor.world.app.app_context(), transaction() as session:
+        if told:
+            ledger.append(
+                session,
+                "erase",
+                actor={"server": "erasure"},
+                subject={"order": "x"},
+                snapshot={"act": "erased", "page": 1, "events": 1, "lines": 0},
+                now_ms=auditor.world.now_ms,
+            )
         session.add(
-            Erasure(target="ledger_event:1:9", basis="期满", approved_by="甲、乙", erased_at_ms=1)
+            Erasure(
+                target=f"ledger_event:1:{index}", basis="期满", approved_by="甲,乙", erased_at_ms=1
+            )
         )
         session.flush()
-        session.query(LedgerEvent).filter_by(generation=1, index=9).delete()
+        session.query(LedgerEvent).filter_by(generation=1, index=index).delete()
+
+
+def test_an_event_that_was_lawfully_erased_is_no_doubt(auditor):
+    _erase(auditor, 9, told=True)
 
     assert auditor.doubts() == []
+
+
+def test_an_erasure_that_the_ledger_does_not_account_for_is_named(auditor):
+    _erase(auditor, 9, told=False)
+
+    assert auditor.doubts() == [("erasure", "ledger_event")]
 
 
 def test_what_stands_beside_an_event_in_its_row_counts_too(auditor):

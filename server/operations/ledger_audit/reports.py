@@ -35,6 +35,7 @@ class Doubt:
     - ``head``: the counter row does not end the tree that is stored;
     - ``line``, ``line_missing``: a journal line is not the one that its event names, or is gone;
     - ``part``, ``part_missing``: so for the text of a line;
+    - ``erasure``: more counts as lawfully erased in ``place`` than the ledger accounts for;
     - ``checkpoint``: a stored checkpoint is not what our key signed, or contradicts itself;
     - ``rewritten``: our key signed other leaves: those of ``place`` are not the ones of then;
     - ``behind``: a checkpoint signed a longer ledger than there is;

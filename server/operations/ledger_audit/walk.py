@@ -5,7 +5,9 @@ is fixed when it begins a generation, since a ledger at work goes on growing.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -179,6 +181,7 @@ def _check_end(
     yield from _check_beyond(session, number)
     yield from _check_successor(session, generation, size)
     yield from _check_lines_without_event(session)
+    yield from _check_erasures(session)
 
 
 def _check_beyond(session: Session, number: int) -> Iterator[Doubt]:
@@ -254,6 +257,40 @@ def _check_lines_without_event(session: Session) -> Iterator[Doubt]:
         yield Doubt(kind="surplus", generation=line.generation, place=place)
     if not named:
         yield Doubt(kind="surplus", generation=0, place="journal_line")
+
+
+def _check_erasures(session: Session) -> Iterator[Doubt]:
+    """Whether the ledger accounts for all that counts as lawfully erased.
+
+    A row in ``erasure`` is what lets a body go. Whoever owns the database can put one in,
+    but not the ``erase`` event that says how much was erased on whose word.
+    """
+    told: Counter[str] = Counter()
+    for body in session.scalars(select(LedgerEvent.event).where(LedgerEvent.kind == "erase")):
+        with suppress(ValueError, KeyError, TypeError):
+            snapshot = json.loads(body)["snapshot"]
+            if snapshot["act"] == "erased" and snapshot["page"] == 1:
+                told.update(events=int(snapshot["events"]), lines=int(snapshot["lines"]))
+    events, lines = 0, set()
+    rows = session.execute(
+        select(Erasure.target)
+        .where(
+            Erasure.target.startswith("ledger_event:") | Erasure.target.startswith("journal_part:")
+        )
+        .execution_options(yield_per=_BATCH)
+    )
+    for (target,) in rows:
+        table, _, key = target.partition(":")
+        if table == "ledger_event":
+            events += 1
+        else:
+            lines.add(key.rpartition(":")[0])
+    for table, count, name in (
+        ("ledger_event", events, "events"),
+        ("journal_part", len(lines), "lines"),
+    ):
+        if count > told[name]:
+            yield Doubt(kind="erasure", generation=0, place=table, found=f"{count} > {told[name]}")
 
 
 def _stored_edge(session: Session, number: int, size: int) -> list[bytes | None]:
