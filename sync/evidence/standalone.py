@@ -52,6 +52,7 @@ MODULES = (
     "verifier_witness",
     "verifier_stamps",
     "verifier_outside",
+    "verifier_paper",
     "verifier_brought",
     "verifier",
     "foreign_bag",

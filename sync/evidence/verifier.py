@@ -21,6 +21,7 @@ from .verifier_findings import check_findings
 from .verifier_journal import Signatures, check_journal
 from .verifier_ledger import check_ledger, check_trust
 from .verifier_outside import check_outside
+from .verifier_paper import check_papers
 from .verifier_signatures import fast, pure
 from .verifier_source import Source, measure, open_source
 from .verifier_times import check_duties, check_receipts, check_times
@@ -39,6 +40,7 @@ class Options:
         checkpoints: paths of notes and packages that hold checkpoints from elsewhere.
         tiles: a folder with the ledger's tiles, which tell its root at every size.
         findings: let the rules compute the findings again, which takes longer.
+        papers: journal heads that stand on papers, as a QR code or typed.
     """
 
     ledger_keys: Tuple[VerifierKey, ...] = ()
@@ -49,6 +51,7 @@ class Options:
     checkpoints: Tuple[str, ...] = ()
     tiles: Optional[str] = None
     findings: bool = False
+    papers: Tuple[str, ...] = ()
 
 
 def verify_package(path: str, options: Options = Options()) -> Result:
@@ -85,6 +88,7 @@ def verify(source: Source, options: Options = Options()) -> Result:
         check_findings(book["case"], source, index, ledger, again=options.findings)
         check_times(book["time"], trust, ledger, index, journal, stamped)
         check_duties(book["duties"], ledger, index)
+    check_papers(outside, journal, options.papers)
     return Result(tuple(claim for step in STEPS for claim in book[step].claims))
 
 

@@ -61,6 +61,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
                     checkpoints=tuple(options.checkpoint),
                     tiles=options.tiles,
                     findings=options.findings,
+                    papers=tuple(options.paper),
                 ),
             )
     except KeyMalformed as error:
@@ -104,6 +105,7 @@ def _parser(texts: Texts, lang: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help=say("checkpoint")
     )
+    parser.add_argument("--paper", action="append", default=[], metavar="HEAD", help=say("paper"))
     parser.add_argument("--findings", action="store_true", help=say("findings"))
     parser.add_argument("--tiles", metavar="FOLDER", help=say("tiles"))
     parser.add_argument("--policy", help=say("policy"))
