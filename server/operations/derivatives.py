@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from media.store import derived_key
 from server.models.inspections import Derivative
+from server.models.uploads import MediaObject
 from server.operations import ledger
+from server.operations.erased import erase_too
 from server.services import Services
 
 
@@ -46,8 +48,14 @@ def store_derivative(
 
 
 def keep_derivative(session: Session, made: Derivative, *, item_id: str, now_ms: int) -> None:
-    """Add a derivative with its leaf, unless one for its purpose is there already."""
+    """Add a derivative with its leaf, unless one for its purpose is there already.
+
+    Of an original that was erased by law meanwhile nothing is kept.
+    """
     if session.get(Derivative, (made.source_sha256, made.purpose)) is not None:
+        return
+    if session.get(MediaObject, made.source_sha256) is None:
+        erase_too(session, made.source_sha256, [(made.key, made.size)])
         return
     ledger.append(
         session,

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from server.models.erasure import ErasedItem, ErasureOrder
-from server.models.inspections import EvidenceItem
+from server.models.erasure import ErasedItem, ErasureObject, ErasureOrder
+from server.models.inspections import Derivative, EvidenceItem
+from server.models.redaction import Redaction
+from server.models.uploads import MediaObject
 
 #: The state of an inspection whose text was erased.
 ERASED = "erased"
@@ -65,6 +67,41 @@ def all_erased(sha256: Any, organization_id: str) -> ColumnElement[bool]:
     item = aliased(EvidenceItem)
     own = select(literal(1)).where(item.sha256 == sha256, item.organization_id == organization_id)
     return own.exists() & ~own.where(~is_erased(item.id)).exists()
+
+
+def is_here(session: Session, item: EvidenceItem) -> bool:
+    """Whether the item's bytes are still here for it: work on them may end after an erasure."""
+    stored = select(literal(1)).where(
+        MediaObject.sha256 == item.sha256, MediaObject.status == "stored", ~is_erased(item.id)
+    )
+    return session.scalar(stored) is not None
+
+
+def erase_too(session: Session, sha256: str, objects: Iterable[tuple[str, int]]) -> None:
+    """Have objects (key and size) go that were made of bytes after these had been erased.
+
+    The order that erased the bytes goes on until the store has none of them.
+    """
+    order = session.scalars(
+        select(ErasureOrder)
+        .join(ErasedItem, ErasedItem.order_id == ErasureOrder.id)
+        .where(ErasedItem.sha256 == sha256)
+        .order_by(ErasureOrder.erased_at_ms.desc())
+        .limit(1)
+    ).one_or_none()
+    if order is None:
+        return
+    for key, size in objects:
+        made = (select(model.sha256).where(model.key == key) for model in (Derivative, Redaction))
+        if any(session.scalars(query.limit(1)).first() for query in made):
+            continue
+        row = session.get(ErasureObject, (order.id, key))
+        if row is None:
+            session.add(ErasureObject(order_id=order.id, key=key, size=size, state="pending"))
+        else:
+            row.state, row.code = "pending", ""
+        order.state, order.done_at_ms = "erasing", None
+    session.flush()
 
 
 def _mark(order: ErasureOrder) -> Mark:

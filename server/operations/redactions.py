@@ -23,6 +23,7 @@ from server.models.people import Person
 from server.models.redaction import Redaction
 from server.operations import ledger
 from server.operations.access import Actor, require
+from server.operations.erased import erase_too, is_here
 from server.operations.evidence_view import owned_item, stored_media
 from server.operations.serving import newest_facts, serving_of
 from server.services import Services
@@ -102,44 +103,54 @@ def redact(
     digest = hashlib.sha256(drawn.jpeg).hexdigest()
     store_key = derived_key(digest)
     services.store.put_once(store_key, drawn.jpeg, size=len(drawn.jpeg), sha256=digest)
-    recipe = f"{drawn.recipe}, from the {source}"
-    plain = [asdict(region) for region in regions]
+    made = Redaction(
+        id=str(uuid.uuid4()),
+        item_id=item_id,
+        source_sha256=sha256,
+        sha256=digest,
+        size=len(drawn.jpeg),
+        key=store_key,
+        regions=json.dumps([asdict(region) for region in regions]),
+        reason=reason,
+        made_by=actor.person_id,
+        made_with=drawn.made_with,
+        recipe=f"{drawn.recipe}, from the {source}",
+        made_at_ms=services.now_ms(),
+    )
     with transaction() as session:
-        person = session.get_one(Person, actor.person_id)
-        head = ledger.lock_head(session)
-        index = ledger.append(
-            session,
-            "derive",
-            actor={"person": person.id, "name": person.name},
-            subject={"source": sha256, "sha256": digest, "item": item_id},
-            snapshot={
-                "purpose": REDACTED,
-                "made_with": drawn.made_with,
-                "recipe": recipe,
-                "regions": plain,
-                "reason": reason,
-            },
-            about=(f"item:{item_id}", f"media:{sha256}"),
-            now_ms=services.now_ms(),
-        )
-        row = Redaction(
-            id=str(uuid.uuid4()),
-            item_id=item_id,
-            source_sha256=sha256,
-            sha256=digest,
-            size=len(drawn.jpeg),
-            key=store_key,
-            regions=json.dumps(plain),
-            reason=reason,
-            made_by=person.id,
-            made_with=drawn.made_with,
-            recipe=recipe,
-            made_at_ms=services.now_ms(),
-            generation=head.generation,
-            ledger_index=index,
-        )
-        session.add(row)
-        return row.id
+        kept = _write_down(session, made)
+    if kept is None:
+        raise Conflict("the original was erased meanwhile")
+    return kept
+
+
+def _write_down(session: Session, made: Redaction) -> str | None:
+    """Leaf and row of a stored copy, and its id; None if its original was erased meanwhile."""
+    head = ledger.lock_head(session)
+    item = session.get_one(EvidenceItem, made.item_id, populate_existing=True)
+    if not is_here(session, item):
+        erase_too(session, made.source_sha256, [(made.key, made.size)])
+        return None
+    person = session.get_one(Person, made.made_by)
+    made.generation = head.generation
+    made.ledger_index = ledger.append(
+        session,
+        "derive",
+        actor={"person": person.id, "name": person.name},
+        subject={"source": made.source_sha256, "sha256": made.sha256, "item": made.item_id},
+        snapshot={
+            "purpose": REDACTED,
+            "made_with": made.made_with,
+            "recipe": made.recipe,
+            "regions": json.loads(made.regions),
+            "reason": made.reason,
+        },
+        about=(f"item:{made.item_id}", f"media:{made.source_sha256}"),
+        now_ms=made.made_at_ms,
+    )
+    session.add(made)
+    session.flush()
+    return made.id
 
 
 def copies_of(session: Session, item_id: str) -> list[Copy]:

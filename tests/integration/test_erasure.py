@@ -17,9 +17,22 @@ from server.failures import (
     SamePerson,
 )
 from server.models.erasure import ErasureOrder
-from server.models.inspections import Document, EvidenceItem, EvidencePackage
+from server.models.inspections import (
+    Derivative,
+    Document,
+    EvidenceItem,
+    EvidencePackage,
+    MediaFacts,
+)
 from server.models.ledger import LedgerEvent
-from server.operations import erasure, ledger_audit, receipts, uploads
+from server.operations import (
+    erasure,
+    ledger_audit,
+    media_checks,
+    receipts,
+    redactions,
+    uploads,
+)
 from server.operations.evidence_view import stored_media
 from server.operations.receipts import Given
 from server.operations.storekeeping import rehash, sweep
@@ -485,3 +498,43 @@ def test_a_device_that_pulls_afterwards_gets_tombstones_and_no_text(world, case,
 
     gone = {change["kind"] for change in changes if change["op"] == "tombstone"}
     assert {"inspection", "item", "revision"} <= gone
+
+
+def test_what_a_worker_made_of_bytes_while_they_were_erased_goes_too(world, case, eraser):
+    """Reading takes seconds: rows may go between the reading and the writing down."""
+    eraser.wait()
+    order = eraser.request()
+    eraser.approve(order)
+
+    def erase_first(act, key):
+        if act == "put" and key.startswith("derived/"):
+            world.store.after = lambda *_: None
+            with world.app.app_context():
+                assert erasure.carry_out(world.services, order) == "done"
+
+    world.store.after = erase_first
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+    again = world.rows(ErasureOrder)[0].state
+
+    assert eraser.carry_out(order) == "done"
+
+    assert again == "erasing"
+    assert not [key for key in world.store.objects if key.startswith(("derived/", "media/"))]
+    assert world.rows(MediaFacts) == []
+    assert world.rows(Derivative) == []
+
+
+def test_redacted_copies_go_with_their_original(world, case, eraser):
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+        actor = eraser.person("reviewer")
+        region = redactions.parse_regions("1000.1000.2000.2000.black")
+        redactions.redact(world.services, actor, case.items["yard"], region, reason="车牌号")
+    assert "redaction" in tables_with(world, "车牌号")
+    eraser.wait()
+
+    eraser.erase()
+
+    assert tables_with(world, "车牌号") == set()
+    assert not [key for key in world.store.objects if key.startswith("derived/")]

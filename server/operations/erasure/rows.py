@@ -51,6 +51,7 @@ from sync.wire import Projection
 _WORDED = (
     "alarm",
     "decide",
+    "derive",
     "document",
     "export",
     "policy",
@@ -227,9 +228,12 @@ def erase_files(reaper: Reaper, items: Sequence[EvidenceItem], digests: set[str]
                 QuarantineDecision.kind == "unsafe", QuarantineDecision.subject.in_(page)
             ),
         )
-        copies = session.scalars(select(Redaction).where(Redaction.item_id.in_(page))).all()
-        reaper.keep_for_deletion((copy.key, copy.size) for copy in copies)
+        copies = session.execute(
+            select(Redaction.key, Redaction.size).where(Redaction.item_id.in_(page))
+        )
+        made = {row.key: row.size for row in copies}
         reaper.reap(Redaction, select(Redaction.id).where(Redaction.item_id.in_(page)))
+        reaper.keep_for_deletion(_named_no_more(session, made).items())
     for item in items:
         item.check_wanted = False
     known = {
@@ -289,9 +293,7 @@ def _erase_bytes(reaper: Reaper, digests: Sequence[str]) -> None:
         session.delete(made)
     session.flush()
     keys = {made.key: made.size for made in derived}
-    for page in pages_of(sorted(keys)):
-        for kept in session.scalars(select(Derivative.key).where(Derivative.key.in_(page))):
-            keys.pop(kept, None)
+    keys = _named_no_more(session, keys)
     for media in session.scalars(select(MediaObject).where(MediaObject.sha256.in_(digests))):
         keys[media.key] = media.size
     for aside in session.scalars(
@@ -313,6 +315,15 @@ def _erase_bytes(reaper: Reaper, digests: Sequence[str]) -> None:
         .where(Upload.sha256.in_(digests))
         .values(filename="", metadata_header="", concat_header="")
     )
+
+
+def _named_no_more(session: Session, keys: dict[str, int]) -> dict[str, int]:
+    """Those of ``keys``, with their sizes, that nothing else was made as."""
+    kept: set[str] = set()
+    for page in pages_of(sorted(keys)):
+        for model in (Derivative, Redaction):
+            kept.update(session.scalars(select(model.key).where(model.key.in_(page))))
+    return {key: size for key, size in keys.items() if key not in kept}
 
 
 def _is_alone(session: Session, place: tuple[int, int], own: set[str]) -> bool:

@@ -13,9 +13,10 @@ from media.findings import RULE_VERSION, Context
 from media.second import SecondReader
 from media.store import StoreUnavailable
 from server.db import reading, transaction
-from server.models.inspections import EvidenceItem, ItemCheck, MediaFacts
+from server.models.inspections import Derivative, EvidenceItem, ItemCheck, MediaFacts
 from server.models.uploads import MediaObject
 from server.operations import ledger
+from server.operations.erased import erase_too, is_erased, is_here
 from server.operations.holding import held
 from server.operations.media_checks.examining import Read, compare, examine, work_on
 from server.operations.media_checks.failing import (
@@ -130,6 +131,7 @@ def _readable(
             which,
             MediaObject.status == "stored",
             held(EvidenceItem.sha256, EvidenceItem.organization_id),
+            ~is_erased(EvidenceItem.id),
         )
         .order_by(order, EvidenceItem.id)
         .limit(_BATCH + len(postponed))
@@ -186,15 +188,35 @@ def _check_one(
         MediaError: if its bytes cannot be read now.
     """
     with reading() as session:
-        work = work_on(session, session.get_one(EvidenceItem, item_id))
+        item = session.get_one(EvidenceItem, item_id)
+        if not is_here(session, item):
+            return
+        work = work_on(session, item)
     if "reader" in given_up:
         read = unread(work.size, given_up["reader"])
     else:
         with our_own("reader"):
             read = examine(services, second, work)
     made = store_pictures(services, work.sha256, read.pictures)
+    try:
+        _compare_and_keep(services, item_id, read, made, given_up, capture_class=work.capture_class)
+    except Exception:
+        # Rows that were read a moment ago may have gone: then nothing has failed.
+        if not _was_erased(services, item_id, made):
+            raise
+
+
+def _compare_and_keep(
+    services: Services,
+    item_id: str,
+    read: Read,
+    made: Sequence[Derivative],
+    given_up: Mapping[Part, str],
+    *,
+    capture_class: str,
+) -> None:
     if "rules" in given_up:
-        compared = uncompared(work.capture_class, given_up["rules"])
+        compared = uncompared(capture_class, given_up["rules"])
     else:
         with our_own("rules"):
             compared = compare(read, _context(services, item_id, read))
@@ -202,6 +224,9 @@ def _check_one(
         # The first lock: nothing the rules compare can change from here on.
         ledger.lock_head(session)
         item = session.get_one(EvidenceItem, item_id, populate_existing=True)
+        if not is_here(session, item):
+            erase_too(session, item.sha256, [(one.key, one.size) for one in made])
+            return
         if not item.check_wanted and not _is_older(session, item):
             return
         now_ms = services.now_ms()
@@ -218,6 +243,17 @@ def _check_one(
         # Whatever came while the file was read is compared in another run.
         now = gather_own(session, item, read, services.settings)
         item.check_wanted = now != replace(compared.context, neighbours=(), camera=None)
+
+
+def _was_erased(services: Services, item_id: str, made: Sequence[Derivative]) -> bool:
+    """Whether the item's bytes were erased by law meanwhile; what was made of them goes too."""
+    with transaction() as session:
+        ledger.lock_head(session)
+        item = session.get_one(EvidenceItem, item_id, populate_existing=True)
+        if is_here(session, item):
+            return False
+        erase_too(session, item.sha256, [(one.key, one.size) for one in made])
+        return True
 
 
 def _context(services: Services, item_id: str, read: Read) -> Context:
