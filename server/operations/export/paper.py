@@ -44,6 +44,8 @@ _UNITS: Final = frozenset(("article", "tbody"))
 _PART_UNITS: Final = 500
 #: How many parts are set at the same time; each takes up to 300 MB while it is.
 _AT_ONCE: Final = 2
+#: A part takes seconds; one that takes this long never ends.
+_LONGEST_S: Final = 600
 
 #: Signs in a row at which no line would be broken, and what marks a place to do so.
 _UNBROKEN: Final = re.compile(r"[^\s\u2e80-\uffef]{16,}")
@@ -103,14 +105,20 @@ def _set(body: Node, title: str, at_ms: int) -> bytes:
         root.joinpath("paper.typ").write_bytes(_layout())
         root.joinpath("page.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
         arguments = [folder, str(_font().parent), str(at_ms // 1000)]
-        done = subprocess.run(
-            [sys.executable, "-m", "server.typeset", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise PageNotSet(title, "".join(done.stderr.splitlines()[-1:]))
+        try:
+            # Without our environment: it holds secrets, and setting a page needs none of it.
+            subprocess.run(
+                [sys.executable, "-m", "server.typeset", *arguments],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={},
+                timeout=_LONGEST_S,
+            )
+        except subprocess.CalledProcessError as error:
+            raise PageNotSet(title, "".join(error.stderr.splitlines()[-1:])) from error
+        except subprocess.TimeoutExpired as error:
+            raise PageNotSet(title, f"not set after {_LONGEST_S} s") from error
         return root.joinpath("page.pdf").read_bytes()
 
 
