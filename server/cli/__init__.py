@@ -110,7 +110,7 @@ def sequencer() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    publishing = threading.Thread(target=_publish, args=(app, stopping), daemon=True)
+    publishing = threading.Thread(target=publish_checkpoints, args=(app, stopping), daemon=True)
     publishing.start()
     with app.app_context():
         kept = ""
@@ -122,7 +122,7 @@ def sequencer() -> None:
                 _log.warning("no_checkpoint code=%s reason=%s", error.code, error)
 
 
-def _publish(app: Flask, stopping: threading.Event) -> None:
+def publish_checkpoints(app: Flask, stopping: threading.Event) -> None:
     """Bring the newest checkpoint to the object store; a store that is away holds nothing up."""
     with app.app_context():
         kept = CheckpointStore(services().store)

@@ -115,7 +115,7 @@ def audit(leaves: int | None, *, as_json: bool) -> None:
     trouble = ""
     try:
         with create_app(Settings.from_env(os.environ)).app_context():
-            for report in ledger_audit.audit(services(), most=leaves):
+            for report in ledger_audit.audit(services(), most=leaves, anew=leaves is None):
                 reports.append(json.loads(report.to_json()))
                 if not as_json:
                     _tell(reports[-1])

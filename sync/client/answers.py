@@ -393,6 +393,9 @@ class CarriedLedgerSchema(ConsistencySchema):
     """A consistency proof out of a carrier's reply, with the checkpoint that it leads to."""
 
     checkpoint = fields.String(required=True)
+    #: By which key it is signed, and how that comes from earlier ones.
+    ledger_key = fields.String(load_default="")
+    endorsements = fields.List(fields.String(), load_default=list)
 
 
 class CarriedLackingSchema(_Answer):

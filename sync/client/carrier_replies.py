@@ -7,7 +7,7 @@ checked line by line, receipt by receipt, as online (docs/protocol.md §5.3).
 import json
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from sync.client.carrier import CARRIERS, carrier_key
 from sync.client.documents import Documents
 from sync.client.errors import GenerationChanged, LedgerForked, LineStuck, LinkError
 from sync.client.folder import DeviceFolder
+from sync.client.generation import under_key
 from sync.client.outbox import KEPT, M_SAFE, M_UPLOADED, Outbox
 from sync.client.pushing import RefusedAt, take_standing
 from sync.client.recovery import Recovery
@@ -44,6 +45,7 @@ from sync.client.trust import (
     other_start,
     raise_alarm,
     read_checkpoint,
+    read_kept_checkpoint,
 )
 from sync.client.uploading import ANNOUNCED
 from sync.evidence.encoding import sha256_hex
@@ -209,9 +211,18 @@ class Replies:
                 about["cursor"] = page.cursor
                 report.documents += len(page.documents)
 
+    def _renew_key(self, answer: dict[str, Any]) -> None:
+        """Go on with another key of our ledger, if the one we know names it."""
+        renewed = under_key(self._enrolment, answer["ledger_key"], answer["endorsements"])
+        if renewed != self._enrolment:
+            self._enrolment = renewed
+            with self._outbox.transaction():
+                self._outbox.remember("enrolment", asdict(renewed))
+
     def _see(self, report: ReplyRead, about: dict[str, Any], answer: dict[str, Any]) -> None:
         """The ledger must begin with what the carrier knew of it; kept if it is the newest."""
         note, path = answer["checkpoint"], [bytes.fromhex(node) for node in answer["path"]]
+        self._renew_key(answer)
         new = read_checkpoint(note, self._enrolment)
         report.checkpoint = new.size
         try:
@@ -222,7 +233,7 @@ class Replies:
                 watch.see(note)
                 return
             # The device has learnt of a newer one meanwhile, to which this proof says nothing.
-            then = read_checkpoint(about["checkpoint"], self._enrolment)
+            then = read_kept_checkpoint(about["checkpoint"], self._enrolment)
             verify_consistency(
                 first=then.size,
                 second=new.size,

@@ -279,7 +279,10 @@ class Device(Sheets):
         replies = Replies(
             self._folder, self._outbox, self.documents, self._recovery(), self.need_enrolment()
         )
-        return replies.read_all(place)
+        try:
+            return replies.read_all(place)
+        finally:
+            self.enrolment = Enrolment(**self._outbox.meta("enrolment"))
 
     def _recovery(self) -> Recovery:
         return Recovery(self._outbox, self._journal, self._login)

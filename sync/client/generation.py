@@ -95,26 +95,30 @@ def renew_key(enrolment: Enrolment, lives: Sequence[Life]) -> Enrolment:
 
     It stays as it is where that is not proved.
     """
+    endorsements = [note for life in lives for note in life.endorsements]
     for life in lives:
-        if life.origin == enrolment.origin and _takes_over(enrolment, life, lives):
-            return _under_key(enrolment, life.ledger_key)
+        if life.origin == enrolment.origin:
+            return under_key(enrolment, life.ledger_key, endorsements)
     return enrolment
 
 
-def _takes_over(enrolment: Enrolment, life: Life, lives: Sequence[Life]) -> bool:
-    """Whether the key of ``life`` is ours, or one that ours named, directly or by others."""
-    endorsements = [note for one in lives for note in one.endorsements]
+def _takes_over(
+    enrolment: Enrolment, text: str, endorsements: Sequence[str], *, origin: str
+) -> bool:
+    """Whether the key ``text`` is ours, or one that ours named, directly or by others."""
     try:
-        key = parse_verifier_key(life.ledger_key)
+        key = parse_verifier_key(text)
         ours = [parse_verifier_key(enrolment.ledger_key)]
     except SyncError:
         return False
     reached = {one.public_key for one in successors(ours, endorsements)}
-    return key.name == life.origin and key.public_key in reached
+    return key.name == origin and key.public_key in reached
 
 
-def _under_key(enrolment: Enrolment, key: str) -> Enrolment:
-    if key == enrolment.ledger_key:
+def under_key(enrolment: Enrolment, key: str, endorsements: Sequence[str]) -> Enrolment:
+    """``enrolment`` under the ledger key ``key``, if ours leads to it; else as it is."""
+    leads = _takes_over(enrolment, key, endorsements, origin=enrolment.origin)
+    if key == enrolment.ledger_key or not leads:
         return enrolment
     earlier = (*enrolment.earlier_ledger_keys, enrolment.ledger_key)
     return replace(enrolment, ledger_key=key, earlier_ledger_keys=earlier)
@@ -128,7 +132,9 @@ def _pinned(enrolment: Enrolment, life: Life, lives: Sequence[Life]) -> Enrolmen
         raise GenerationChanged(enrolment.origin, life.origin) from error
     known = parse_verifier_key(enrolment.receipt_key).public_key
     same = (receipts.name, receipts.public_key) == (f"{life.origin}/receipt", known)
-    if not same or not _takes_over(enrolment, life, lives):
+    endorsements = [note for one in lives for note in one.endorsements]
+    leads = _takes_over(enrolment, life.ledger_key, endorsements, origin=life.origin)
+    if not same or not leads:
         raise GenerationChanged(enrolment.origin, life.origin)
     earlier = (enrolment.origin, enrolment.generation, enrolment.receipt_key)
     return replace(

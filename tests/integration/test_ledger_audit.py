@@ -4,13 +4,18 @@ import hashlib
 import io
 import json
 import shutil
+import threading
 import zipfile
 from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 from media.s3_objects import open_client
+from media.store import StoreUnavailable
+from server.cli import publish_checkpoints
 from server.cli.ledger import ledger as ledger_commands
 from server.db import db, reading, transaction
 from server.models.audits import LedgerAudit
@@ -429,21 +434,46 @@ def test_a_checkpoint_in_the_store_that_is_not_ours_is_named(auditor):
     assert auditor.doubts() == [("unsigned", key)]
 
 
+@pytest.fixture
+def backups():
+    """Makes whole copies of databases, whose users lose their links; ``backups(url)``: its URL."""
+    made = []
+
+    def copy(url):
+        place = make_url(url)
+        name = f"{place.database.removesuffix('.sqlite')}_{new_id()[:8]}"
+        if place.get_backend_name() == "sqlite":
+            copy_database(place.database, f"{name}.sqlite")
+            return f"sqlite:///{name}.sqlite"
+        engine = create_engine(place.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        made.append((engine, name))
+        with engine.connect() as connection:
+            ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(text(ending), {"name": place.database})
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE {place.database}'))
+        return place.set(database=name).render_as_string(hide_password=False)
+
+    yield copy
+    for engine, name in made:
+        with engine.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        engine.dispose()
+
+
 def test_a_database_put_back_together_with_its_folder_is_found_by_the_copy_in_the_store(
-    make_database, tmp_path
+    auditor, backups
 ):
     """The folder goes back as well and no device is near: the store still knows better."""
-    auditor = Auditor(make_world(make_database("sqlite"), tmp_path / "var", store=MemoryStore()))
     world = auditor.world
-    live = world.settings.database_url.removeprefix("sqlite:///")
-    copy_database(live, tmp_path / "saved")
+    with world.app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    older = backups(world.settings.database_url)
     auditor.grow()
     auditor.note = sign(world)
     _publish(auditor)
     shutil.rmtree(world.settings.checkpoint_dir)
-    with world.app.app_context():
-        db.engine.dispose()
-    copy_database(tmp_path / "saved", live)
+    world.settings = replace(world.settings, database_url=older)
     restart(world)
     before = world.push(auditor.device)
 
@@ -456,6 +486,9 @@ def test_a_database_put_back_together_with_its_folder_is_found_by_the_copy_in_th
     (row,) = world.rows(LedgerAudit)
     assert row.ledger_index is None
     assert json.loads(row.report)["doubt_count"] == len(doubts)
+    with world.app.app_context():
+        db.session.remove()
+        db.engine.dispose()
 
 
 def test_the_page_of_the_store_names_what_the_audit_found(database_url, tmp_path):
@@ -580,3 +613,60 @@ def test_the_command_audits_and_its_exit_status_tells(database_url, tmp_path, se
     assert found.exit_code == 1
     assert "Generation 1, leaf 1: the leaf was changed" in found.output
     assert away.exit_code == 2
+
+
+def test_the_sequencer_brings_the_newest_checkpoint_to_the_store_and_survives_its_absence(
+    auditor, monkeypatch, caplog
+):
+    world, stopping = auditor.world, threading.Event()
+    stopping.set()
+
+    def away(*_arguments, **_named):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.store, "put_once", away)
+        publish_checkpoints(world.app, stopping)
+    missing = dict(world.services.store.objects)
+    publish_checkpoints(world.app, stopping)
+
+    assert missing == {}
+    assert "checkpoint_unpublished code=media.store_unavailable" in caplog.text
+    assert {data.decode() for data in world.services.store.objects.values()} == {auditor.note}
+
+
+def test_a_report_that_was_slipped_in_makes_the_audit_skip_nothing(auditor):
+    (row,) = [*auditor.audit(most=10), *auditor.world.rows(LedgerAudit)][1:]
+    forged = json.dumps({**json.loads(row.report), "end": 10**6})
+    tamper(
+        auditor.world,
+        "ledger_audit",
+        "INSERT INTO ledger_audit SELECT 1000, began_at_ms, ended_at_ms, :r, generation, "
+        "ledger_index FROM ledger_audit",
+        r=forged,
+    )
+
+    (report,) = auditor.audit()
+
+    assert (report.start, report.whole) == (0, True)
+
+
+def test_the_ledger_is_audited_also_while_the_store_is_away(auditor, monkeypatch):
+    tamper(
+        auditor.world,
+        "ledger_leaf",
+        "UPDATE ledger_leaf SET entry = :e WHERE generation = 1 AND leaf_index = 7",
+        e=bytes(32),
+    )
+
+    def away(_prefix):
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(auditor.world.services.store, "list", away)
+    with pytest.raises(StoreUnavailable):
+        auditor.audit()
+
+    (row,) = auditor.world.rows(LedgerAudit)
+    assert [(one["kind"], one["place"]) for one in json.loads(row.report)["doubts"]] == [
+        ("leaf", "7")
+    ]

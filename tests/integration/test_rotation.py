@@ -8,10 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli.ledger import ledger as ledger_commands
-from server.db import reading, transaction
 from server.failures import Conflict, Invalid
 from server.models.ledger import LedgerEvent, LedgerLeaf
-from server.operations import ledger, ledger_audit, rotation
+from server.operations import ledger_audit
 from server.services import open_services
 from server.signing import SignerFailed, ask_for_key
 from sync.evidence.note import VerifierKey, parse_note, parse_verifier_key, verifier_key
@@ -20,6 +19,7 @@ from sync.evidence.verifier import Options, verify_package
 from tests.support.bureau import environment
 from tests.support.casework import Case
 from tests.support.restoring import restart, restore, sign
+from tests.support.rotating import begin, finish, grow
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
 
@@ -34,35 +34,6 @@ sign)
   rm "$message" ;;
 esac
 """
-
-
-def begin(world, reason="例行更换"):
-    """``liuhen-admin ledger rotate``, and the processes started again."""
-    rotation.prepare(world.settings)
-    with world.app.app_context():
-        with reading() as session:
-            signer = rotation.open_both(world.settings, session)
-        with transaction() as session:
-            rotation.begin(session, signer, reason=reason, now_ms=world.now_ms)
-    restart(world)
-
-
-def finish(world, reason="并行期满"):
-    """``liuhen-admin ledger rotate --finish``, and the processes started again."""
-    with world.app.app_context():
-        with reading() as session:
-            signer = rotation.open_both(world.settings, session)
-        with transaction() as session:
-            rotation.finish(session, signer, reason=reason, now_ms=world.now_ms)
-    rotation.retire(world.settings, signer)
-    restart(world)
-
-
-def grow(world):
-    with world.app.app_context(), transaction() as session:
-        ledger.append(
-            session, "policy", actor={"server": "t"}, subject={"n": 1}, now_ms=world.now_ms
-        )
 
 
 def signers_of(world, note):

@@ -35,6 +35,7 @@ from tests.support.carrying import (
     take,
 )
 from tests.support.fieldkit import Signer, lines_of
+from tests.support.rotating import begin, finish, grow
 
 
 @pytest.fixture
@@ -356,3 +357,22 @@ def test_a_rewritten_ledger_raises_the_alarm_over_a_disk_too(world, device, disk
     assert [type(problem) for problem in read.problems] == [LedgerForked]
     assert read.lines > 0
     assert len(device.status().alarms) == 1
+
+
+def test_a_reply_carries_the_ledgers_other_key_to_a_device_without_a_network(
+    world, device, disk, tmp_path
+):
+    patrol(device, world, tmp_path)
+    written = device.write_carrier(disk)
+    begin(world)
+    finish(world)
+    grow(world)
+
+    take(world, folder_of(disk, written), disk)
+    (read,) = device.read_replies(disk).read
+
+    assert read.problems == []
+    assert device.enrolment.ledger_key == world.services.ledger_signer.verifier_key
+    again = device.write_carrier(disk)
+    take(world, folder_of(disk, again), disk)
+    assert device.read_replies(disk).read[-1].problems == []

@@ -8,9 +8,9 @@ from server.models.ledger import LedgerEvent
 from sync.client.answers import LineageSchema
 from sync.client.errors import CheckpointInvalid, LedgerRestored
 from sync.client.generation import renew_key
-from tests.integration.test_rotation import begin, finish, grow
 from tests.protocol.test_restored_server import at, scene, sign_checkpoint  # noqa: F401
 from tests.support.restoring import restore
+from tests.support.rotating import begin, finish, grow
 
 
 def test_a_device_that_was_away_for_the_whole_overlap_follows_the_key(scene):  # noqa: F811

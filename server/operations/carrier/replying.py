@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from server.failures import Invalid
-from server.operations import feed, ledger, outcomes, uploads
+from server.operations import feed, generations, ledger, outcomes, uploads
 from server.operations.carrier.opening import Counter, Opened
 from sync.carrier.manifest import EpochRange, Manifest, ReplyManifest, seal_reply
 from sync.carrier.members import Source, whole
@@ -62,7 +62,12 @@ def _answers(
     read, manifest, device = counter.desk.read, opened.manifest, opened.device
     with read() as session:
         proof = _consistency(session, manifest, origin=origin, size=size)
-    yield _json("ledger.json", {"checkpoint": note, **proof})
+        endorsements = generations.endorsements(session)
+    keys = {
+        "ledger_key": counter.services.ledger_signer.verifier_key,
+        "endorsements": list(endorsements),
+    }
+    yield _json("ledger.json", {"checkpoint": note, **keys, **proof})
     for epoch in manifest.epochs:
         yield from _standings(counter, device.id, epoch)
     digests = [medium.sha256 for medium in manifest.media]

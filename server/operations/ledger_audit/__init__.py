@@ -7,11 +7,14 @@ node or object (docs/evidence.md §5).
 from collections.abc import Iterator
 from dataclasses import replace
 
+from media.store import StoreUnavailable
 from server.db import reading, transaction
 from server.operations.ledger_audit.outside import Compared, compare_outside
 from server.operations.ledger_audit.reports import (
     Doubt,
     Report,
+    Resumed,
+    after,
     has_run,
     keep_failure,
     keep_report,
@@ -42,22 +45,28 @@ _SLICE_LEAVES = 1 << 18
 _PACKAGES = 500
 
 
-def audit(parts: Services, *, most: int | None = None) -> Iterator[Report]:
+def audit(parts: Services, *, most: int | None = None, anew: bool = False) -> Iterator[Report]:
     """Look at ``most`` leaves (None: at all that are there), each slice with a report of its own.
 
-    A run goes on where the last one ended, and ends with the ledger: the next begins
-    anew. The next slice is read when its report is asked for.
+    A run goes on where the last one ended, unless it is to begin ``anew``, and ends with
+    the ledger. The next slice is read when its report is asked for.
 
     Raises:
-        StoreUnavailable: if the store does not answer; then nothing is reported.
+        StoreUnavailable: at the end, if the store did not say what it holds: the
+            checkpoints in it are still to be compared.
     """
-    began_ms = parts.now_ms()
-    left = most
+    began_ms, left = parts.now_ms(), most
     with reading() as session:
         at = resume_at(session)
-    outside: Compared | None = compare_outside(
-        parts, packages=_PACKAGES, packages_after=at.packages_after
-    )
+    packages_after = at.packages_after
+    if anew:
+        at = Resumed()
+    away: StoreUnavailable | None = None
+    outside = Compared(count=0, packages_after=packages_after, doubts=())
+    try:
+        outside = compare_outside(parts, packages=_PACKAGES, packages_after=packages_after)
+    except StoreUnavailable as error:
+        away = error
     while True:
         with reading() as session:
             slice_leaves = _SLICE_LEAVES if left is None else min(left, _SLICE_LEAVES)
@@ -68,16 +77,17 @@ def audit(parts: Services, *, most: int | None = None) -> Iterator[Report]:
             left -= report.leaves
         report = replace(
             report,
-            packages_after=outside.packages_after if outside else report.packages_after,
-            outside=outside.count if outside else 0,
-            doubts=(*(outside.doubts if outside else ()), *report.doubts),
+            packages_after=outside.packages_after,
+            outside=outside.count,
+            doubts=(*outside.doubts, *report.doubts),
             done=report.whole or left == 0,
         )
-        outside = None
         with transaction() as session:
             keep_report(session, report, now_ms=max(began_ms, parts.now_ms()))
         yield report
         if report.done:
-            return
-        with reading() as session:
-            at = resume_at(session)
+            break
+        at = after(report)
+        outside = Compared(count=0, packages_after=outside.packages_after, doubts=())
+    if away is not None:
+        raise away

@@ -141,9 +141,12 @@ class Resumed:
 
 
 def resume_at(session: Session) -> Resumed:
-    """Where the last slice ended; a whole walk is followed by one from the start."""
+    """Where the last slice ended; a whole walk is followed by one from the start.
+
+    So is a report that its leaf does not bear out: a row of the table alone is nobody's word.
+    """
     rows = newest_rows(session, 1)
-    if not rows:
+    if not rows or not _is_borne_out(session, rows[0]):
         return Resumed()
     last = json.loads(rows[0].report)
     if last["whole"]:
@@ -151,6 +154,24 @@ def resume_at(session: Session) -> Resumed:
     return Resumed(
         **{name: last[name] for name in ("generation", "end", "sound", "packages_after")}
     )
+
+
+def after(report: Report) -> Resumed:
+    """Where the slice after ``report`` begins, in the same run."""
+    return Resumed(
+        generation=report.generation,
+        end=report.end,
+        sound=report.sound,
+        packages_after=report.packages_after,
+    )
+
+
+def _is_borne_out(session: Session, row: LedgerAudit) -> bool:
+    if row.generation is None or row.ledger_index is None:
+        return False
+    events = ledger.events_at(session, row.generation, [row.ledger_index])
+    digest = sha256_hex(row.report.encode())
+    return any(json.loads(one.event)["snapshot"].get("report") == digest for one in events)
 
 
 def has_run(session: Session, *, since_ms: int) -> bool:
@@ -161,7 +182,10 @@ def has_run(session: Session, *, since_ms: int) -> bool:
         .order_by(LedgerAudit.id.desc())
         .limit(1)
     ).all()
-    return bool(rows) and bool(json.loads(rows[0].report)["done"])
+    if not rows or not json.loads(rows[0].report)["done"]:
+        return False
+    # Where the ledger takes no entries there is no leaf to ask for.
+    return rows[0].ledger_index is None or _is_borne_out(session, rows[0])
 
 
 def newest_rows(session: Session, most: int) -> Sequence[LedgerAudit]:
