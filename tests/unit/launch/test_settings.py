@@ -68,6 +68,9 @@ def test_all_missing_settings_are_named_at_once(tmp_path):
         ("LIUHEN_S3_ENCRYPTION", "aes"),
         ("LIUHEN_OBJECT_LOCK_MODE", "legal"),
         ("LIUHEN_OBJECT_LOCK_DAYS", "0"),
+        ("LIUHEN_LEDGER_SIGNER", "pkcs11-tool 'without end"),
+        ("LIUHEN_LEDGER_PUBLIC", "perhaps"),
+        ("LIUHEN_AUDIT_LEAVES", "0"),
     ],
 )
 def test_an_unreadable_setting_is_refused_by_its_name(read, name, value):
