@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from media.store import ObjectMissing
 from server.db import db, reading
 from server.failures import (
     Conflict,
@@ -16,7 +17,7 @@ from server.failures import (
     RetentionRuns,
     SamePerson,
 )
-from server.models.erasure import ErasureOrder
+from server.models.erasure import ErasureObject, ErasureOrder
 from server.models.inspections import (
     Derivative,
     Document,
@@ -36,14 +37,17 @@ from server.operations import (
 from server.operations.evidence_view import stored_media
 from server.operations.receipts import Given
 from server.operations.storekeeping import rehash, sweep
+from server.settings import Settings
 from sync.evidence import canonical
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
+from tests.support.bureau import environment
 from tests.support.casework import Case
 from tests.support.erasing import LAW, YEAR_MS, Eraser, tables_with
 from tests.support.failpoints import AFTER_COMMIT, BEFORE_COMMIT, Killed, dies
+from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
-from tests.support.world import make_world
+from tests.support.world import World, make_world
 
 TEXT = "排口有水流出"
 TITLES = ("outfall", "gauge", "yard")
@@ -538,3 +542,41 @@ def test_redacted_copies_go_with_their_original(world, case, eraser):
 
     assert tables_with(world, "车牌号") == set()
     assert not [key for key in world.store.objects if key.startswith("derived/")]
+
+
+@pytest.mark.parametrize(("lock", "state"), [("off", "done"), ("GOVERNANCE", "erasing")])
+def test_the_real_store_gives_up_what_it_has_unless_it_is_locked(
+    make_database, tmp_path, seaweedfs, lock, state
+):
+    settings = Settings.from_env(
+        environment(
+            tmp_path / "var",
+            seaweedfs,
+            LIUHEN_DATABASE_URL=make_database("sqlite"),
+            LIUHEN_OBJECT_LOCK_MODE=lock,
+        )
+    )
+    world = World(settings)
+    case = Case(world)
+    # Bytes of this test's own: the store is shared, and its originals may be locked.
+    case.media["own"] = b"\xff\xd8" + new_id().encode()
+    case.capture(case.first, "own", case.media["own"])
+    assert world.push(case.first).status_code == 200
+    case.upload("own")
+    key = f"media/{_sha(case, 'own')[:2]}/{_sha(case, 'own')}"
+    eraser = Eraser(world, case)
+    world.now_ms += 31 * YEAR_MS
+    order = eraser.request()
+    eraser.approve(order)
+
+    eraser.carry_out(order)
+
+    (row,) = [one for one in world.rows(ErasureObject) if one.key == key]
+    if state == "done":
+        assert row.state == "gone"
+        with pytest.raises(ObjectMissing):
+            world.services.store.head(key)
+    else:
+        assert (row.state, row.code) == ("pending", "media.object_locked")
+        assert world.rows(ErasureOrder)[0].state == "erasing"
+        assert world.services.store.head(key).size == len(case.media["own"])
