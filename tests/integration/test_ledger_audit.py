@@ -670,3 +670,29 @@ def test_the_ledger_is_audited_also_while_the_store_is_away(auditor, monkeypatch
     assert [(one["kind"], one["place"]) for one in json.loads(row.report)["doubts"]] == [
         ("leaf", "7")
     ]
+
+
+def test_a_ledger_that_grows_meanwhile_raises_no_doubt(auditor, monkeypatch):
+    monkeypatch.setattr("server.operations.ledger_audit.walk._BATCH", 16)
+    world, stop, failures = auditor.world, threading.Event(), []
+
+    def write():
+        try:
+            while not stop.is_set():
+                auditor.grow(7)
+                sign(world)
+            with world.app.app_context():
+                db.session.remove()
+        except Exception as error:
+            failures.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = [auditor.doubts() for _ in range(4)]
+    finally:
+        stop.set()
+        writer.join()
+
+    assert failures == []
+    assert found == [[]] * 4

@@ -265,12 +265,7 @@ def _check_erasures(session: Session) -> Iterator[Doubt]:
     A row in ``erasure`` is what lets a body go. Whoever owns the database can put one in,
     but not the ``erase`` event that says how much was erased on whose word.
     """
-    told: Counter[str] = Counter()
-    for body in session.scalars(select(LedgerEvent.event).where(LedgerEvent.kind == "erase")):
-        with suppress(ValueError, KeyError, TypeError):
-            snapshot = json.loads(body)["snapshot"]
-            if snapshot["act"] == "erased" and snapshot["page"] == 1:
-                told.update(events=int(snapshot["events"]), lines=int(snapshot["lines"]))
+    # The rows first: what is erased meanwhile has its event by the time that events are read.
     events, lines = 0, set()
     rows = session.execute(
         select(Erasure.target)
@@ -285,6 +280,12 @@ def _check_erasures(session: Session) -> Iterator[Doubt]:
             events += 1
         else:
             lines.add(key.rpartition(":")[0])
+    told: Counter[str] = Counter()
+    for body in session.scalars(select(LedgerEvent.event).where(LedgerEvent.kind == "erase")):
+        with suppress(ValueError, KeyError, TypeError):
+            snapshot = json.loads(body)["snapshot"]
+            if snapshot["act"] == "erased" and snapshot["page"] == 1:
+                told.update(events=int(snapshot["events"]), lines=int(snapshot["lines"]))
     for table, count, name in (
         ("ledger_event", events, "events"),
         ("journal_part", len(lines), "lines"),
