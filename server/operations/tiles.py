@@ -40,6 +40,9 @@ class Tile:
     index: int
     width: int
 
+    def __str__(self) -> str:
+        return f"{'entries' if self.level is None else self.level}/{self.index}.p/{self.width}"
+
 
 def parse_tile(path: str) -> Tile:
     """The tile that ``path`` (what follows ``tile/``) names, in the one way it may be spelt.
@@ -95,7 +98,7 @@ def read_tile(session: Session, number: int | None, tile: Tile) -> bytes:
     height = _HEIGHT * (tile.level or 0)
     first = tile.index * _WIDTH
     if height >= 63 or (first + tile.width) << height > checkpoint.size:
-        raise NotFound("tile", f"{tile.level}/{tile.index}")
+        raise NotFound("tile", str(tile))
     last = first + tile.width - 1
     if height:
         nodes = session.scalars(
@@ -143,5 +146,5 @@ def proof_of(session: Session, number: int | None, index: int, *, disclose: bool
 
 def _whole(rows: Sequence[bytes], tile: Tile) -> bytes:
     if len(rows) != tile.width:
-        raise NotFound("tile", f"{tile.level}/{tile.index}")
+        raise NotFound("tile", str(tile))
     return b"".join(rows)

@@ -696,3 +696,40 @@ def test_a_ledger_that_grows_meanwhile_raises_no_doubt(auditor, monkeypatch):
 
     assert failures == []
     assert found == [[]] * 4
+
+
+@pytest.mark.parametrize("event", [b"no JSON", b"[]", b'{"kind":"ingest","subject":{"seq":[]}}'])
+def test_nothing_that_somebody_writes_into_a_row_stops_the_audit(auditor, event):
+    auditor.audit(most=10)
+    index = max(row.ledger_index for row in auditor.world.rows(LedgerAudit))
+    line = min(row.index for row in auditor.world.rows(LedgerEvent) if row.kind == "ingest")
+    for place in (index, line):
+        tamper(
+            auditor.world,
+            "ledger_event",
+            f"UPDATE ledger_event SET event = :e WHERE leaf_index = {place}",
+            e=event,
+        )
+    tamper(auditor.world, "journal_line", "UPDATE journal_line SET header = :h", h=b"{}")
+
+    doubts = auditor.doubts()
+
+    assert {("event", str(index)), ("event", str(line))} <= set(doubts)
+
+
+def test_text_where_bytes_belong_is_named_like_any_other_change(make_database, tmp_path):
+    """SQLite lets a column hold what it likes."""
+    auditor = Auditor(make_world(make_database("sqlite"), tmp_path / "var", store=MemoryStore()))
+    for table, column, place in (
+        ("ledger_leaf", "entry", "leaf_index = 4"),
+        ("ledger_event", "event", "leaf_index = 6"),
+        ("ledger_event", "at_ms", "leaf_index = 9"),
+        ("ledger_node", "hash", "level = 3 AND position = 1"),
+        ("journal_line", "header", "seq = 2"),
+    ):
+        tamper(auditor.world, table, f"UPDATE {table} SET {column} = 'x' WHERE {place}")
+
+    doubts = set(auditor.doubts())
+
+    assert {("leaf", "4"), ("event", "6"), ("event_row", "9"), ("node", "3/1")} <= doubts
+    assert any(kind == "line" and place.endswith(":2") for kind, place in doubts)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, LargeBinary, cast, select, tuple_
 from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine, JournalPart
@@ -43,10 +43,15 @@ class StoredEvent:
         return hashlib.sha256(self.salt + self.event).digest()
 
 
+def raw(column: Any) -> ColumnElement[bytes]:
+    """A column of bytes, as bytes: SQLite lets whoever owns the database put text into it."""
+    return cast(column, LargeBinary)
+
+
 def read_rows(session: Session, generation: int, start: int, end: int) -> list[Row]:
     """The places ``start`` to ``end``, whether rows are there or not."""
     entries = session.execute(
-        select(LedgerLeaf.index, LedgerLeaf.entry).where(
+        select(LedgerLeaf.index, raw(LedgerLeaf.entry)).where(
             LedgerLeaf.generation == generation, LedgerLeaf.index.between(start, end - 1)
         )
     )
@@ -58,8 +63,8 @@ def read_rows(session: Session, generation: int, start: int, end: int) -> list[R
                 LedgerEvent.index,
                 LedgerEvent.kind,
                 LedgerEvent.at_ms,
-                LedgerEvent.salt,
-                LedgerEvent.event,
+                raw(LedgerEvent.salt),
+                raw(LedgerEvent.event),
             ).where(LedgerEvent.generation == generation, LedgerEvent.index.between(start, end - 1))
         )
     }
@@ -74,7 +79,7 @@ def read_nodes(session: Session, generation: int, start: int, end: int) -> dict[
         first, after = start >> level, end >> level
         if first < after:
             for position, node in session.execute(
-                select(LedgerNode.position, LedgerNode.hash).where(
+                select(LedgerNode.position, raw(LedgerNode.hash)).where(
                     LedgerNode.generation == generation,
                     LedgerNode.level == level,
                     LedgerNode.position.between(first, after - 1),
@@ -111,6 +116,9 @@ def check_events(session: Session, generation: int, rows: Sequence[Row]) -> Iter
         said = _said(row.event)
         if (said.get("kind"), said.get("at_ms")) != (row.event.kind, row.event.at_ms):
             yield Doubt(kind="event_row", generation=generation, place=str(row.index))
+        if type(row.event.at_ms) is not int:
+            # Said above: no event has another time than a whole number.
+            continue
         if row.event.at_ms < before:
             yield Doubt(kind="time", generation=generation, place=str(row.index))
         before = max(before, row.event.at_ms)
@@ -140,7 +148,11 @@ def check_lines(session: Session, generation: int, rows: Sequence[Row]) -> tuple
             if not (digest == line.digest == subject["digest"] and place == (generation, index)):
                 doubts.append(_doubt("line", generation, index, key))
                 continue
-            for number, wanted in enumerate(json.loads(line.header)["parts"]):
+            parted = _parts_of(line.header)
+            if parted is None:
+                doubts.append(_doubt("line", generation, index, key))
+                continue
+            for number, wanted in enumerate(parted):
                 body = parts.get((*key, number))
                 if body is None:
                     gone.append(f"journal_part:{':'.join(map(str, key))}:{number}")
@@ -160,8 +172,8 @@ def _lines(session: Session, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any,
             *place,
             JournalLine.digest,
             JournalLine.key_id,
-            JournalLine.header,
-            JournalLine.signature,
+            raw(JournalLine.header).label("header"),
+            raw(JournalLine.signature).label("signature"),
             JournalLine.generation,
             JournalLine.ledger_index,
         ).where(tuple_(*place).in_(keys))
@@ -172,7 +184,7 @@ def _lines(session: Session, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any,
 def _parts(session: Session, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], bytes]:
     place = (JournalPart.device_id, JournalPart.epoch, JournalPart.branch, JournalPart.seq)
     rows = session.execute(
-        select(*place, JournalPart.number, JournalPart.body).where(tuple_(*place).in_(keys))
+        select(*place, JournalPart.number, raw(JournalPart.body)).where(tuple_(*place).in_(keys))
     )
     return {tuple(row[:5]): row[5] for row in rows}
 
@@ -191,11 +203,22 @@ def _said(event: StoredEvent) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
+def _parts_of(header: bytes) -> list[str] | None:
+    """The digests of a line's parts; None where the header is none of ours."""
+    try:
+        parts = json.loads(header)["parts"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return parts if isinstance(parts, list) else None
+
+
 def _line_of(event: StoredEvent) -> dict[str, Any] | None:
     subject = _said(event).get("subject")
-    if isinstance(subject, dict) and {*_LINE, "digest"} <= subject.keys():
-        return subject
-    return None
+    if not isinstance(subject, dict) or not {*_LINE, "digest"} <= subject.keys():
+        return None
+    words = [subject[name] for name in ("device", "epoch", "branch", "digest")]
+    known = all(isinstance(word, str) for word in words) and type(subject["seq"]) is int
+    return subject if known else None
 
 
 def _doubt(kind: str, generation: int, index: int, key: Sequence[Any]) -> Doubt:

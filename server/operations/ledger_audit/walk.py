@@ -31,6 +31,7 @@ from server.operations.ledger_audit.rows import (
     OF_LINES,
     check_events,
     check_lines,
+    raw,
     read_nodes,
     read_rows,
 )
@@ -299,11 +300,21 @@ def _stored_edge(session: Session, number: int, size: int) -> list[bytes | None]
     edge: list[bytes | None] = []
     for level, position in cover(size):
         if level:
-            node = session.get(LedgerNode, (number, level, position))
-            edge.append(None if node is None else node.hash)
-        else:
-            leaf = session.get(LedgerLeaf, (number, position))
-            edge.append(None if leaf is None else merkle.leaf_hash(leaf.entry))
+            node = session.scalar(
+                select(raw(LedgerNode.hash)).where(
+                    LedgerNode.generation == number,
+                    LedgerNode.level == level,
+                    LedgerNode.position == position,
+                )
+            )
+            edge.append(node)
+            continue
+        entry = session.scalar(
+            select(raw(LedgerLeaf.entry)).where(
+                LedgerLeaf.generation == number, LedgerLeaf.index == position
+            )
+        )
+        edge.append(None if entry is None else merkle.leaf_hash(entry))
     return edge
 
 
