@@ -23,6 +23,7 @@ MODULES = (
     "source",
     "records",
     "line",
+    "succession",
     "claims",
     "ledger",
     "journal",

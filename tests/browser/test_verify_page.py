@@ -2,21 +2,25 @@
 
 import io
 import random
+import shutil
 import zipfile
 
 import pytest
 
 from bench import tamper
-from sync.evidence import canonical, note, package, web_page
+from sync.evidence import canonical, note, package, succession, web_page
 from sync.evidence.verifier import Options, verify_package
 from sync.evidence.verifier_claims import Verdict
 from sync.evidence.verifier_source import PackageUnusable
+from tests.support.casework import Case
 from tests.support.small_package import (
     NoteKey,
     build_package_of,
     build_small_package,
     build_tiny_package,
 )
+from tests.support.stores import MemoryStore
+from tests.support.world import make_world
 
 #: What only the program checks; the page says so in words of its own.
 _PROGRAM_ONLY = ("stamps.", "time.outside", "case.cop", "witness")
@@ -122,6 +126,21 @@ def test_both_languages_and_a_key_from_outside(page, ask, small):
     assert "trust.key_known" in known
     assert "trust.key_unknown" in unknown
     assert refused == "NOT CHECKED"
+
+
+def test_a_key_that_was_changed_is_followed_from_the_one_before(ask, small, tmp_path):
+    before, stranger = NoteKey("liuhen.test/before"), NoteKey("liuhen.test/stranger")
+    before.name = stranger.name = small.ledger.key.name
+    text = succession.endorsement_text(note.parse_verifier_key(small.ledger.key.verifier_key))
+    lines = succession.succession_line(before.sign(text)) + b"\n"
+    data = small.pack_signed({**small.files, package.SUCCESSION: lines})
+
+    for key in (before, stranger):
+        known = (note.parse_verifier_key(key.verifier_key),)
+        here = compared((s, c) for s, c, _, _ in ask(data, key=key.verifier_key))
+        there = by_python(tmp_path, data, ledger_keys=known)
+        assert here == compared((claim.step, claim.code) for claim in there)
+        assert (("trust", "trust.key_endorsed") in here) is (key is before)
 
 
 def test_the_signature_beside_the_zip_is_checked(ask, small):
@@ -257,6 +276,24 @@ def test_it_says_of_every_damage_what_the_python_verifier_says(ask, small, tmp_p
                 differing[what] = (sorted(set(mine) ^ set(theirs)), unnamed)
 
     assert differing == {}
+
+
+def test_a_package_of_the_real_exporter_passes_alike(
+    page, ask, sqlite_template, tmp_path, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("exported")
+    shutil.copyfile(sqlite_template, folder / "one.sqlite")
+    world = make_world(f"sqlite:///{folder}/one.sqlite", folder / "var", store=MemoryStore())
+    case = Case(world, checked=True)
+    case.judge("outfall", "accepted")
+    data = case.bytes_of(case.build(case.request()))
+
+    here = ask(data)
+
+    assert verdict(page) == "通过"
+    assert compared((s, c) for s, c, _, _ in here) == compared(
+        (claim.step, claim.code) for claim in by_python(tmp_path, data)
+    )
 
 
 def test_a_larger_package_of_many_items_passes(page, ask):

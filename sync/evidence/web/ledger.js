@@ -75,10 +75,13 @@ async function checkTrust(book, source, files, outside) {
     }
   }
   const key = enclosed ? enclosed.text : "";
+  const ledgerKeys = outside.length ? [...outside] : [enclosed].filter(Boolean);
   if (!outside.length) book.notChecked("trust.key_as_enclosed", { key });
   else if (outside.some((one) => one.text === key)) book.passed("trust.key_known", { key });
-  else book.failed("trust.key_unknown", { file: KEYS, key });
-  const ledgerKeys = outside.length ? outside : [enclosed].filter(Boolean);
+  else if (enclosed && (await leadsTo(outside, enclosed, await readSuccession(source)))) {
+    book.passed("trust.key_endorsed", { key });
+    ledgerKeys.push(enclosed);
+  } else book.failed("trust.key_unknown", { file: KEYS, key });
   const checkpoint = await readCheckpoint(book, source, ledgerKeys);
   await checkStatement(book, source, files, ledgerKeys, checkpoint);
   return { keys, ledgerKeys, checkpoint };
@@ -152,7 +155,7 @@ async function checkLedger(book, source, trust, index) {
   checkOrder(book, ledger);
   book.conclude(mark, "ledger.events", { count: tied.size });
   if (elsewhere) book.notChecked("ledger.other_generation", { count: elsewhere });
-  if (trust.keys) checkServerKeys(book, trust.keys, ledger);
+  if (trust.keys) await checkServerKeys(book, trust.keys, ledger, await readSuccession(source));
   return ledger;
 }
 
@@ -228,10 +231,13 @@ function checkOrder(book, ledger) {
 }
 
 /** The receipt key counts because the ledger published it, not because it lies here. */
-function checkServerKeys(book, keys, ledger) {
+async function checkServerKeys(book, keys, ledger, endorsements) {
   const published = ledger.ofKind("enrol").map((event) => event.snapshot.verifier_key);
   for (const use of ["ledger", "receipt"]) {
-    if (published.includes(keys[use])) book.passed("ledger.key_published", { key: keys[use], use });
+    const isPublished = published.includes(keys[use]) ||
+      // A generation that has ended goes on being signed by the keys of those after it.
+      (use === "ledger" && (await comesFrom(published, keys[use], endorsements)));
+    if (isPublished) book.passed("ledger.key_published", { key: keys[use], use });
     else book.failed("ledger.key_unpublished", { file: KEYS, key: keys[use], use });
   }
 }
