@@ -1,6 +1,8 @@
 """Lawful erasure: two people, what goes, and everything that still holds afterwards."""
 
 import hashlib
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,7 @@ def test_another_case_of_the_same_journal_still_verifies(world, case, eraser, tm
 
 
 def test_a_package_of_the_erased_case_proves_what_is_not_there(world, case, eraser, tmp_path):
+    case.build(case.request())
     eraser.wait()
     order = eraser.erase()
 
@@ -154,6 +157,11 @@ def test_a_package_of_the_erased_case_proves_what_is_not_there(world, case, eras
     assert "case.erased_lawfully" in _codes(result, Verdict.PASS)
     assert "case.erased" in _codes(result, Verdict.NOT_CHECKED)
     packed = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        index = json.loads(archive.read("data/case-index.json"))
+    assert {one["reason"] for one in index["inspection"]["withheld_events"]} == {"erased"}
+    assert {one["disposition"] for one in index["items"]} == {"erased"}
+    assert index["inspection"]["state"] == "erased"
     assert TEXT.encode() not in packed
     assert "依法删除".encode() in packed
     assert LAW.encode() in packed

@@ -119,7 +119,8 @@ def _erase_rows(session: Session, order_id: str, services: Services) -> bool:
     gone = named - living_elsewhere(session, named, {item.id for item in items})
     reaper = Reaper(session, order, now_ms)
     erase_files(reaper, items, gone)
-    erase_packages(reaper, inspection.id, words=order.unit == INSPECTION)
+    if items or order.unit == INSPECTION:
+        erase_packages(reaper, inspection.id, words=order.unit == INSPECTION)
     lines = ""
     documents: list[Put] = []
     if order.unit == INSPECTION:

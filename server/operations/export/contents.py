@@ -377,7 +377,9 @@ def _sort_events(session: Session, case: CaseState) -> tuple[set[int], dict[int,
     """
     items = {item.id for item in case.items}
     shown: set[int] = set()
-    withheld = dict.fromkeys(case.events, "erased")
+    # One that is gone without its lawful basis is said to be lost: the audit names it, too.
+    lawful = proofs.erased_events(session, case.moment)
+    withheld = {index: "erased" if index in lawful else "lost" for index in case.events}
     for event in proofs.read_events(session, case.moment, case.events):
         if event.kind == "view" and not _views_only(event, case.inspection.id, items):
             withheld[event.index] = "other_cases"

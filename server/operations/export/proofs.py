@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.failures import NotFound
-from server.models.ledger import LedgerEvent, LedgerLeaf, LedgerNode, LedgerSubject
+from server.models.ledger import Erasure, LedgerEvent, LedgerLeaf, LedgerNode, LedgerSubject
 from server.operations.export.moment import Moment
 from sync.evidence import merkle
 
@@ -71,6 +71,13 @@ def kinds_of(session: Session, moment: Moment, indexes: Iterable[int]) -> dict[i
         )
         found.update((index, kind) for index, kind in rows)
     return found
+
+
+def erased_events(session: Session, moment: Moment) -> set[int]:
+    """The indexes of the moment's generation whose event was erased by law."""
+    prefix = f"ledger_event:{moment.generation}:"
+    targets = session.scalars(select(Erasure.target).where(Erasure.target.startswith(prefix)))
+    return {int(target.removeprefix(prefix)) for target in targets}
 
 
 def events_named(
