@@ -18,8 +18,19 @@ class TimeStamp(Base):
     __tablename__ = "time_stamp"
     __table_args__ = (
         CheckConstraint(_SUBJECT, name="one_subject"),
-        Index("ix_time_stamp_covers", "covers_generation", "covers_size"),
+        Index("ix_time_stamp_covers", "authority", "covers_generation", "covers_size"),
         Index("ix_time_stamp_leaf", "generation", "ledger_index", unique=True),
+        # All that an interval asks for, so that no answer's bytes are read past.
+        Index(
+            "ix_time_stamp_bounds",
+            "generation",
+            "covers_generation",
+            "renews",
+            "ledger_index",
+            "covers_size",
+            "gen_time_ms",
+            "margin_ms",
+        ),
     )
 
     sha256: Mapped[Digest] = mapped_column(primary_key=True)

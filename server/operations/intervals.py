@@ -56,33 +56,40 @@ def _outside_stamps(
     """Of the stamps by outside authorities the two that decide."""
     earliest = TimeStamp.gen_time_ms - TimeStamp.margin_ms
     latest = TimeStamp.gen_time_ms + TimeStamp.margin_ms
-    stamps = first_stamps(line.generation)
-    inside = stamps.where(TimeStamp.ledger_index < anchor_size)
-    over = stamps.where(TimeStamp.covers_size > line.ledger_index)
+    inside = bounds(line.generation).where(TimeStamp.ledger_index < anchor_size)
+    over = bounds(line.generation).where(TimeStamp.covers_size > line.ledger_index)
     for query in (
         inside.order_by(earliest.desc(), TimeStamp.ledger_index),
         over.order_by(latest, TimeStamp.ledger_index),
     ):
-        yield from (outside_stamp(row) for row in session.scalars(query.limit(1)))
+        yield from outside_stamps(session, query.limit(1))
 
 
-def first_stamps(generation: int) -> Select[TimeStamp]:
-    """The stamps of checkpoints of ``generation`` in itself; renewals prove no time anew."""
-    return select(TimeStamp).where(
-        TimeStamp.generation == generation,
-        TimeStamp.covers_generation == generation,
-        TimeStamp.renews == "",
+def first_stamps(generation: int) -> ColumnElement[bool]:
+    """Whether a stamp is of a checkpoint of ``generation`` in itself and no renewal.
+
+    Renewals prove no time anew.
+    """
+    return (
+        (TimeStamp.generation == generation)
+        & (TimeStamp.covers_generation == generation)
+        & (TimeStamp.renews == "")
     )
 
 
-def outside_stamp(row: TimeStamp) -> OutsideStamp:
-    """The bounds that one stamp of a checkpoint gives."""
-    return OutsideStamp(
-        index=row.ledger_index,
-        covers=row.covers_size or 0,
-        earliest_ms=row.gen_time_ms - row.margin_ms,
-        latest_ms=row.gen_time_ms + row.margin_ms,
-    )
+def bounds(generation: int) -> Select[int, int | None, int, int]:
+    """What the first stamps of ``generation`` say of times, by their leaves."""
+    return select(
+        TimeStamp.ledger_index, TimeStamp.covers_size, TimeStamp.gen_time_ms, TimeStamp.margin_ms
+    ).where(first_stamps(generation))
+
+
+def outside_stamps(
+    session: Session, query: Select[int, int | None, int, int]
+) -> Iterator[OutsideStamp]:
+    """The rows of :func:`bounds`, narrowed or not, as what they bound."""
+    for index, covers, time_ms, margin_ms in session.execute(query):
+        yield OutsideStamp(index, covers or 0, time_ms - margin_ms, time_ms + margin_ms)
 
 
 def newest_anchor(session: Session, line: JournalLine) -> Anchor | None:

@@ -57,7 +57,24 @@ def _create_stamps() -> None:
     op.create_index(op.f("ix_time_stamp_package_id"), "time_stamp", ["package_id"], unique=False)
     op.create_index("ix_time_stamp_leaf", "time_stamp", ["generation", "ledger_index"], unique=True)
     op.create_index(
-        "ix_time_stamp_covers", "time_stamp", ["covers_generation", "covers_size"], unique=False
+        "ix_time_stamp_covers",
+        "time_stamp",
+        ["authority", "covers_generation", "covers_size"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_time_stamp_bounds",
+        "time_stamp",
+        [
+            "generation",
+            "covers_generation",
+            "renews",
+            "ledger_index",
+            "covers_size",
+            "gen_time_ms",
+            "margin_ms",
+        ],
+        unique=False,
     )
     op.create_table(
         "stamp_request",

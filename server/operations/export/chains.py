@@ -26,12 +26,12 @@ from server.models.journal import (
 from server.models.ledger import LedgerEvent
 from server.models.stamps import TimeStamp
 from server.operations.export.moment import Moment
-from server.operations.intervals import first_stamps, own_stamps
+from server.operations.intervals import bounds, outside_stamps, own_stamps
 from server.operations.projection import is_uuid
 from sync.evidence import acts, canonical
 from sync.evidence.canonical import MAX_INTEGER
 from sync.evidence.errors import LineMalformed
-from sync.evidence.interval import Interval, OutsideStamp, OutsideStamps, line_interval
+from sync.evidence.interval import Interval, OutsideStamps, line_interval
 from sync.evidence.line import parse_header, signed_bytes
 from sync.evidence.package import ChainName
 from sync.templates import is_informant
@@ -107,20 +107,8 @@ class Stamps:
             .order_by(LedgerEvent.index)
         ).all()
         self._stamps = [(index, at_ms) for index, at_ms in stamps]
-        outside = session.execute(
-            first_stamps(moment.generation)
-            .where(TimeStamp.ledger_index < moment.size)
-            .with_only_columns(
-                TimeStamp.ledger_index,
-                TimeStamp.covers_size,
-                TimeStamp.gen_time_ms,
-                TimeStamp.margin_ms,
-            )
-        ).all()
-        self._outside = OutsideStamps(
-            OutsideStamp(index, covers or 0, time - margin, time + margin)
-            for index, covers, time, margin in outside
-        )
+        before = bounds(moment.generation).where(TimeStamp.ledger_index < moment.size)
+        self._outside = OutsideStamps(outside_stamps(session, before))
 
     def interval(self, line: Placed) -> Interval:
         """Between which stamps ``line`` was written."""

@@ -73,8 +73,9 @@ def _wanted(session: Session, moment: Moment, intervals: Iterable[Interval]) -> 
     for interval in intervals:
         if interval.outside is not None:
             indexes |= {interval.outside.not_before_index, interval.outside.not_after_index}
-    before = first_stamps(moment.generation).where(TimeStamp.ledger_index < moment.size)
-    authorities = before.with_only_columns(TimeStamp.authority).distinct()
+    known = first_stamps(moment.generation) & (TimeStamp.ledger_index < moment.size)
+    before = select(TimeStamp).where(known)
+    authorities = select(TimeStamp.authority).where(known).distinct()
     for authority in session.scalars(authorities.order_by(TimeStamp.authority)):
         newest = before.where(TimeStamp.authority == authority)
         newest = newest.order_by(TimeStamp.ledger_index.desc()).limit(1)

@@ -68,20 +68,24 @@ def _checkpoint(
     newest = ledger.newest_checkpoint(session)
     if newest is None:
         return
-    covered, received_ms = session.execute(
-        select(func.max(TimeStamp.covers_size), func.max(TimeStamp.received_at_ms)).where(
+    last = session.execute(
+        select(TimeStamp.covers_size, TimeStamp.received_at_ms)
+        .where(
             TimeStamp.authority == authority.name,
             TimeStamp.covers_generation == newest.generation,
             TimeStamp.renews == "",
         )
-    ).one()
-    if received_ms is not None and received_ms > now_ms - 1000 * settings.tsa_interval_s:
+        .order_by(TimeStamp.covers_size.desc(), TimeStamp.received_at_ms.desc())
+        .limit(1)
+    ).first()
+    if last and last.received_at_ms > now_ms - 1000 * settings.tsa_interval_s:
         return
+    covered = last.covers_size if last else 0
     happened = session.scalar(
         select(LedgerEvent.index)
         .where(
             LedgerEvent.generation == newest.generation,
-            LedgerEvent.index >= (covered or 0),
+            LedgerEvent.index >= covered,
             LedgerEvent.index < newest.size,
             LedgerEvent.kind != _STAMP,
         )
