@@ -23,6 +23,7 @@ def phone(playwright, chromium: str, profile: Path, address: str, page: str = HA
         str(profile),
         executable_path=chromium,
         args=list(ARGUMENTS),
+        timezone_id="Asia/Shanghai",
         permissions=["geolocation", "camera"],
         geolocation={"latitude": 22.5431, "longitude": 114.0579, "accuracy": 12},
     )

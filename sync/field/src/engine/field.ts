@@ -4,11 +4,14 @@ import type { Act, Line, Part } from "../evidence/line";
 import { spell, spellFull } from "../evidence/shortcode";
 import { Captures, type Capture, type Saved } from "./capture";
 import { BrowserClock, type Clock } from "./clock";
+import { enrol, type AboutDevice } from "./enrol";
 import { Failure } from "./failures";
 import { Database } from "./idb";
 import { Journal } from "./journal";
 import { getMeta, putMeta, type Enrolment, type SessionRow } from "./meta";
 import type { AlarmRow, DocumentRow, ItemRow, LineRow } from "./schema";
+import { sync, type SyncReport } from "./sync";
+import type { Progress } from "./uploader";
 import { changePin, createVault, unlockVault } from "./vault";
 
 export interface OpenInspection {
@@ -52,6 +55,22 @@ export class Field {
     this.clock = clock;
     this.journal = new Journal(database, clock);
     this.captures = new Captures(database, this.journal, clock);
+  }
+
+  /** Become a device of the bureau's, with the code that its administrator gave. */
+  enrol(code: string, about: AboutDevice): Promise<Enrolment> {
+    return enrol(this.database, this.journal, code, about);
+  }
+
+  /** Hand in and fetch all that the link allows; what went wrong stands in the report. */
+  sync(onProgress?: (progress: Progress) => void): Promise<SyncReport> {
+    return sync({
+      database: this.database,
+      journal: this.journal,
+      clock: this.clock,
+      dataKey: this.dataKey,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
   }
 
   enrolment(): Promise<Enrolment | undefined> {

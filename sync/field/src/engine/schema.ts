@@ -90,6 +90,8 @@ export interface DocumentRow {
   readonly kind: string;
   readonly id: string;
   readonly body: Json;
+  /** Not this device's any more; goes when nothing unsent may need it. */
+  readonly evicted: boolean;
 }
 
 /** Two notes of the server's ledger that contradict each other. */

@@ -1,0 +1,203 @@
+"""The field app's engine in real Chromium against the real application and its store."""
+
+import io
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import exifread
+import pytest
+from playwright.sync_api import sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from server.field_app import CONFIG
+from server.models.inspections import EvidenceItem, Inspection, ItemCheck
+from server.models.journal import JournalLine, LineOutcome
+from server.models.uploads import MediaObject
+from server.operations import media_checks
+from tests.browser.conftest import CHROMIUM
+from tests.support.fieldapp import building
+from tests.support.fieldphone import kill, phone
+from tests.support.world import make_world
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("field")
+    building.build(folder, mode="harness")
+    return folder
+
+
+@pytest.fixture
+def world(sqlite_template, tmp_path, s3, built):
+    """An installed application with its store, which serves the engine's test page, too."""
+    shutil.copyfile(sqlite_template, tmp_path / "world.sqlite")
+    world = make_world(f"sqlite:///{tmp_path / 'world.sqlite'}", tmp_path / "var", s3)
+    world.now_ms = time.time_ns() // 1_000_000
+    world.app.config[CONFIG] = built
+    return world
+
+
+@contextmanager
+def served(world, port=0):
+    """The application on a socket of this machine; nothing answers there when the block ends."""
+    server = make_server("127.0.0.1", port, world.app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def begin(page, world):
+    """Enrol the phone, set its PIN, log in and open an inspection; answers the inspection's id."""
+    code, (first, second) = world.code(), world.officers
+    page.evaluate("code => harness.field.enrol(code, {name: '手机一'})", code)
+    page.evaluate("harness.field.setPin(harness.PIN, 1000)")
+    for officer, number in ((first, "示例001"), (second, "示例002")):
+        page.evaluate("([o, n]) => harness.field.logIn(o, n)", [officer, number])
+    return page.evaluate(
+        "given => harness.field.openInspection(given)",
+        {"officer": first, "officers": [first, second], "task": world.task, "title": "日常检查"},
+    )
+
+
+def photograph(page, world, inspection):
+    """A picture of the fake camera, with the position; answers what was saved."""
+    return page.evaluate(
+        """async ([officer, inspection]) => {
+            const camera = new harness.Camera();
+            await camera.start();
+            const bytes = await camera.take();
+            camera.stop();
+            const saved = await harness.field.capture({
+                officer, inspection, bytes, mediaType: "image/jpeg", captureClass: "A",
+                name: "排口.jpg",
+                position: {lat: 225431000, lon: 1140579000, acc: 1200, fix_ms: Date.now()},
+            });
+            return {item: saved.item, sha256: saved.sha256, size: saved.size};
+        }""",
+        [world.officers[0], inspection],
+    )
+
+
+def sync(page):
+    """One sync; problems and stuck lines are plain values."""
+    return page.evaluate(
+        """async () => {
+            const report = await harness.field.sync();
+            const problems = report.problems.map((one) => `${one.message} ${one.status}`);
+            return {...report, problems};
+        }"""
+    )
+
+
+def test_a_photo_that_was_taken_before_a_kill_stands_verified_on_the_server(
+    playwright, world, tmp_path
+):
+    profile = tmp_path / "profile"
+    with served(world) as port:
+        address = f"http://127.0.0.1:{port}"
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            inspection = begin(page, world)
+            saved = photograph(page, world, inspection)
+            kill(profile)
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.evaluate("harness.field.unlock(harness.PIN)")
+            assert page.evaluate("harness.field.status()")["itemsOnlyHere"] == 1
+
+            report = sync(page)
+
+            status = page.evaluate("harness.field.status()")
+            shown = page.evaluate("id => harness.field.items(id)", inspection)
+            tasks = page.evaluate("harness.field.documents('task')")
+    assert (report["problems"], report["stuck"]) == ([], [])
+    assert report["uploads"] == {"stored": 1, "waiting": 0, "ended": ""}
+    assert (status["linesOnlyHere"], status["itemsOnlyHere"]) == (0, 0)
+    assert [item["fate"] for item in shown] == ["safe"]
+    assert isinstance(tasks, list)
+    assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+    assert world.rows(Inspection)[0].id == inspection
+    assert world.rows(EvidenceItem)[0].id == saved["item"]
+    stored = world.rows(MediaObject, sha256=saved["sha256"])[0]
+    assert (stored.status, stored.size) == ("stored", saved["size"])
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+    assert [check.verdict for check in world.rows(ItemCheck)] == ["consistent"]
+
+
+def test_our_own_cameras_picture_says_when_and_where_in_its_exif(playwright, world, tmp_path):
+    with (
+        served(world) as port,
+        phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
+    ):
+        inspection = begin(page, world)
+        saved = photograph(page, world, inspection)
+        sync(page)
+        key = world.rows(MediaObject, sha256=saved["sha256"])[0].key
+        data = world.services.store.read(key, 0, saved["size"])
+
+    tags = exifread.process_file(io.BytesIO(data))
+    assert str(tags["Image Software"]).startswith("Liuhen")
+    assert str(tags["EXIF ImageUniqueID"]) == saved["item"].replace("-", "")
+    assert str(tags["EXIF OffsetTimeOriginal"])[0] in "+-"
+    assert str(tags["GPS GPSLatitudeRef"]) == "N"
+    latitude = tags["GPS GPSLatitude"].values
+    assert sum(float(v) / 60**n for n, v in enumerate(latitude)) == pytest.approx(22.5431)
+
+
+def test_a_sync_without_a_server_says_so_and_the_next_one_brings_everything(
+    playwright, world, tmp_path
+):
+    with served(world) as port:
+        address = f"http://127.0.0.1:{port}"
+        context = phone(playwright, CHROMIUM, tmp_path / "profile", address)
+        page = context.__enter__()
+        inspection = begin(page, world)
+    try:
+        photograph(page, world, inspection)
+
+        alone = sync(page)
+        lines = page.evaluate("harness.field.status()")["linesOnlyHere"]
+        with served(world, port):
+            together = sync(page)
+    finally:
+        context.__exit__(None, None, None)
+
+    assert [problem.split(":")[0] for problem in alone["problems"]] == ["link.unreachable"]
+    assert (lines, together["problems"], together["stuck"]) == (5, [], [])
+    assert together["uploads"]["stored"] == 1
+
+
+def test_syncing_again_sends_nothing_twice(playwright, world, tmp_path):
+    with (
+        served(world) as port,
+        phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
+    ):
+        inspection = begin(page, world)
+        photograph(page, world, inspection)
+        sync(page)
+        before = len(world.rows(JournalLine))
+
+        again = sync(page)
+
+    assert again["problems"] == []
+    # The comparison of clocks is the one new line.
+    assert len(world.rows(JournalLine)) == before + 1
+    assert len(world.rows(MediaObject)) == 1
