@@ -1,11 +1,12 @@
 """Time stamps by outside authorities: asked for, believed by two tools, kept, tried again."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DatabaseError
@@ -164,6 +165,21 @@ def test_an_answer_wrapped_in_ber_is_believed_as_openssl_does(bureau, authority)
     bureau.round()
 
     assert [row.checked_by for row in bureau.rows()] == ["openssl"]
+
+
+def test_the_roots_by_which_a_stamp_was_believed_are_kept_as_whole_certificates(
+    bureau, authority, tmp_path
+):
+    (named,) = bureau.world.settings.authorities
+    between = bureau.authority(tmp_path / "between").root.read_text()
+    changed = replace(named, roots=named.roots.rstrip("\n"), untrusted=between)
+    object.__setattr__(bureau.world.settings, "authorities", (changed,))
+    bureau.happen()
+
+    bureau.round()
+
+    (row,) = bureau.rows()
+    assert len(x509.load_pem_x509_certificates(row.roots.encode())) == 2
 
 
 def test_the_ledger_comes_to_rest_after_a_stamp(bureau, authority):

@@ -50,7 +50,7 @@ def keep(
         expires_at_ms=event.expires_at_ms,
         serial=event.serial,
         checked_by=",".join(event.checked_by),
-        roots=authority.roots + authority.untrusted,
+        roots="\n".join(filter(None, (authority.roots, authority.untrusted))),
         answer=believed.answer,
         received_at_ms=now_ms,
         generation=ledger.current_generation(session).number,
