@@ -13,10 +13,11 @@ from server.cli.export_run import run_in
 from server.db import transaction
 from server.models.inspections import EvidencePackage, Inspection
 from server.operations import people
-from sync.evidence.verifier import verify_package
+from sync.evidence.verifier import Options, verify_package
 from sync.evidence.verifier_claims import Verdict
 from tests.support.bureau import environment
 from tests.support.simdevice import new_id
+from tests.support.tsa import Authority
 from tests.support.world import make_world
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -34,11 +35,11 @@ def command(world, s3, tmp_path):
     """Runs the command as the administrator of the machine would."""
     env = environment(world.settings.data_dir, s3, LIUHEN_DATABASE_URL=world.settings.database_url)
 
-    def run(*arguments, command="export-package"):
+    def run(*arguments, command="export-package", **more):
         return subprocess.run(
             [sys.executable, "-m", "server.cli", command, *arguments],
             cwd=_ROOT,
-            env=env,
+            env={**env, **more},
             capture_output=True,
             text=True,
             check=False,
@@ -93,6 +94,24 @@ def test_every_inspection_is_exported_with_its_sidecar(world, command, tmp_path)
         assert "outside.sidecar" in {c.code for c in result.claims if c.verdict is Verdict.PASS}
     names = sorted(path.suffix for path in (tmp_path / "out").iterdir())
     assert names == [".ndjson", ".sig", ".sig", ".zip", ".zip"], "nothing half-written is left"
+
+
+def test_an_authority_that_answers_stamps_the_package_at_once(world, command, tmp_path):
+    _administrator(world, "neiqin")
+    _inspect(world)
+    authority = Authority(tmp_path / "tsa")
+    listed = tmp_path / "tsa.ini"
+    with authority.serving() as url:
+        listed.write_text(f"[national]\nurl = {url}\nca = {authority.root}\n")
+        done = command(
+            "--all", "--out", str(tmp_path / "out"), "--json", *_DESPITE, LIUHEN_TSA=str(listed)
+        )
+
+    assert done.returncode == 0, done.stderr
+    path = json.loads(done.stdout.splitlines()[0])["path"]
+    assert Path(f"{path}.tsr").is_file()
+    result = verify_package(path, Options(tsa_roots=(authority.root.read_text(),)))
+    assert "stamps.zip" in {c.code for c in result.claims if c.verdict is Verdict.PASS}
 
 
 def test_a_killed_run_goes_on_and_makes_nothing_twice(world, command, tmp_path):
