@@ -22,7 +22,8 @@ async function checkCase(book, source, files, index, journal, ledger) {
   book.conclude(mark, "case.originals", { count: enclosed.length });
   checkErased(book, index, ledger, journal);
   for (const { disposition, item, sha256, reason } of index.items) {
-    if (ABSENT[disposition]) book.notChecked(ABSENT[disposition], { item, sha256, reason });
+    const code = reason === "redacted" ? "case.redacted" : ABSENT[disposition];
+    if (disposition !== "enclosed") book.notChecked(code, { item, sha256, reason });
   }
   if (source.names.some((name) => name.startsWith("data/derived/"))) book.notChecked("web.copies");
   await checkFindings(book, source, index, ledger);
