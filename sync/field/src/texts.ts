@@ -1,5 +1,6 @@
 // The texts of the field app, from the catalogue that server and clients share.
 import { signal } from "@preact/signals";
+import type { FailureCode } from "./engine/failures";
 import catalogue from "../../catalogue/field.json";
 
 export type Language = "zh" | "en";
@@ -20,4 +21,9 @@ export function say(key: TextKey, values: Readonly<Record<string, string | numbe
   return catalogue[key][language.value].replace(/\{(\w+)\}/g, (whole, name: string) =>
     String(values[name] ?? whole),
   );
+}
+
+/** What went wrong and what to do next, in a sentence; the type demands one for every code. */
+export function sayFailure(code: FailureCode): string {
+  return say(`field.failure.${code}`);
 }

@@ -1,25 +1,28 @@
 // What can go wrong in the engine, each with a code for which the catalogue has a sentence.
 
-export type FailureCode =
-  | "storage.full"
-  | "storage.lost"
-  | "storage.blocked"
-  | "storage.unconfirmed"
-  | "vault.wrong_pin"
-  | "vault.locked"
-  | "vault.damaged"
-  | "journal.not_enrolled"
-  | "journal.busy"
-  | "link.unreachable"
-  | "link.captive_portal"
-  | "link.unavailable"
-  | "link.refused"
-  | "trust.receipt_invalid"
-  | "trust.checkpoint_invalid"
-  | "trust.generation_changed"
-  | "trust.ledger_forked"
-  | "enrolment.unclear"
-  | "camera.unavailable";
+export const FAILURE_CODES = [
+  "storage.full",
+  "storage.lost",
+  "storage.blocked",
+  "storage.unconfirmed",
+  "vault.wrong_pin",
+  "vault.locked",
+  "vault.damaged",
+  "journal.not_enrolled",
+  "journal.busy",
+  "link.unreachable",
+  "link.captive_portal",
+  "link.unavailable",
+  "link.refused",
+  "trust.receipt_invalid",
+  "trust.checkpoint_invalid",
+  "trust.generation_changed",
+  "trust.ledger_forked",
+  "enrolment.unclear",
+  "camera.unavailable",
+] as const;
+
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 /** `detail` is for people who look closely; `status` and `problem` are the server's, if it spoke. */
 export class Failure extends Error {
