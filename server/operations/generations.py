@@ -8,6 +8,7 @@ the old one ends here and how far it is known to have gone (docs/evidence.md §5
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -260,12 +261,13 @@ def _key_of(parts: Services, checkpoint: Checkpoint | None) -> bytes:
 
 def endorsements(session: Session, number: int | None = None) -> tuple[str, ...]:
     """By which ledger keys named those that took over, in one generation or in all."""
-    found = [
-        json.loads(entry.event)["snapshot"]
-        for entry in ledger.events_about(session, [SERVER_KEYS])
-        if number in (None, entry.generation)
-    ]
-    return tuple(one["endorsement"] for one in found if "endorsement" in one)
+    found = []
+    for entry in ledger.events_about(session, [SERVER_KEYS]):
+        # An event that somebody changed is the audit's to name; devices must still be answered.
+        with suppress(ValueError, KeyError, TypeError):
+            if number in (None, entry.generation):
+                found.append(str(json.loads(entry.event)["snapshot"]["endorsement"]))
+    return tuple(found)
 
 
 def note_beyond(session: Session, parts: Services, shown: Iterable[str], *, shown_by: str) -> None:

@@ -58,7 +58,8 @@ def _section(page, name):
 
 
 def test_before_the_first_night_it_says_so(scene):
-    assert scene.page("en").count("not yet (every night at 3:17)") == 2
+    # The sweep, the re-hash, and the audit of the ledger.
+    assert scene.page("en").count("not yet (every night at 3:17)") == 3
 
 
 def test_what_a_night_found_stands_there_by_kind_with_its_items(scene, monkeypatch):
