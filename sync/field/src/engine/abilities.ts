@@ -6,6 +6,7 @@ export function missingAbilities(): string[] {
     ["HTTPS", globalThis.isSecureContext],
     ["service worker", "serviceWorker" in navigator],
     ["IndexedDB", "indexedDB" in globalThis],
+    ["Web Locks", "locks" in navigator],
     ["WebCrypto", globalThis.crypto?.subtle !== undefined],
     ["StorageManager", "storage" in navigator && "persist" in navigator.storage],
     ["OPFS", "storage" in navigator && "getDirectory" in navigator.storage],
@@ -13,4 +14,15 @@ export function missingAbilities(): string[] {
     ["geolocation", "geolocation" in navigator],
   ];
   return present.filter(([, has]) => !has).map(([name]) => name);
+}
+
+/**
+ * Ask the browser never to clear what this app keeps; answers whether it promised.
+ *
+ * Without the promise evidence may vanish when room runs low: the visit must then be handed in,
+ * or carried away, before it ends.
+ */
+export async function askToPersist(): Promise<boolean> {
+  if (await navigator.storage.persisted()) return true;
+  return navigator.storage.persist();
 }

@@ -43,6 +43,9 @@ export interface ItemView extends ItemRow {
   readonly problem: string;
 }
 
+/** Lines that no verified receipt covers, by the index `state`. */
+const KEPT_LINES = IDBKeyRange.bound(["kept"], ["kept", []]);
+
 export class Field {
   readonly database: Database;
   readonly clock: Clock;
@@ -176,20 +179,22 @@ export class Field {
   items(inspection: string): Promise<ItemView[]> {
     return this.database.read(["items", "lines", "uploads"], async (tx) => {
       const rows = await tx.by("items", "inspection", inspection);
-      rows.sort((a, b) => a.order - b.order);
-      const views = rows.map(async (row): Promise<ItemView> => {
-        const line = await tx.get("lines", [row.epoch, row.seq]);
-        const upload = await tx.get("uploads", row.sha256);
-        const safe = row.state === "stored" && line?.state === "safe";
-        const sentBytes = row.state === "stored" ? row.size : (upload?.offset ?? 0);
-        return {
-          ...row,
-          fate: safe ? "safe" : sentBytes > 0 ? "sending" : "only-here",
-          sentBytes,
-          problem: upload?.problem ?? "",
-        };
-      });
-      return Promise.all(views);
+      const kept = await tx.keysBy("lines", "state", KEPT_LINES);
+      const unproved = new Set(kept.map(String));
+      const uploads = new Map((await tx.all("uploads")).map((one) => [one.sha256, one]));
+      return rows
+        .sort((a, b) => a.order - b.order)
+        .map((row): ItemView => {
+          const safe = row.state === "stored" && !unproved.has(String([row.epoch, row.seq]));
+          const upload = uploads.get(row.sha256);
+          const sentBytes = row.state === "stored" ? row.size : (upload?.offset ?? 0);
+          return {
+            ...row,
+            fate: safe ? "safe" : sentBytes > 0 ? "sending" : "only-here",
+            sentBytes,
+            problem: upload?.problem ?? "",
+          };
+        });
     });
   }
 
@@ -225,12 +230,11 @@ export class Field {
   status(): Promise<Status> {
     return this.database.read(["meta", "lines", "items", "alarms"], async (tx) => {
       const waiting = await tx.by("items", "waiting", IDBKeyRange.bound(["local"], ["local", []]));
-      const lines = IDBKeyRange.bound(["kept"], ["kept", []]);
       return {
         enrolled: (await getMeta(tx, "enrolment")) !== undefined,
         hasPin: (await getMeta(tx, "vault")) !== undefined,
         unlocked: this.unlocked,
-        linesOnlyHere: await tx.count("lines", "state", lines),
+        linesOnlyHere: await tx.count("lines", "state", KEPT_LINES),
         itemsOnlyHere: waiting.length,
         bytesOnlyHere: waiting.reduce((sum, item) => sum + item.size, 0),
         alarms: await tx.count("alarms"),

@@ -28,6 +28,11 @@ export class Transaction {
     return done<Rows[K][]>(this.transaction.objectStore(store).index(index).getAll(query, count));
   }
 
+  /** The primary keys of rows by an index: cheap where rows are large. */
+  keysBy(store: StoreName, index: string, query: IDBKeyRange): Promise<IDBValidKey[]> {
+    return done(this.transaction.objectStore(store).index(index).getAllKeys(query));
+  }
+
   count(store: StoreName, index?: string, query?: IDBValidKey | IDBKeyRange): Promise<number> {
     const source = this.transaction.objectStore(store);
     return done(index === undefined ? source.count(query) : source.index(index).count(query));
@@ -183,6 +188,8 @@ function explained(error: unknown): unknown {
   if (error instanceof Failure) return error;
   const name = error instanceof DOMException ? error.name : "";
   if (name === "QuotaExceededError") return new Failure("storage.full", "", { cause: error });
+  // Another tab has made the database newer than this version of the app can read.
+  if (name === "VersionError") return new Failure("storage.blocked", "", { cause: error });
   if (name === "InvalidStateError" || name === "UnknownError" || name === "AbortError") {
     return new Failure("storage.lost", String(error), { cause: error });
   }
