@@ -201,3 +201,27 @@ def test_syncing_again_sends_nothing_twice(playwright, world, tmp_path):
     # The comparison of clocks is the one new line.
     assert len(world.rows(JournalLine)) == before + 1
     assert len(world.rows(MediaObject)) == 1
+
+
+def test_an_enrolment_that_was_killed_half_way_can_be_tried_again_and_then_no_more(
+    playwright, world, tmp_path
+):
+    profile = tmp_path / "profile"
+    with served(world) as port:
+        address, code = f"http://127.0.0.1:{port}", world.code()
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.evaluate("code => void harness.field.enrol(code, {name: '手机一'})", code)
+            kill(profile)
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            enrol = "code => harness.outcome(harness.field.enrol(code, {name: '手机一'}))"
+            first = page.evaluate(enrol, code)
+            # The first try may have arrived, and then the code is spent.
+            if first == "enrolment.unclear":
+                first = page.evaluate(enrol, world.code())
+            again = page.evaluate(enrol, world.code())
+            lines = page.evaluate("harness.audit()")["lines"]
+
+    assert (first, again, lines) in (
+        ("", "enrolment.already_done", 1),
+        ("enrolment.already_done", "enrolment.already_done", 1),
+    )

@@ -6,7 +6,6 @@ import { makeKey } from "../src/evidence/p256";
 import { Camera } from "../src/engine/camera";
 import { Field } from "../src/engine/field";
 import { isFailure } from "../src/engine/failures";
-import { keepEnrolment } from "../src/engine/journal";
 import { getMeta } from "../src/engine/meta";
 import { unseal } from "../src/engine/vault";
 
@@ -28,8 +27,7 @@ async function settle(): Promise<string> {
     receiptKey: "",
     ledgerKey: "",
   };
-  await keepEnrolment(field.database, enrolment, key, "");
-  await field.journal.openEpoch("enrolled");
+  await field.journal.begin(enrolment, key, "");
   // Few rounds: the browser is started many times.
   await field.setPin(PIN, 1000);
   await field.logIn(OFFICER, "test");

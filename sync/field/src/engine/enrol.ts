@@ -8,7 +8,7 @@ import { normalise } from "../evidence/shortcode";
 import { postJson } from "./api";
 import { Failure, isFailure } from "./failures";
 import type { Database } from "./idb";
-import { keepEnrolment, type Journal } from "./journal";
+import type { Journal } from "./journal";
 import { API, expect, object, parsed, text, whole, type Members } from "./link";
 import { getMeta, putMeta, type AttemptRow, type Enrolment } from "./meta";
 import { readCheckpoint } from "./trust";
@@ -28,14 +28,16 @@ export async function enrol(
   code: string,
   about: AboutDevice,
 ): Promise<Enrolment> {
+  const known = await database.read(["meta"], (tx) => getMeta(tx, "enrolment"));
+  // Its journal may hold what is not delivered yet, and belongs to the device that it was.
+  if (known !== undefined) throw new Failure("enrolment.already_done", known.device);
   const typed = normalise(code);
   const attempt = await attemptFor(database, typed);
   const members = await ask(database, attempt, typed, about);
   const enrolment = pinned(members, attempt, about);
   const checkpoint = text(members, "checkpoint");
   await verified(enrolment, checkpoint, whole(members, "enrolled_index"));
-  await keepEnrolment(database, enrolment, attempt.key, checkpoint);
-  await journal.openEpoch("enrolled");
+  await journal.begin(enrolment, attempt.key, checkpoint);
   return enrolment;
 }
 

@@ -19,6 +19,7 @@ export const FAILURE_CODES = [
   "trust.generation_changed",
   "trust.ledger_forked",
   "enrolment.unclear",
+  "enrolment.already_done",
   "camera.unavailable",
 ] as const;
 

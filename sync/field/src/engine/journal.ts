@@ -36,33 +36,46 @@ export class Journal {
     private readonly clock: Clock,
   ) {}
 
-  /** Begin the chain of this device, or a further one of it, with the key that it has. */
+  /** Become a device: what is pinned and the first line of its chain, all or nothing. */
+  async begin(enrolment: Enrolment, key: DeviceKey, checkpoint: string): Promise<Line> {
+    return exclusively(async () =>
+      this.startEpoch(enrolment.device, key, anchorIn(checkpoint), { reason: "enrolled" }, (tx) => {
+        putMeta(tx, "enrolment", enrolment);
+        putMeta(tx, "key", key);
+        putMeta(tx, "checkpoint", checkpoint);
+        tx.delete("meta", "enrolling");
+      }),
+    );
+  }
+
+  /** Go on in a further chain, with the key that this device has. */
   async openEpoch(reason: string, more: JsonObject = {}): Promise<Line> {
     return exclusively(async () => {
-      const { device, key, epochs, anchor } = await this.database.read(STORES, async (tx) => ({
-        device: (await getMeta(tx, "enrolment"))?.device,
-        key: await getMeta(tx, "key"),
-        epochs: await tx.all("epochs"),
-        anchor: await newestAnchor(tx),
-      }));
-      if (device === undefined || key === undefined) throw new Failure("journal.not_enrolled");
-      const epoch = randomHex(16);
-      const act = { ...more, type: "epoch.opened", reason, spki: toBase64url(key.spki) };
-      const line = await buildLine(
-        [act],
-        { device, epoch, seq: START.seq, prev: START.prev },
-        this.clock.read(),
-        key,
-        anchor,
-      );
-      const order = 1 + Math.max(-1, ...epochs.map((one) => one.order));
-      await this.database.write(STORES, async (tx) => {
-        const row = { epoch, order, keyId: key.keyId, nextSeq: 1, head: line.digest };
-        tx.add("epochs", row);
-        tx.add("lines", rowOf(line));
-      });
-      return line;
+      const { device, key, anchor } = await this.database.read(STORES, standingOf);
+      return this.startEpoch(device, key, anchor, { ...more, reason });
     });
+  }
+
+  private async startEpoch(
+    device: string,
+    key: DeviceKey,
+    anchor: Anchor | undefined,
+    members: JsonObject,
+    beside: (transaction: Transaction) => void = () => undefined,
+  ): Promise<Line> {
+    const epoch = randomHex(16);
+    const act = { ...members, type: "epoch.opened", spki: toBase64url(key.spki) };
+    const place = { device, epoch, ...START };
+    const line = await buildLine([act], place, this.clock.read(), key, anchor);
+    await this.database.write(STORES, async (tx) => {
+      const last = await tx.last("epochs", "order");
+      const order = last === undefined ? 0 : last.order + 1;
+      tx.add("epochs", { epoch, order, keyId: key.keyId, nextSeq: 1, head: line.digest });
+      tx.add("lines", rowOf(line));
+      beside(tx);
+    });
+    await this.readBack(line);
+    return line;
   }
 
   /** Sign `act` (and further parts) as the next line, with what stands `beside` it. */
@@ -106,21 +119,6 @@ export class Journal {
   }
 }
 
-/** Keep who this device is; belongs before the first epoch. */
-export async function keepEnrolment(
-  database: Database,
-  enrolment: Enrolment,
-  key: DeviceKey,
-  checkpoint: string,
-): Promise<void> {
-  await database.write(["meta"], async (tx) => {
-    putMeta(tx, "enrolment", enrolment);
-    putMeta(tx, "key", key);
-    putMeta(tx, "checkpoint", checkpoint);
-    tx.delete("meta", "enrolling");
-  });
-}
-
 async function standingOf(tx: Transaction): Promise<Standing> {
   const enrolment = await getMeta(tx, "enrolment");
   const key = await getMeta(tx, "key");
@@ -132,8 +130,11 @@ async function standingOf(tx: Transaction): Promise<Standing> {
 }
 
 async function newestAnchor(tx: Transaction): Promise<Anchor | undefined> {
-  const note = await getMeta(tx, "checkpoint");
-  return note ? anchorOf(parseCheckpoint(parseNote(note).text)) : undefined;
+  return anchorIn((await getMeta(tx, "checkpoint")) ?? "");
+}
+
+function anchorIn(checkpoint: string): Anchor | undefined {
+  return checkpoint === "" ? undefined : anchorOf(parseCheckpoint(parseNote(checkpoint).text));
 }
 
 function rowOf(line: Line): LineRow {
