@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, select
+from sqlalchemy import ColumnElement, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from server.failures import ErasureUnderWay
 from server.models.erasure import ErasedItem, ErasureObject, ErasureOrder
+from server.models.handover import PackageReceipt
 from server.models.inspections import Derivative, EvidenceItem
 from server.models.redaction import Redaction
 from server.models.uploads import MediaObject
@@ -102,6 +104,22 @@ def erase_too(session: Session, sha256: str, objects: Iterable[tuple[str, int]])
             row.state, row.code = "pending", ""
         order.state, order.done_at_ms = "erasing", None
     session.flush()
+
+
+def is_named(key: Any) -> ColumnElement[bool]:
+    """Whether a row keeps something under that key of the store, a column or a value."""
+    kept = (MediaObject, Derivative, Redaction, PackageReceipt)
+    return or_(*(select(literal(1)).where(model.key == key).exists() for model in kept))
+
+
+def is_going(session: Session, key: str) -> bool:
+    """Whether the object of that key is just being erased: nothing may be kept under it now."""
+    going = select(ErasureObject.key).where(
+        ErasureObject.key == key,
+        ErasureObject.state == "pending",
+        ErasureObject.code == ErasureUnderWay.code,
+    )
+    return session.scalars(going.limit(1)).first() is not None
 
 
 def _mark(order: ErasureOrder) -> Mark:

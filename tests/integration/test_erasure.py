@@ -393,6 +393,64 @@ def test_bytes_that_another_case_has_too_stay_and_are_shown_there_only(world, ca
     assert kept == [f"media/{_sha(case, 'yard')[:2]}/{_sha(case, 'yard')}"]
 
 
+def _announce_again(world, case, name):
+    """Another case of the bureau has the same bytes; returns the device that has them."""
+    device = world.on_patrol(case.other)
+    device.write(
+        "media.captured",
+        officer=world.officers[0],
+        inspection=case.other,
+        item="0" * 8 + device.id[8:],
+        sha256=_sha(case, name),
+        size=len(case.media[name]),
+        media_type="image/jpeg",
+        **{"class": "B"},
+    )
+    assert world.push(device).status_code == 200
+    case.first.headers = device.headers
+
+
+def test_bytes_that_come_again_for_another_case_are_not_erased_for_the_first(world, case, eraser):
+    eraser.wait()
+    order = eraser.request()
+    eraser.approve(order)
+    key = f"media/{_sha(case, 'yard')[:2]}/{_sha(case, 'yard')}"
+    world.store.locked.add(key)
+    assert eraser.carry_out(order) == "erasing"
+    _announce_again(world, case, "yard")
+    case.upload("yard")
+
+    world.store.locked.clear()
+    world.now_ms += 3_600_000
+    state = eraser.carry_out(order)
+
+    assert state == "done"
+    assert key in world.store.objects
+
+
+def test_no_upload_ends_while_its_bytes_are_just_being_erased(world, case, eraser):
+    eraser.wait()
+    order = eraser.request()
+    eraser.approve(order)
+    key = f"media/{_sha(case, 'yard')[:2]}/{_sha(case, 'yard')}"
+    answers = []
+
+    def come_again(act, at):
+        if act == "erase" and at == key:
+            world.store.before = lambda act, at: None
+            _announce_again(world, case, "yard")
+            with pytest.raises(AssertionError, match="upload_busy"):
+                case.upload("yard")
+            answers.append("busy")
+
+    world.store.before = come_again
+
+    assert eraser.carry_out(order) == "done"
+    assert answers == ["busy"]
+    case.upload("yard")
+    assert key in world.store.objects
+
+
 def test_a_device_is_not_asked_for_the_bytes_again_and_its_lines_are_there_already(
     world, case, eraser
 ):

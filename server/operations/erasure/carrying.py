@@ -9,9 +9,10 @@ import json
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from media.errors import MediaError
 from media.store import (
     PACKAGE_PREFIX,
     DeletionRefused,
@@ -20,6 +21,7 @@ from media.store import (
     StoreUnavailable,
 )
 from server.db import db, reading, transaction
+from server.failures import ErasureUnderWay, ServerError
 from server.models.base import position_of
 from server.models.erasure import ErasureObject, ErasureOrder
 from server.models.inspections import (
@@ -31,6 +33,7 @@ from server.models.inspections import (
 )
 from server.models.uploads import Upload
 from server.operations import dossiers, ledger, visit_documents
+from server.operations.erased import is_named
 from server.operations.erasure.holds import held_inspections
 from server.operations.erasure.listing import INSPECTION, items_of, living_elsewhere, pages_of
 from server.operations.erasure.ordering import note_order, unit_of
@@ -75,6 +78,12 @@ def erase_waiting(services: Services) -> None:
             carry_out(services, order_id)
         except StoreUnavailable as error:
             _log.warning("erasure_postponed order=%s reason=%s", order_id, error)
+        # Whatever is wrong with one order holds up no other; its page says what it waits for.
+        except Exception as error:
+            code = error.code if isinstance(error, MediaError | ServerError) else ""
+            _log.warning("erasure_failed order=%s code=%s", order_id, code, exc_info=not code)
+            with transaction() as session:
+                session.get_one(ErasureOrder, order_id).waits = code or ServerError.code
 
 
 def carry_out(services: Services, order_id: str) -> str:
@@ -238,32 +247,48 @@ def _erase_objects(services: Services, order_id: str) -> None:
     tried: set[str] = set()
     while True:
         now_ms = services.now_ms()
-        with reading() as session:
-            if _is_held(session, order_id):
-                return
-            rows = session.execute(
-                select(ErasureObject.key, ErasureObject.size)
-                .where(
-                    ErasureObject.order_id == order_id,
-                    ErasureObject.state == "pending",
-                    (ErasureObject.code == "")
-                    | (func.coalesce(ErasureObject.tried_at_ms, 0) <= now_ms - _AGAIN_MS),
-                    ErasureObject.key.not_in(tried),
-                )
-                .order_by(ErasureObject.key)
-                .limit(_BATCH)
-            ).all()
-        if not rows:
+        with transaction() as session:
+            keys = _claim(session, order_id, tried, now_ms=now_ms)
+        if not keys:
             return
-        outcomes: dict[str, str] = {}
+        # What the store was not asked for, since it went away, can be used again.
+        outcomes: dict[str, str | None] = dict.fromkeys(keys)
         try:
-            for row in rows:
-                outcomes[row.key] = _erase_object(services.store, row.key)
+            for key in keys:
+                outcomes[key] = _erase_object(services.store, key)
         finally:
             tried |= outcomes.keys()
-            if outcomes:
-                with transaction() as session:
-                    _note_outcomes(session, order_id, outcomes, now_ms=now_ms)
+            with transaction() as session:
+                _note_outcomes(session, order_id, outcomes, now_ms=now_ms)
+
+
+def _claim(session: Session, order_id: str, tried: set[str], *, now_ms: int) -> Sequence[str]:
+    """The keys of the next objects, marked as just being erased: no upload makes them meanwhile.
+
+    Bytes that came again since for somebody else are not this order's any more.
+    """
+    ledger.hold_head(session)
+    if _is_held(session, order_id):
+        return ()
+    pending = (ErasureObject.order_id == order_id) & (ErasureObject.state == "pending")
+    session.execute(delete(ErasureObject).where(pending, is_named(ErasureObject.key)))
+    keys = session.scalars(
+        select(ErasureObject.key)
+        .where(
+            pending,
+            ErasureObject.code.in_(("", ErasureUnderWay.code))
+            | (func.coalesce(ErasureObject.tried_at_ms, 0) <= now_ms - _AGAIN_MS),
+            ErasureObject.key.not_in(tried),
+        )
+        .order_by(ErasureObject.key)
+        .limit(_BATCH)
+    ).all()
+    session.execute(
+        update(ErasureObject)
+        .where(pending, ErasureObject.key.in_(keys))
+        .values(code=ErasureUnderWay.code)
+    )
+    return keys
 
 
 def _is_held(session: Session, order_id: str) -> bool:
@@ -286,12 +311,15 @@ def _erase_object(store: Store, key: str) -> str:
 
 
 def _note_outcomes(
-    session: Session, order_id: str, outcomes: dict[str, str], *, now_ms: int
+    session: Session, order_id: str, outcomes: dict[str, str | None], *, now_ms: int
 ) -> None:
+    """Write down why the store keeps an object, or that it is gone; None if it was not asked."""
     for key, code in outcomes.items():
         row = session.get_one(ErasureObject, (order_id, key))
-        row.code, row.tried_at_ms = code, now_ms
-        if not code:
+        row.code = code or ""
+        if code is not None:
+            row.tried_at_ms = now_ms
+        if code == "":
             row.state = "gone"
 
 

@@ -25,6 +25,7 @@ from media.store import (
 from media.upload import DEAD_AFTER_MS, RELEASE_WAIT_MS, UploadBusy, UploadGone
 from server.models.uploads import MediaObject, Upload
 from server.operations import ledger
+from server.operations.erased import is_going
 from server.operations.uploads.desk import (
     Desk,
     Fenced,
@@ -90,7 +91,8 @@ def commit(
     Raises:
         Fenced: somebody else has taken the upload over.
         StoreUnavailable: nothing is decided; the bytes acknowledged before are safe.
-        UploadBusy: another upload of the same bytes is being committed, and takes long.
+        UploadBusy: another upload of the same bytes is being committed, and takes long, or
+            the same bytes are just being erased for another case.
         UploadGone: other bytes lie where these belong, and it must be begun anew.
     """
     while True:
@@ -177,6 +179,9 @@ def _write_intent(desk: Desk, state: UploadState, *, found: str | None, crc32: i
         existing = known_object(session, found)
         if existing is None:
             key = intended.target_key
+            if is_going(session, key):
+                # A lawful order erases what an earlier case had of them; then they are new.
+                raise UploadBusy(state.id)
             add_object(session, intended, key=key, crc32=crc32, stored_at_ms=None)
         elif existing.status == "stored":
             # Bytes that were lost since are wanted again.
