@@ -3,15 +3,17 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
 
 from server.db import db
 
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
+_LET_GO = text("SELECT pg_advisory_unlock(:key)")
 
 
 @contextmanager
@@ -28,7 +30,12 @@ def alone(name: str) -> Iterator[bool]:
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # It does not go back to the pool: its end is the end of the lock.
         connection.detach()
-        yield bool(connection.scalar(_TRY, {"key": _key(name)}))
+        mine = bool(connection.scalar(_TRY, {"key": _key(name)}))
+        yield mine
+        if mine:
+            # A server sees a closed connection some time later; who asks at once would wait.
+            with suppress(DBAPIError):
+                connection.execute(_LET_GO, {"key": _key(name)})
 
 
 @contextmanager

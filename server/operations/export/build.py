@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from media.errors import MediaError
@@ -83,7 +84,11 @@ def build_waiting_packages(services: Services) -> None:
                 .order_by(EvidencePackage.requested_at_ms, EvidencePackage.id)
             ).all()
         for package_id in waiting:
-            _build_one(services, package_id)
+            try:
+                _build_one(services, package_id)
+            # Where not even that can be written down, the others still have their turn.
+            except Exception:
+                _log.exception("package_unsettled package=%s", package_id)
 
 
 def build_package(services: Services, package_id: str) -> None:
@@ -116,21 +121,23 @@ def package_name(row: EvidencePackage) -> str:
 
 
 def _build_one(services: Services, package_id: str) -> None:
-    order = begin(package_id)
-    if order is None:
-        return
     folder = _folder(services) / package_id
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
     try:
+        order = begin(package_id)
+        if order is None:
+            return
+        folder.mkdir(mode=0o700)
         built = _build(services, order, folder)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, OperationalError) as error:
         # The row stays as it is, so that the next round tries again.
         _log.warning("package_postponed package=%s reason=%s", package_id, error)
-    except (ServerError, MediaError, SyncError, OSError) as error:
-        _log.error("package_failed package=%s code=%s", package_id, _code(error))
+    # Also what nobody foresaw, such as a row that somebody changed: whoever waits is told.
+    except Exception as error:
+        code = _code(error)
+        _log.error("package_failed package=%s code=%s", package_id, code, exc_info=not code)
         with transaction() as session:
-            _fail(session, order, error, now_ms=services.now_ms())
+            _fail(session, package_id, error, now_ms=services.now_ms())
     else:
         with transaction() as session:
             _settle(session, order, built, now_ms=services.now_ms())
@@ -292,20 +299,22 @@ def _settle(session: Session, order: Order, built: Built, *, now_ms: int) -> Non
     row.key, row.sha256, row.size = built.key, built.sha256, built.size
 
 
-def _fail(session: Session, order: Order, error: Exception, *, now_ms: int) -> None:
+def _fail(session: Session, package_id: str, error: Exception, *, now_ms: int) -> None:
+    ledger.lock_head(session)
+    row = session.get_one(EvidencePackage, package_id)
     item_id = error.item_id if isinstance(error, ExportFailed) else ""
-    about = [f"inspection:{order.inspection_id}", *([f"item:{item_id}"] if item_id else [])]
-    reason = f"{_code(error)}: {error}"[:_MAX_FAILURE]
+    about = [f"inspection:{row.inspection_id}", *([f"item:{item_id}"] if item_id else [])]
+    code = _code(error) or f"{ServerError.code}: {type(error).__name__}"
+    reason = f"{code}: {error}"[:_MAX_FAILURE]
     ledger.append(
         session,
         "alarm",
         actor=_SERVER,
-        subject={"package": order.package_id, "inspection": order.inspection_id},
+        subject={"package": package_id, "inspection": row.inspection_id},
         snapshot={"act": "export_failed", "reason": reason},
         now_ms=now_ms,
         about=about,
     )
-    row = session.get_one(EvidencePackage, order.package_id)
     row.state, row.failure = FAILED, reason
 
 
@@ -316,8 +325,10 @@ def _ready_key(row: EvidencePackage) -> str:
 
 
 def _code(error: Exception) -> str:
-    code: str = getattr(error, "code", "system")
-    return code
+    """Its permanent code; empty where it has none, since those of others say nothing here."""
+    if isinstance(error, ServerError | MediaError | SyncError):
+        return error.code
+    return "system" if isinstance(error, OSError) else ""
 
 
 def _folder(services: Services) -> Path:
