@@ -221,6 +221,25 @@ def test_each_authority_stamps_on_its_own_and_one_that_is_silent_holds_up_none(
     assert bureau.standing("silent").code == "stamp.unreachable"
 
 
+def test_a_believed_stamp_that_cannot_be_kept_holds_up_no_other_authority(
+    bureau, authority, tmp_path
+):
+    (good,) = bureau.world.settings.authorities
+    other = bureau.authority(tmp_path / "other")
+    other.answer = lambda request: other.stamp_at(request, bureau.world.now_ms, serial=1 << 4000)
+    with other.serving() as url:
+        bureau.name(endless=(other, url))
+        object.__setattr__(
+            bureau.world.settings, "authorities", (*bureau.world.settings.authorities, good)
+        )
+        bureau.happen()
+
+        bureau.round()
+
+    assert [row.authority for row in bureau.rows()] == ["national"]
+    assert bureau.standing("endless").code == "stamp.answer"
+
+
 def _rejected(request, _):
     return bytes.fromhex("30053003020102")
 

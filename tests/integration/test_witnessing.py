@@ -1,6 +1,8 @@
 """The ledger shown to real witnesses over HTTP and by file, on both databases."""
 
 import json
+import socketserver
+import threading
 
 import pytest
 
@@ -9,7 +11,7 @@ from server.failures import Invalid
 from server.models.ledger import Checkpoint, LedgerEvent
 from server.models.witnesses import WitnessCosignature, WitnessState
 from server.operations import checkpoint_folder, generations, ledger, witnessing
-from server.operations.witnessing import Reply
+from server.operations.witnessing import Reply, submitting
 from server.settings import Settings, SettingsError
 from sync.evidence.checkpoint import parse_checkpoint
 from sync.evidence.cosignature import cosign, cosignatures
@@ -433,3 +435,24 @@ def test_a_witness_is_reached_by_http_alone(tmp_path):
 
     with pytest.raises(SettingsError):
         Settings.from_env(environment(tmp_path, None, LIUHEN_WITNESS_POLICY=str(path)))
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_witness_whose_answer_drips_for_ever_is_left_alone(monkeypatch, begins):
+    monkeypatch.setattr(submitting, "_WHOLE_S", 0.3)
+    over = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(begins)
+            while not over.wait(0.05):
+                self.request.sendall(b"H")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(submitting.WitnessUnreachable, match="no whole answer"):
+                submitting._post(f"http://127.0.0.1:{server.server_address[1]}", b"")
+        finally:
+            over.set()
+            server.shutdown()

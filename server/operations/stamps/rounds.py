@@ -13,6 +13,7 @@ from server.operations.stamps import keeping
 from server.operations.stamps.checking import check
 from server.operations.stamps.errors import AuthorityUnreachable, StampError
 from server.operations.stamps.wishes import Wish, package_wish, wishes
+from server.outgoing import within
 from server.services import Services
 from sync.evidence import tsp
 
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _HEADERS = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
 _TIMEOUTS_S = (10, 30)
+#: For a whole answer, however it comes.
+_WHOLE_S = 60
 _NONCE_BITS = 63
 
 
@@ -97,6 +100,13 @@ def _post(authority: Authority, request: bytes) -> bytes:
     Raises:
         AuthorityUnreachable
     """
+    try:
+        return within(_WHOLE_S, lambda: _exchange(authority, request))
+    except TimeoutError as error:
+        raise AuthorityUnreachable(str(error)) from error
+
+
+def _exchange(authority: Authority, request: bytes) -> bytes:
     try:
         with requests.post(
             authority.url,

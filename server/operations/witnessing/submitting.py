@@ -13,6 +13,7 @@ from server.models.ledger import Checkpoint
 from server.models.witnesses import WitnessState
 from server.operations import ledger
 from server.operations.witnessing.cosignatures import NETWORK, confirmed_size, has_news, keep
+from server.outgoing import within
 from server.services import Services
 from sync.errors import SyncError
 from sync.evidence.cosignature import Cosignature, cosignatures
@@ -30,6 +31,8 @@ from sync.witness.submission import (
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = (5, 20)
+#: For a whole answer, however it comes.
+_WHOLE_S = 60
 #: After a failure a witness is left alone for so long, doubled with each one.
 _WAIT_MS, _LONGEST_WAIT_MS = 60_000, 3_600_000
 _MOST_DETAIL = 300
@@ -247,6 +250,13 @@ class _NoPassword(requests.auth.AuthBase):
 
 
 def _post(url: str, body: bytes) -> Reply:
+    try:
+        return within(_WHOLE_S, lambda: _exchange(url, body))
+    except TimeoutError as error:
+        raise WitnessUnreachable(str(error)) from error
+
+
+def _exchange(url: str, body: bytes) -> Reply:
     try:
         with requests.post(
             url,
