@@ -85,6 +85,21 @@ async function audit(): Promise<{ items: Record<string, string>; lines: number; 
   return { items, lines: lines.length, orphans };
 }
 
+/** How many milliseconds of a recording play, to its end. */
+async function plays(bytes: Blob): Promise<number> {
+  const video = document.createElement("video");
+  video.src = URL.createObjectURL(bytes);
+  await new Promise((resolve, reject) => {
+    video.onloadeddata = resolve;
+    video.onerror = () => reject(new Error(video.error?.message ?? "does not play"));
+  });
+  await new Promise((resolve) => {
+    video.onseeked = resolve;
+    video.currentTime = 1e9;
+  });
+  return Math.round(video.currentTime * 1000);
+}
+
 /** What a promise ends in, as plain values. */
 async function outcome(work: Promise<unknown>): Promise<string> {
   try {
@@ -95,7 +110,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const harness = { field, PIN, settle, captureForever, audit, noise, outcome, Camera, toHex };
+const harness = { field, PIN, OFFICER, plays, settle, captureForever, audit, noise, outcome, Camera, toHex };
 
 export type Harness = typeof harness;
 

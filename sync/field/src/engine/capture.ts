@@ -7,7 +7,7 @@ import { withExif, type Position } from "./exif";
 import { Failure } from "./failures";
 import type { Database } from "./idb";
 import type { Beside, Journal } from "./journal";
-import type { ItemRow } from "./schema";
+import type { ItemRow, RecordingRow } from "./schema";
 import { seal, unseal } from "./vault";
 
 export const SOFTWARE = "Liuhen field 0.1.0";
@@ -29,6 +29,8 @@ export interface Capture {
   readonly method?: string;
   readonly step?: string;
   readonly position?: Position | undefined;
+  /** Where a file of class C was taken from: it is then signed as imported. */
+  readonly source?: JsonObject;
 }
 
 /** What is on the disk: read back, decrypted and digested again. */
@@ -74,6 +76,34 @@ export class Captures {
     return { item, sha256, size: bytes.length, line };
   }
 
+  /** Announce what a recording has left on the disk; answers its item. */
+  async announce(
+    row: RecordingRow,
+    file: { readonly sha256: string; readonly size: number },
+    more: JsonObject = {},
+  ): Promise<string> {
+    const item = crypto.randomUUID();
+    const { officer, inspection, mediaType, recording } = row;
+    const name = `${row.kind}-${recording.slice(0, 8)}.${mediaType.split("/")[1] ?? "bin"}`;
+    const capture: Capture = {
+      officer,
+      inspection,
+      bytes: new Uint8Array(),
+      mediaType,
+      captureClass: "A",
+      name,
+    };
+    const act = { ...more, ...actOf(capture, item, file.sha256, file.size), recording };
+    await this.journal.append(act, [], {
+      stores: ["items", "recordings"],
+      write: (tx, line, order) => {
+        tx.add("items", { ...itemOf(capture, item, line, order, row.startedAtMs), recording });
+        tx.put("recordings", { ...row, item });
+      },
+    });
+    return item;
+  }
+
   /** Withdraw an item with a reason; its bytes stay until they are delivered. */
   async discard(item: string, officer: string, reason: string): Promise<Line> {
     const row = await this.database.read(["items"], (tx) => tx.get("items", item));
@@ -114,7 +144,8 @@ function actOf(capture: Capture, item: string, sha256: string, size: number): Ac
   const given = Object.entries(optional).filter(([, value]) => value !== undefined && value !== "");
   return {
     ...(Object.fromEntries(given) as JsonObject),
-    type: "media.captured",
+    ...(capture.source === undefined ? {} : { source: capture.source }),
+    type: capture.source === undefined ? "media.captured" : "media.imported",
     officer: capture.officer,
     inspection: capture.inspection,
     item,

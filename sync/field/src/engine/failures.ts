@@ -21,6 +21,9 @@ export const FAILURE_CODES = [
   "enrolment.unclear",
   "enrolment.already_done",
   "camera.unavailable",
+  "recording.unavailable",
+  "recording.failed",
+  "seal.too_large",
 ] as const;
 
 export type FailureCode = (typeof FAILURE_CODES)[number];

@@ -8,8 +8,11 @@ import { enrol, type AboutDevice } from "./enrol";
 import { Failure } from "./failures";
 import { Database } from "./idb";
 import { Journal } from "./journal";
+import { newRecordId, readRecords, saveRecord, type RecordView, type Saving } from "./records";
+import { Recordings, recordedBytes, type RecordingKind, type Running } from "./recordings";
 import { getMeta, putMeta, type Enrolment, type SessionRow } from "./meta";
 import type { AlarmRow, DocumentRow, ItemRow, LineRow } from "./schema";
+import { seal, sealList, type Sealing, type SealList } from "./sealing";
 import { sync, type SyncReport } from "./sync";
 import type { Progress } from "./uploader";
 import { changePin, createVault, unlockVault } from "./vault";
@@ -50,6 +53,9 @@ export class Field {
   readonly database: Database;
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly recordings: Recordings;
+  /** How many recordings, cut off by a kill, the last unlocking has made items of. */
+  recovered: Promise<number> = Promise.resolve(0);
   private readonly captures: Captures;
   private dataKey: CryptoKey | null = null;
 
@@ -58,6 +64,7 @@ export class Field {
     this.clock = clock;
     this.journal = new Journal(database, clock);
     this.captures = new Captures(database, this.journal, clock);
+    this.recordings = new Recordings(database, this.journal, clock, this.captures);
   }
 
   /** Become a device of the bureau's, with the code that its administrator gave. */
@@ -98,6 +105,9 @@ export class Field {
 
   async unlock(pin: string): Promise<void> {
     this.dataKey = await unlockVault(await this.vault(), pin);
+    this.recovered = this.recordings.recover(this.dataKey);
+    // Whoever waits for it learns why it failed; nobody need wait.
+    this.recovered.catch(() => undefined);
   }
 
   lock(): void {
@@ -170,7 +180,36 @@ export class Field {
     return this.captures.discard(item, officer, reason);
   }
 
+  /** Record sound or film in slices; ends by `recordings.stop`. */
+  record(officer: string, inspection: string, kind: RecordingKind): Promise<Running> {
+    return this.recordings.start(this.key(), { officer, inspection, kind });
+  }
+
+  /** The records of an inspection as all known revisions make them. */
+  records(inspection: string): Promise<RecordView[]> {
+    return readRecords(this.database, inspection);
+  }
+
+  /** Sign what was changed of a record; null if nothing was. */
+  saveRecord(saving: Saving): Promise<Line | null> {
+    return saveRecord(this.journal, saving);
+  }
+
+  newRecordId(inspection: string, template: string): Promise<string> {
+    return newRecordId(inspection, template);
+  }
+
+  /** What a seal would list now. */
+  sealList(inspection: string): Promise<SealList> {
+    return sealList(this.database, inspection);
+  }
+
+  seal(sealing: Sealing): Promise<Line> {
+    return seal(this.database, this.journal, sealing);
+  }
+
   async bytesOf(item: ItemRow): Promise<Blob> {
+    if (item.recording !== undefined) return recordedBytes(this.key(), item);
     const bytes = await this.captures.bytesOf(this.key(), item.sha256);
     return new Blob([bytes], { type: item.mediaType });
   }

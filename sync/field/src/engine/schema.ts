@@ -20,8 +20,15 @@ export interface EpochRow {
   readonly head: string;
 }
 
-/** `kept`: on this phone only, as far as anything proves. `safe`: a verified receipt covers it. */
-export type LineState = "kept" | "safe";
+/**
+ * `kept`: on this phone only, as far as anything proves. `safe`: a verified receipt covers it.
+ * `refused`: the server has no place for it, and `stranded`: it stands behind such a line; both
+ * wait to be said again. `restated`: a later line says it. `lost`: nothing can say it again.
+ */
+export type LineState = "kept" | "safe" | "refused" | "stranded" | "restated" | "lost";
+
+/** Lines that exist nowhere else, as far as anything proves. */
+export const ONLY_HERE: readonly LineState[] = ["kept", "refused", "stranded", "lost"];
 
 export interface LineRow {
   readonly epoch: string;
@@ -36,6 +43,11 @@ export interface LineRow {
   readonly journal: string;
   readonly projection: string;
   readonly code: string;
+  /** What a reviewer decided, `released` or `kept`, and why; empty where nobody has. */
+  readonly decision?: string;
+  readonly reason?: string;
+  /** Digest of the line that says it again. */
+  readonly restatedBy?: string;
 }
 
 /** `local`: bytes on this phone only. `stored`: the server says that it asks for them no more. */
@@ -59,6 +71,23 @@ export interface ItemRow {
   readonly lane: 0 | 1;
   readonly order: number;
   readonly discarded: boolean;
+  /** It was stored before the ledger had this many entries, so a backup of so many holds it. */
+  readonly storedBefore?: { readonly generation: number; readonly index: number };
+  /** When its local copy was given up. */
+  readonly freedAtMs?: number;
+  /** The recording that it came of: its bytes lie in frames of that name, not among the blobs. */
+  readonly recording?: string;
+}
+
+/** A recording whose end is not signed yet; `item` once its file is announced. */
+export interface RecordingRow {
+  readonly recording: string;
+  readonly inspection: string;
+  readonly officer: string;
+  readonly kind: "video" | "audio";
+  readonly mediaType: string;
+  readonly startedAtMs: number;
+  readonly item: string;
 }
 
 /** The bytes of an item under AES-GCM, with `sha256` as additional data. */
@@ -100,6 +129,10 @@ export interface AlarmRow {
   readonly got: string;
   readonly reason: string;
   readonly atMs: number;
+  /** With what the larger tree begins instead, where the server gave that away. */
+  readonly start?: { readonly root: string; readonly path: readonly string[] };
+  /** Whether this makes a fork proof that anyone can check (docs/evidence.md §5). */
+  readonly proved?: boolean;
 }
 
 export interface MigrationRow {
@@ -113,6 +146,7 @@ export interface Rows {
   readonly lines: LineRow;
   readonly items: ItemRow;
   readonly blobs: BlobRow;
+  readonly recordings: RecordingRow;
   readonly uploads: UploadRow;
   readonly receipts: ReceiptRow;
   readonly documents: DocumentRow;
@@ -144,6 +178,7 @@ function first(database: IDBDatabase): void {
   items.createIndex("sha256", "sha256");
   items.createIndex("waiting", ["state", "lane", "order"]);
   database.createObjectStore("blobs", { keyPath: "sha256" });
+  database.createObjectStore("recordings", { keyPath: "recording" });
   database.createObjectStore("uploads", { keyPath: "sha256" });
   database.createObjectStore("receipts", { keyPath: "note" }).createIndex("place", [
     "epoch",

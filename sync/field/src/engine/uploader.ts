@@ -4,6 +4,7 @@ import { toBase64, utf8, type Bytes } from "../evidence/bytes";
 import type { Api } from "./api";
 import { Failure, isFailure } from "./failures";
 import type { Database } from "./idb";
+import { FrameReader } from "./frames";
 import { API, expect, type Answer } from "./link";
 import type { ItemRow, UploadRow } from "./schema";
 import { unseal } from "./vault";
@@ -23,6 +24,9 @@ export interface Progress {
   readonly offset: number;
   readonly size: number;
 }
+
+/** One chunk of a file, from an offset. */
+type Read = (offset: number) => Promise<Bytes>;
 
 export interface UploadReport {
   readonly stored: number;
@@ -116,7 +120,7 @@ export class Uploader {
     let { location } = upload;
     let offset = location === "" ? 0 : -1;
     let cuts = 0;
-    let bytes: Bytes | null = null;
+    let read: Read | null = null;
     while (offset < item.size) {
       try {
         if (location === "") {
@@ -124,8 +128,8 @@ export class Uploader {
         } else if (offset < 0) {
           offset = await this.offsetOf(location);
         } else {
-          bytes ??= await this.bytesOf(item.sha256);
-          const arrived = await this.patch(location, offset, bytes);
+          read ??= await this.reading(item);
+          const arrived = await this.patch(location, offset, await read(offset));
           if (arrived > offset) cuts = 0;
           offset = arrived;
         }
@@ -164,18 +168,23 @@ export class Uploader {
     return offsetIn(expect(await this.api.send("HEAD", location, { headers: TUS }), 200, 204));
   }
 
-  private async patch(location: string, offset: number, bytes: Bytes): Promise<number> {
-    const body = bytes.slice(offset, offset + CHUNK_BYTES);
+  private async patch(location: string, offset: number, body: Bytes): Promise<number> {
     const headers = { ...TUS, "Upload-Offset": String(offset), "Content-Type": CHUNK_TYPE };
     const request = { headers, body, timeoutMs: TIMEOUT_MS };
     const answer = expect(await this.api.send("PATCH", location, request), 204);
     return offsetIn(answer, offset + body.length);
   }
 
-  private async bytesOf(sha256: string): Promise<Bytes> {
+  /** A picture is decrypted once; a recording, which may be longer than memory, by chunks. */
+  private async reading({ sha256, recording }: ItemRow): Promise<Read> {
+    if (recording !== undefined) {
+      const frames = await FrameReader.open(this.key, recording);
+      return (offset) => frames.read(offset, CHUNK_BYTES);
+    }
     const blob = await this.database.read(["blobs"], (tx) => tx.get("blobs", sha256));
     if (blob === undefined) throw new Failure("vault.damaged", sha256);
-    return unseal(this.key, blob);
+    const bytes = await unseal(this.key, blob);
+    return async (offset) => bytes.slice(offset, offset + CHUNK_BYTES);
   }
 
   private async uploadOf(sha256: string): Promise<UploadRow> {
