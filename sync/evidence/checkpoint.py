@@ -10,10 +10,10 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Iterable, List, Tuple
 
 from .merkle import HASH_BYTES
-from .note import NoteMalformed
+from .note import NoteMalformed, VerifierKey, open_note, parse_note
 
 _SIZE = re.compile(r"\A(?:0|[1-9][0-9]{0,18})\Z")
 
@@ -61,3 +61,19 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if len(root) != HASH_BYTES or base64.b64encode(root).decode("ascii") != encoded:
         raise NoteMalformed("a root of 32 bytes")
     return Checkpoint(origin, int(size), root, tuple(rows[3:-1]))
+
+
+def open_checkpoint(note: str, keys: Iterable[VerifierKey]) -> Tuple[Checkpoint, List[VerifierKey]]:
+    """The checkpoint in a signed note, and which of ``keys`` signed it.
+
+    A key speaks for the ledger whose name it bears: who knows the keys of several
+    bureaus believes none of them about another's ledger.
+
+    Raises:
+        NoteMalformed: if it is no note, or holds no checkpoint.
+        NoteForged: if a signature in a known key's name does not verify.
+        NoteUnsigned: if no key of that ledger signed it.
+    """
+    checkpoint = parse_checkpoint(parse_note(note).text)
+    _, signers = open_note(note, [key for key in keys if key.name == checkpoint.origin])
+    return checkpoint, signers

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from . import merkle
-from .checkpoint import Checkpoint, parse_checkpoint
+from .checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from .errors import SyncError
 from .merkle import ProofInvalid
-from .note import VerifierKey, open_note, parse_note
+from .note import VerifierKey, parse_note
 
 FORMAT = "liuhen/fork/v1"
 MAX_BYTES = 1 << 18
@@ -100,7 +100,7 @@ def check_fork(proof: ForkProof, keys: Iterable[VerifierKey]) -> Fork:
 
 
 def _opened(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
-    return parse_checkpoint(open_note(note, keys)[0])
+    return open_checkpoint(note, keys)[0]
 
 
 def _contradiction(proof: ForkProof, first: Checkpoint, second: Checkpoint) -> str:

@@ -13,6 +13,8 @@ from .errors import SyncError
 from .note import SignedNote, VerifierKey, open_note, parse_note, parse_verifier_key
 
 _FIRST = "liuhen/ledger-key/v1"
+#: No ledger changes its key more often; whoever makes a package must not keep its reader waiting.
+MAX_ENDORSEMENTS = 100
 
 
 def endorsement_text(key: VerifierKey) -> str:
@@ -39,18 +41,16 @@ def successors(known: Iterable[VerifierKey], endorsements: Sequence[str]) -> Lis
     with the same keys when its ledger gets a new one.
     """
     reached = list(known)
-    left = list(endorsements)
-    moved = True
-    while moved:
-        moved = False
+    left = list(endorsements[:MAX_ENDORSEMENTS])
+    # It grows while it is walked: each key that is reached may lead on.
+    for key in reached:
         for note in list(left):
-            key = _endorsed(note, reached)
-            if key is None:
+            named = _endorsed(note, key)
+            if named is None:
                 continue
             left.remove(note)
-            moved = True
-            if key not in reached:
-                reached.append(key)
+            if named not in reached:
+                reached.append(named)
     return reached
 
 
@@ -72,13 +72,13 @@ def read_succession(lines: Iterable[bytes]) -> List[str]:
     return notes
 
 
-def _endorsed(note: str, reached: Sequence[VerifierKey]) -> Optional[VerifierKey]:
-    """The key that ``note`` names, if one of ``reached`` signed it."""
+def _endorsed(note: str, key: VerifierKey) -> Optional[VerifierKey]:
+    """The key that ``note`` names, if ``key`` signed it."""
     try:
         signed = parse_note(note)
-        key = named_key(signed)
+        named = named_key(signed)
         names = {name for name, _ in signed.signatures}
-        open_note(note, [VerifierKey(name, one.public_key) for name in names for one in reached])
+        open_note(note, [VerifierKey(name, key.public_key) for name in names])
     except SyncError:
         return None
-    return key
+    return named

@@ -87,7 +87,7 @@ def verify(source: Source, options: Options = Options()) -> Result:
         check_case(book["case"], source, files, index, journal, ledger)
         check_findings(book["case"], source, index, ledger, again=options.findings)
         check_times(book["time"], trust, ledger, index, journal, stamped)
-        check_duties(book["duties"], ledger, index)
+        check_duties(book["duties"], ledger, index, journal)
     check_papers(outside, journal, options.papers)
     return Result(tuple(claim for step in STEPS for claim in book[step].claims))
 

@@ -87,6 +87,7 @@ def _check_declaration(book: Book, source: Source, payload: Files) -> None:
     except EntryUnreadable as error:
         # A file that is not there has been named above; one that is there has not.
         book.not_checked("bag.declaration_unread", reason=first_line(error))
+        return
     except BagMalformed as error:
         book.failed("bag.malformed", file=error.file, reason=error.reason)
     book.conclude(mark, "bag.declared")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from . import merkle
-from .checkpoint import Checkpoint, parse_checkpoint
+from .checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from .errors import SyncError
-from .note import open_note
+from .note import VerifierKey, parse_note
 from .package import CHECKPOINT, INCLUSION
 from .record_reading import parse_inclusion
 from .verifier_claims import Book, first_line
@@ -78,8 +78,12 @@ def _open(name: str, path: str, trust: Trust) -> Brought:
     else:
         with open(path, "rb") as file:
             data = file.read(_MAX_NOTE_BYTES)
-    text, _ = open_note(data.decode("utf-8"), trust.ledger_keys)
-    return Brought(name, parse_checkpoint(text), source)
+    note = data.decode("utf-8")
+    # A ledger that was restored goes on under another name with the same keys.
+    origin = parse_checkpoint(parse_note(note).text).origin
+    again = [VerifierKey(origin, key.public_key) for key in trust.ledger_keys]
+    checkpoint, _ = open_checkpoint(note, [*trust.known_keys, *again])
+    return Brought(name, checkpoint, source)
 
 
 def _is_zip(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import acts
 from .package import (
@@ -24,6 +24,10 @@ from .verifier_source import EntryUnreadable, Measured, Source, read
 #: What is said of an item whose bytes are not here.
 _ABSENT = {WITHHELD: "case.withheld", MISSING: "case.missing", ERASED: "case.erased"}
 
+#: What a reviewer can say of an item, and the states that such a word ends.
+VERDICTS = ("accepted", "questioned", "rejected")
+_JUDGED = frozenset((*VERDICTS, "captured", "stored", "checked"))
+
 Announcement = Tuple[Chain, KeptLine, Mapping[str, Any]]
 
 
@@ -44,6 +48,7 @@ def check_case(
     _check_announced(book, index, announcements, journal)
     _check_discards(book, index, journal)
     _check_seals(book, index, journal)
+    _check_states(book, index, ledger)
     book.conclude(mark, "case.complete", count=len(index.items))
     mark = book.mark
     enclosed = [item for item in index.items if item.disposition == ENCLOSED]
@@ -57,6 +62,9 @@ def check_case(
     absent = [item for item in index.items if item.disposition != ENCLOSED]
     _check_erased(book, index, ledger, journal)
     for item in absent:
+        if (item.disposition, item.discarded) == (WITHHELD, None) and item.reason != REDACTED:
+            book.failed("case.withheld_undiscarded", file=INDEX, item=item.item, sha256=item.sha256)
+            continue
         code = "case.redacted" if item.reason == REDACTED else _ABSENT[item.disposition]
         book.not_checked(code, item=item.item, sha256=item.sha256, reason=item.reason)
     check_copies(book, source, files, index, ledger)
@@ -99,12 +107,24 @@ def _check_announced(
             continue
         here = [a for a in announced if (a[0].name, a[1].seq) == (item.line.chain, item.line.seq)]
         chain, line, act = (here or announced)[0]
-        if (item.sha256, item.size) != (act.get("sha256"), act.get("size")):
+        if (item.sha256, item.size) != (act.get("sha256"), act.get("size")) or any(
+            said != (act[name] if isinstance(act.get(name), str) else "")
+            for name, said in _repeated(item).items()
+        ):
             book.failed("case.item_differs", **chain.place(line.seq), item=item.item)
         if (item.line.chain, item.line.seq) != (chain.name, line.seq):
             book.failed("case.item_elsewhere", **chain.place(line.seq), item=item.item)
     if list(index.announced) != sorted({item.sha256 for item in index.items}):
         book.failed("case.announced", file=INDEX)
+
+
+def _repeated(item: IndexItem) -> Dict[str, str]:
+    """The texts that the index repeats of the line that announced an item."""
+    return {
+        "media_type": item.media_type,
+        "class": item.capture_class,
+        "officer": item.officer,
+    }
 
 
 def _is_without_text(journal: Journal, item: IndexItem) -> bool:
@@ -118,12 +138,16 @@ def _check_erased(book: Book, index: CaseIndex, ledger: Ledger, journal: Journal
     absent = [item for item in index.items if item.disposition == ERASED]
     if not absent:
         return
+    orders = [
+        event
+        for event in ledger.of_kind("erase")
+        if event.body["subject"].get("inspection") == index.inspection["id"]
+    ]
     named: Dict[Tuple[str, str], Tuple[ProvedEvent, str]] = {}
-    for event in ledger.of_kind("erase"):
-        subject, snapshot = event.body["subject"], event.body["snapshot"]
-        if snapshot.get("act") != "erased" or subject.get("inspection") != index.inspection["id"]:
+    for event in orders:
+        if event.body["snapshot"].get("act") != "erased":
             continue
-        for one in listed(snapshot, "items"):
+        for one in listed(event.body["snapshot"], "items"):
             if isinstance(one, dict):
                 key = (str(one.get("item")), str(one.get("sha256")))
                 named[key] = (event, str(one.get("line")))
@@ -139,6 +163,9 @@ def _check_erased(book: Book, index: CaseIndex, ledger: Ledger, journal: Journal
         line = journal.line(item.line.chain, item.line.seq)
         if line is not None and line.digest != digest:
             book.failed("case.erased_elsewhere", file=INDEX, item=item.item, index=event.index)
+    for at in sorted(events):
+        if not _is_approved(ledger.events[at], orders):
+            book.failed("case.erased_unapproved", file=INDEX, index=at)
     laws = sorted({str(named[k][0].body["snapshot"].get("law")) for k in named})
     book.conclude(
         mark,
@@ -147,6 +174,17 @@ def _check_erased(book: Book, index: CaseIndex, ledger: Ledger, journal: Journal
         law="; ".join(laws),
         index=max(events, default=-1),
     )
+
+
+def _is_approved(erased: ProvedEvent, orders: Sequence[ProvedEvent]) -> bool:
+    """Whether one person asked for what ``erased`` did, and another one approved it, before."""
+    persons: Dict[object, object] = {}
+    for event in orders:
+        same = event.body["subject"].get("order") == erased.body["subject"].get("order")
+        if same and event.index < erased.index:
+            persons[event.body["snapshot"].get("act")] = event.body["actor"].get("person")
+    asked, approved = persons.get("requested"), persons.get("approved")
+    return isinstance(asked, str) and isinstance(approved, str) and asked != approved
 
 
 def _check_discards(book: Book, index: CaseIndex, journal: Journal) -> None:
@@ -169,6 +207,22 @@ def _check_discards(book: Book, index: CaseIndex, journal: Journal) -> None:
         book.failed(
             "case.item_left_out", **journal.chains[chain_name].place(seq), item=unlisted, sha256=""
         )
+
+
+def _check_states(book: Book, index: CaseIndex, ledger: Ledger) -> None:
+    """What an item was judged to be is what the last reviewer said of it on the ledger."""
+    verdicts: Dict[str, Tuple[object, int]] = {}
+    for event in ledger.of_kind("review"):
+        subject = event.body["subject"]
+        if subject.get("inspection") == index.inspection["id"]:
+            verdict = event.body["snapshot"].get("verdict")
+            verdicts[str(subject.get("item"))] = (verdict, event.index)
+    for item in index.items:
+        verdict, at = verdicts.get(item.item, ("", -1))
+        if at >= 0 and item.state in _JUDGED and item.state != verdict:
+            book.failed("case.state_differs", file=INDEX, item=item.item, index=at)
+        elif at < 0 and item.state in VERDICTS:
+            book.not_checked("case.state_unproved", item=item.item)
 
 
 def _check_seals(book: Book, index: CaseIndex, journal: Journal) -> None:

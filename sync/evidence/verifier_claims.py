@@ -21,6 +21,9 @@ STEPS = (
 )
 
 
+_SHOWN = 1000
+
+
 class Verdict(Enum):
     """The only three answers; what could not be checked is never passed over."""
 
@@ -52,7 +55,8 @@ class Claim:
         Raises:
             KeyError: if the catalogue lacks it, which is a fault of the program.
         """
-        return texts["verify." + self.code][lang].format(**self.values)
+        values = {name: shown(str(value)) for name, value in self.values.items()}
+        return texts["verify." + self.code][lang].format(**values)
 
     def to_json(self, texts: Mapping[str, Mapping[str, str]], lang: str) -> Dict[str, Any]:
         return {
@@ -107,6 +111,18 @@ class Book:
 
     def _add(self, code: str, verdict: Verdict, values: Mapping[str, Any]) -> None:
         self.claims.append(Claim(self.step, code, verdict, dict(values)))
+
+
+def shown(value: str) -> str:
+    """``value``, which may be anything that a package holds, as it can stand in a line.
+
+    Whoever made the package must not move the reader's cursor, begin a line of their
+    own, or turn the order of letters round: such letters are spelled out.
+    """
+    line = " ".join(value.split())
+    return "".join(
+        letter if letter.isprintable() else "〔U+%04X〕" % ord(letter) for letter in line[:_SHOWN]
+    )
 
 
 def first_line(error: Optional[BaseException]) -> str:

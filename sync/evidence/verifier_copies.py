@@ -17,17 +17,16 @@ from .verifier_source import Measured, Source, read
 REDACTED = "redacted"
 
 _PREFIX = "data/derived/"
+_MADE = ("regions", "reason", "recipe", "made_with")
 
 
 def check_copies(
     book: Book, source: Source, files: Files, index: CaseIndex, ledger: Ledger
 ) -> None:
     """Every copy is of an item that is withheld for it; every such item has its copy."""
-    told = _derivations(book, source, files)
+    told = _derivations(book, source, files, index)
     if told is None:
         return
-    events = [event.body for event in ledger.of_kind("derive")]
-    made = {_key(body["subject"]): body["snapshot"] for body in events}
     items = {item.item: item for item in index.items}
     listed = {DERIVATIONS}
     mark = book.mark
@@ -40,7 +39,7 @@ def check_copies(
             book.failed("case.copy_of_nothing", **values)
         elif not isinstance(file, Measured) or file.sha256 != row.get("sha256"):
             book.failed("case.copy_altered", **values)
-        elif row.get("source") != item.sha256 or not _is_told(row, made):
+        elif row.get("source") != item.sha256 or not _is_told(row, ledger):
             book.failed("case.copy_without_event", **values)
     covered = {str(row.get("item")) for row in told}
     for item in index.items:
@@ -52,10 +51,13 @@ def check_copies(
     book.conclude(mark, "case.copies", count=len(told))
 
 
-def _derivations(book: Book, source: Source, files: Files) -> Optional[List[Mapping[str, Any]]]:
+def _derivations(
+    book: Book, source: Source, files: Files, index: CaseIndex
+) -> Optional[List[Mapping[str, Any]]]:
     """What is listed; None where the package is not a redacted one, or the list is unreadable."""
     if DERIVATIONS not in files:
-        return [] if any(name.startswith(_PREFIX) for name in files) else None
+        redacted = any(item.reason == REDACTED for item in index.items)
+        return [] if redacted or any(name.startswith(_PREFIX) for name in files) else None
     try:
         rows = canonical.loads(read(source, DERIVATIONS))["derivations"]
     except (SyncError, KeyError, TypeError) as error:
@@ -64,14 +66,16 @@ def _derivations(book: Book, source: Source, files: Files) -> Optional[List[Mapp
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _is_told(row: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether an event says what was covered in which file, and why, as the row does."""
-    snapshot = made.get(_key(row))  # type: Optional[Mapping[str, Any]]
-    if snapshot is None:
+def _is_told(row: Mapping[str, Any], ledger: Ledger) -> bool:
+    """Whether its event says what was covered in which file, why, by whom and when, as it does."""
+    index = row.get("ledger_index")
+    event = ledger.events.get(index) if type(index) is int else None
+    if event is None or event.kind != "derive":
         return False
-    said = {name: row.get(name) for name in ("regions", "reason", "recipe", "made_with")}
-    return all(snapshot.get(name) == value for name, value in said.items())
-
-
-def _key(subject: Mapping[str, Any]) -> str:
-    return "|".join(str(subject.get(name)) for name in ("item", "source", "sha256"))
+    subject, snapshot = event.body["subject"], event.body["snapshot"]
+    return (
+        all(subject.get(name) == row.get(name) for name in ("item", "source", "sha256"))
+        and all(snapshot.get(name) == row.get(name) for name in _MADE)
+        and (event.body["actor"].get("person"), event.at_ms)
+        == (row.get("made_by"), row.get("made_at_ms"))
+    )

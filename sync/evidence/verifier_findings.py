@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import canonical
 from .encoding import sha256_hex
 from .errors import NotCanonical, SyncError
-from .package import FINDINGS, facts_path
+from .package import FINDINGS
 from .records import ERASED, CaseIndex
 from .verifier_claims import Book, first_line
 from .verifier_ledger import Ledger, ProvedEvent
@@ -24,6 +25,10 @@ from .verifier_source import Source, read
 Row = Mapping[str, Any]
 
 _RULES = "media.findings"
+_FACTS = re.compile(r"\Adata/facts/([0-9a-f]{64})\.json\Z")
+
+#: The place in the ledger that took a reader's facts in, and these.
+Reading = Tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ def check_findings(
     runs = [run for run in (_tied(book, ledger, *one) for one in told) if run is not None]
     _name_left_out(book, index, ledger, {row["ledger_index"] for _, _, row in told})
     book.conclude(mark, "case.findings_tied", count=len(runs))
+    facts = _all_facts(book, source, ledger)
     if again:
-        _repeat(book, source, ledger, runs)
+        _repeat(book, runs, facts)
     else:
         book.not_checked("case.findings_not_recomputed", file=FINDINGS)
 
@@ -69,7 +75,7 @@ def _told(value: Any) -> Iterator[Tuple[str, str, Row]]:
         if not isinstance(item.get("item"), str) or not isinstance(item.get("sha256"), str):
             raise NotCanonical("an item without its digest")
         for row in _objects(item.get("checks")):
-            texts = [row.get(name) for name in ("claims", "findings", "rule_version")]
+            texts = [row.get(name) for name in ("claims", "findings", "rule_version", "verdict")]
             if type(row.get("ledger_index")) is not int or not _are_texts(texts):
                 raise NotCanonical("a run of another form")
             yield item["item"], item["sha256"], row
@@ -95,6 +101,8 @@ def _tied(book: Book, ledger: Ledger, item: str, sha256: str, row: Row) -> Optio
         or event.kind != "verify"
         or (event.body["subject"].get("item"), event.body["subject"].get("sha256"))
         != (item, sha256)
+        or event.body["subject"].get("rules") != row["rule_version"]
+        or event.body["snapshot"].get("verdict") != row["verdict"]
         or any(event.body["snapshot"].get(name) != _digest(row[name]) for name in texts)
     ):
         book.failed("case.findings_differ", file=FINDINGS, item=item, index=index)
@@ -115,19 +123,16 @@ def _name_left_out(book: Book, index: CaseIndex, ledger: Ledger, told: "set[int]
             book.failed("case.findings_left_out", file=FINDINGS, item=item, index=event.index)
 
 
-def _repeat(book: Book, source: Source, ledger: Ledger, runs: List[Run]) -> None:
+def _repeat(book: Book, runs: List[Run], facts: Mapping[str, List[Reading]]) -> None:
     """Let the rules run again, over the facts that were there and the context as it was."""
     rules = _rules()
     if rules is None:
         book.not_checked("case.findings_no_rules", file=FINDINGS)
         return
     mark = book.mark
-    facts: Dict[str, List[Tuple[int, str]]] = {}
     repeated = without = 0
     for run in runs:
-        if run.sha256 not in facts:
-            facts[run.sha256] = _facts(book, source, ledger, run.sha256)
-        readings = [text for at, text in facts[run.sha256] if at < run.event.index]
+        readings = [text for at, text in facts.get(run.sha256, ()) if at < run.event.index]
         if "context" not in run.row or not readings:
             without += 1
             continue
@@ -153,11 +158,18 @@ def _rules() -> Optional[Any]:
         return None
 
 
-def _facts(book: Book, source: Source, ledger: Ledger, sha256: str) -> List[Tuple[int, str]]:
+def _all_facts(book: Book, source: Source, ledger: Ledger) -> Dict[str, List[Reading]]:
+    """What was read from each file, by its digest, as far as the ledger took it in."""
+    facts = {}
+    for path in source.names:
+        match = _FACTS.match(path)
+        if match is not None:
+            facts[match.group(1)] = _facts(book, source, ledger, path, match.group(1))
+    return facts
+
+
+def _facts(book: Book, source: Source, ledger: Ledger, path: str, sha256: str) -> List[Reading]:
     """What each reader read, by the place in the ledger that took it in."""
-    path = facts_path(sha256)
-    if path not in source.names:
-        return []
     found = []
     try:
         value = canonical.loads(read(source, path))
@@ -168,12 +180,22 @@ def _facts(book: Book, source: Source, ledger: Ledger, sha256: str) -> List[Tupl
     for reading in readings:
         index = reading.get("ledger_index")
         event = ledger.events.get(index) if type(index) is int else None
-        said = event.body["snapshot"].get("facts") if event and event.kind == "verify" else None
-        if event is None or said != _digest(reading.get("facts")):
+        if event is None or not _was_read(event, sha256, reading):
             book.failed("case.facts_differ", file=path, sha256=sha256)
             continue
         found.append((event.index, str(reading["facts"])))
     return sorted(found)
+
+
+def _was_read(event: ProvedEvent, sha256: str, reading: Row) -> bool:
+    """Whether ``event`` took in these texts as read from this file by this reader."""
+    subject, snapshot = event.body["subject"], event.body["snapshot"]
+    return (
+        (event.kind, subject.get("sha256")) == ("verify", sha256)
+        and subject.get("reader") == reading.get("reader_version")
+        and isinstance(reading.get("facts"), str)
+        and all(snapshot.get(name) == _digest(reading.get(name)) for name in ("facts", "second"))
+    )
 
 
 def _is_repeated(rules: Any, row: Row, facts: str) -> bool:

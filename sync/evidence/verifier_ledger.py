@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import bag, merkle, package
-from .checkpoint import Checkpoint, parse_checkpoint
+from .checkpoint import Checkpoint, open_checkpoint
 from .encoding import to_b64url
 from .errors import SyncError
 from .note import VerifierKey, open_note, parse_verifier_key
@@ -23,12 +23,14 @@ from .verifier_source import EntryUnreadable, Measured, Source, read, read_lines
 class Trust:
     """The keys in use, and the checkpoint if its signature holds.
 
-    ``ledger_keys`` are those that the user brought, else the enclosed one.
+    ``ledger_keys`` are this ledger's: those that the user brought, else the enclosed one.
+    ``known_keys`` are these and those of other ledgers that the user brought.
     """
 
     keys: Optional[Keys]
     ledger_keys: Tuple[VerifierKey, ...]
     checkpoint: Optional[Checkpoint]
+    known_keys: Tuple[VerifierKey, ...]
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,21 @@ def check_trust(book: Book, source: Source, files: Files, outside: Sequence[Veri
     """
     keys = _keys(book, source)
     enclosed = _verifier_key(book, keys.ledger) if keys else None
-    ledger_keys = tuple(outside) or ((enclosed,) if enclosed else ())
+    known = tuple(outside) or ((enclosed,) if enclosed else ())
     if not outside:
         book.not_checked("trust.key_as_enclosed", key=str(enclosed or ""))
     elif enclosed in outside:
         book.passed("trust.key_known", key=str(enclosed))
     elif enclosed and _leads_to(outside, enclosed, _endorsements(source)):
         book.passed("trust.key_endorsed", key=str(enclosed))
-        ledger_keys = (*ledger_keys, enclosed)
+        known = (*known, enclosed)
     else:
         book.failed("trust.key_unknown", file=package.KEYS, key=str(enclosed or ""))
-    checkpoint = _checkpoint(book, source, ledger_keys)
-    _check_statement(book, source, files, ledger_keys, checkpoint)
-    return Trust(keys, ledger_keys, checkpoint)
+    # A key that is known of another bureau signs nothing for this one.
+    own = tuple(key for key in known if enclosed is None or key.name == enclosed.name)
+    checkpoint = _checkpoint(book, source, own)
+    _check_statement(book, source, files, own, checkpoint)
+    return Trust(keys, own, checkpoint, known)
 
 
 def _leads_to(
@@ -116,12 +120,10 @@ def _verifier_key(book: Book, text: str) -> Optional[VerifierKey]:
 def _checkpoint(
     book: Book, source: Source, ledger_keys: Sequence[VerifierKey]
 ) -> Optional[Checkpoint]:
-    text = _open(book, source, package.CHECKPOINT, ledger_keys)
-    if text is None:
-        return None
     try:
-        checkpoint = parse_checkpoint(text)
-    except SyncError as error:
+        note = read(source, package.CHECKPOINT).decode("utf-8")
+        checkpoint, _ = open_checkpoint(note, ledger_keys)
+    except (SyncError, UnicodeDecodeError) as error:
         book.failed("trust.note", file=package.CHECKPOINT, reason=first_line(error))
         return None
     book.passed("trust.checkpoint", origin=checkpoint.origin, size=checkpoint.size)
@@ -135,14 +137,12 @@ def _check_statement(
     ledger_keys: Sequence[VerifierKey],
     checkpoint: Optional[Checkpoint],
 ) -> None:
-    text = _open(book, source, package.STATEMENT, ledger_keys)
-    if text is None:
-        return
     mark = book.mark
     try:
-        statement = package.parse_statement(text)
-    except PackageMalformed as error:
-        book.failed("trust.note", file=package.STATEMENT, reason=error.reason)
+        note = read(source, package.STATEMENT).decode("utf-8")
+        statement = package.parse_statement(open_note(note, ledger_keys)[0])
+    except (SyncError, UnicodeDecodeError) as error:
+        book.failed("trust.note", file=package.STATEMENT, reason=first_line(error))
         return
     manifest = files.get(bag.TAG_MANIFEST)
     if not isinstance(manifest, Measured) or manifest.sha256 != statement.tag_manifest:
@@ -153,17 +153,6 @@ def _check_statement(
     ):
         book.failed("trust.statement_elsewhere", file=package.STATEMENT)
     book.conclude(mark, "trust.signed")
-
-
-def _open(
-    book: Book, source: Source, name: str, ledger_keys: Sequence[VerifierKey]
-) -> Optional[str]:
-    try:
-        note = read(source, name).decode("utf-8")
-        return open_note(note, ledger_keys)[0]
-    except (SyncError, UnicodeDecodeError) as error:
-        book.failed("trust.note", file=name, reason=first_line(error))
-        return None
 
 
 def check_ledger(book: Book, source: Source, trust: Trust, index: Optional[CaseIndex]) -> Ledger:

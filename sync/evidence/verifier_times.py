@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Set, Tuple
 
+from . import acts
 from .errors import SyncError
 from .interval import Interval, OutsideStamp, OutsideStamps, line_interval
 from .note import VerifierKey, open_note, parse_verifier_key
@@ -12,7 +13,7 @@ from .receipt import Receipt, parse_receipt
 from .record_reading import parse_receipt_record
 from .records import CaseIndex
 from .stamp_event import read_stamp_event
-from .verifier_chain import NAMED_ONE_BY_ONE, newest_anchors, place_of
+from .verifier_chain import NAMED_ONE_BY_ONE, disclosed, listed, newest_anchors, place_of
 from .verifier_claims import Book, first_line
 from .verifier_journal import Journal
 from .verifier_ledger import Ledger, Trust
@@ -136,9 +137,9 @@ def _stamps(ledger: Ledger) -> Tuple[List[Tuple[int, int]], OutsideStamps]:
     own, outside = [], []
     for event in ledger.of_kind("stamp"):
         stamp = read_stamp_event(event.body)
-        if stamp is None:
+        if stamp is None and "authority" not in event.body["subject"]:
             own.append((event.index, event.at_ms))
-        elif stamp.checkpoint is not None and not stamp.renews:
+        elif stamp is not None and stamp.checkpoint is not None and not stamp.renews:
             earliest = stamp.gen_time_ms - stamp.margin_ms
             latest = stamp.gen_time_ms + stamp.margin_ms
             outside.append(OutsideStamp(event.index, stamp.checkpoint[1], earliest, latest))
@@ -167,8 +168,11 @@ def _say_whose_clocks(
         book.not_checked("time.clocks_differ", count=differing)
 
 
-def check_duties(book: Book, ledger: Ledger, index: CaseIndex) -> None:
+def check_duties(book: Book, ledger: Ledger, index: CaseIndex, journal: Journal) -> None:
     """Step 9: nobody judged a case that they investigated."""
+    unlisted = _opened_by(journal, index) - {officer.officer for officer in index.officers}
+    for officer_id in sorted(unlisted):
+        book.not_checked("duties.officer_unlisted", file=INDEX, officer=officer_id)
     investigators = {officer.person: officer.name for officer in index.officers}
     reviews = ledger.of_kind("review")
     mark = book.mark
@@ -189,5 +193,17 @@ def check_duties(book: Book, ledger: Ledger, index: CaseIndex) -> None:
         book.not_checked("duties.no_reviews")
     elif nameless:
         book.not_checked("duties.nameless", count=nameless)
-    else:
+    elif not unlisted:
         book.conclude(mark, "duties.separate", count=len(reviews))
+
+
+def _opened_by(journal: Journal, index: CaseIndex) -> Set[str]:
+    """The officers with whom the inspection was opened, by any line."""
+    return {
+        officer
+        for chain in journal.chains.values()
+        for _, act in disclosed(chain)
+        if act["type"] == acts.INSPECTION_OPENED and act.get("inspection") == index.inspection["id"]
+        for officer in listed(act, "officers")
+        if isinstance(officer, str)
+    }

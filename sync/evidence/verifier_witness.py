@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import List, Optional, Tuple
 
-from .checkpoint import Checkpoint, parse_checkpoint
+from .checkpoint import Checkpoint, open_checkpoint
 from .cosignature import Cosignature, cosignatures
 from .errors import SyncError
 from .merkle import ProofInvalid, verify_consistency
-from .note import VerifierKey, open_note, parse_note
+from .note import VerifierKey, parse_note
 from .package import CONSISTENCY, WITNESS_POLICY, WITNESSED, PackageMalformed
 from .policy import Policy, parse_policy
 from .record_reading import parse_consistency
@@ -54,8 +54,10 @@ def check_witnesses(book: Book, source: Source, trust: Trust, brought: Optional[
     if brought is None:
         code = "outside.witnessed_as_enclosed" if met else "outside.no_quorum_as_enclosed"
         book.not_checked(code, **values)
-    elif met:
+    elif met and found:
         book.passed("outside.witnessed", **values)
+    elif met:
+        book.not_checked("outside.no_quorum_asked")
     else:
         book.failed("outside.no_quorum", file=WITNESSED, **values)
     _check_continued(book, source, trust, checkpoint)
@@ -66,8 +68,7 @@ def _open(
 ) -> Optional[Tuple[str, Checkpoint, List[VerifierKey]]]:
     try:
         note = read(source, WITNESSED).decode("utf-8")
-        text, signers = open_note(note, trust.ledger_keys)
-        return note, parse_checkpoint(text), signers
+        return (note, *open_checkpoint(note, trust.ledger_keys))
     except (SyncError, EntryUnreadable, UnicodeDecodeError) as error:
         book.failed("outside.witnessed_bad", file=WITNESSED, reason=first_line(error))
         return None

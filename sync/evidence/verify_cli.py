@@ -20,7 +20,7 @@ from .p256 import KeyMalformed
 from .policy import Policy, PolicyMalformed, parse_policy
 from .texts import LANGUAGES, load_texts
 from .verifier import Options, verify_package
-from .verifier_claims import STEPS, Claim, Result, Verdict
+from .verifier_claims import STEPS, Claim, Result, Verdict, shown
 from .verifier_source import PackageUnusable
 from .verify_fork import judge_fork
 
@@ -137,7 +137,7 @@ def _bag(path: str, texts: Texts, lang: str, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
     else:
         for fault in faults:
-            sys.stdout.write("  %s: %s\n" % (fault.file, fault.reason))
+            sys.stdout.write("  %s: %s\n" % (shown(fault.file), shown(fault.reason)))
         sys.stdout.write(say("bag_" + _MARKS[verdict]) + "\n")
     return 1 if faults else 0
 
@@ -219,19 +219,19 @@ def _report(
     def say(key: str, **values: object) -> str:
         return texts["verify." + key][lang].format(**values)
 
-    rows = [say("cli.title", package=os.path.basename(package.rstrip("/\\")))]
-    shown = 0
+    rows = [say("cli.title", package=shown(os.path.basename(package.rstrip("/\\"))))]
+    failures = 0
     for number, step in enumerate(STEPS, start=1):
         rows += ["", say("cli.step", number=number, title=say("step." + step))]
         for claim in _of_step(result, step):
             if claim.verdict is Verdict.FAIL:
-                shown += 1
-                if limit is not None and shown > limit:
+                failures += 1
+                if limit is not None and failures > limit:
                     continue
             mark = say("cli." + _MARKS[claim.verdict])
             rows.append("  [%s] %s" % (mark, claim.text(texts, lang)))
-    if limit is not None and shown > limit:
-        rows.append(say("cli.more", count=shown - limit))
+    if limit is not None and failures > limit:
+        rows.append(say("cli.more", count=failures - limit))
     counts = {
         "passed": result.count(Verdict.PASS),
         "failed": result.count(Verdict.FAIL),

@@ -22,7 +22,7 @@ from .fork import (
 from .note import VerifierKey, parse_verifier_key
 from .package import CHECKPOINT, INCLUSION, KEYS, PackageMalformed
 from .record_reading import parse_inclusion, parse_keys
-from .verifier_claims import first_line
+from .verifier_claims import first_line, shown
 from .verifier_source import (
     EntryUnreadable,
     PackageUnusable,
@@ -53,7 +53,8 @@ def judge_fork(
     """
 
     def say(name: str, **values: object) -> None:
-        sys.stderr.write(texts["verify.fork." + name][lang].format(**values) + "\n")
+        said = {name: shown(str(value)) for name, value in values.items()}
+        sys.stderr.write(texts["verify.fork." + name][lang].format(**said) + "\n")
 
     try:
         proof, enclosed = _proof(path, against)

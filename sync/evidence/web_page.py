@@ -27,6 +27,7 @@ MODULES = (
     "claims",
     "ledger",
     "journal",
+    "findings",
     "case",
     "verify",
     "page",

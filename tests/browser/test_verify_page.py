@@ -14,10 +14,12 @@ from sync.evidence.verifier_claims import Verdict
 from sync.evidence.verifier_source import PackageUnusable
 from tests.support.casework import Case
 from tests.support.small_package import (
+    INSPECTION,
     NoteKey,
     build_package_of,
     build_small_package,
     build_tiny_package,
+    identifier,
 )
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
@@ -143,6 +145,28 @@ def test_a_key_that_was_changed_is_followed_from_the_one_before(ask, small, tmp_
         assert (("trust", "trust.key_endorsed") in here) is (key is before)
 
 
+def test_a_key_of_another_bureau_signs_nothing_for_this_one(ask, small, tmp_path):
+    other = NoteKey("liuhen.test/other")
+    keys = [key.verifier_key for key in (small.ledger.key, other)]
+    data = small.pack(sign=other.sign)
+
+    here = compared((s, c) for s, c, _, _ in ask(data, key="\n".join(keys)))
+
+    known = tuple(note.parse_verifier_key(key) for key in keys)
+    there = by_python(tmp_path, data, ledger_keys=known)
+    assert here == compared((claim.step, claim.code) for claim in there)
+    assert ("trust", "trust.note") in here
+
+
+def test_letters_that_turn_others_round_are_spelled_out(ask, small):
+    turn = in_json(package.INDEX, lambda v: v["items"][0].update(item="a\u202e\u2066b"))
+
+    said = "".join(text for _, _, _, text in ask(small.pack_signed(turn(dict(small.files)))))
+
+    assert "a〔U+202E〕〔U+2066〕b" in said
+    assert "\u202e" not in said
+
+
 def test_the_signature_beside_the_zip_is_checked(ask, small):
     file = package.PackageFile.of("x", small.pack())
     text = package.sidecar_text(sha256=file.sha256, size=file.size)
@@ -180,6 +204,24 @@ def test_a_package_zipped_again_is_left_to_the_program(page, ask, small):
     assert {code for _, code, _, _ in claims} == {"container.foreign", "web.foreign"}
 
 
+def erased_for(persons):
+    """A package whose absent item was erased after ``persons`` had asked and approved."""
+
+    def erase(devices, ledger):
+        subject = {"order": "1", "inspection": INSPECTION}
+        for act, person in zip(("requested", "approved"), persons, strict=False):
+            ledger.append("erase", actor={"person": person}, subject=subject, snapshot={"act": act})
+        named = (one for one in devices[0].lines if one.act.get("item") == identifier("blurred"))
+        line = next(named)
+        item = {**line.act, "line": line.digest}
+        snapshot = {"act": "erased", "law": "law", "items": [item]}
+        ledger.append("erase", actor={"server": "x"}, subject=subject, snapshot=snapshot)
+
+    small = build_small_package(before_export=erase)
+    call = in_json(package.INDEX, lambda v: v["items"][1].update(disposition="erased"))
+    return small.pack_signed(call(dict(small.files)))
+
+
 def damaged(small):
     """Every kind of damage that the tests of the Python verifier do, and some at random."""
     chance = random.Random(21)
@@ -198,6 +240,8 @@ def damaged(small):
     yield "fork", forked.pack()
     yield "revoked", build_tiny_package(before_push=lambda device: device.revoke()).pack()
     yield "own case", build_small_package(reviewer="person-1").pack()
+    for persons in (("clerk", "chief"), ("chief", "chief"), ()):
+        yield f"erased for {persons}", erased_for(persons)
     peer = small.devices[1]
     for seq in (0, 999):
         head = {"device": peer.id, "epoch": peer.epoch, "seq": seq, "head": "0" * 64}
@@ -251,6 +295,25 @@ CHANGES = {
     "surrogate": lambda files: {**files, package.FINDINGS: b'["\\ud800"]'},
     "escape": lambda files: {**files, package.FINDINGS: b'["\\u4e2d"]'},
     "deep": lambda files: {**files, package.FINDINGS: b"[" * 33 + b"]" * 33},
+    "class": in_json(package.INDEX, lambda v: v["items"][0].update({"class": "C"})),
+    "officer": in_json(package.INDEX, lambda v: v["officers"].pop()),
+    "state": in_json(package.INDEX, lambda v: v["items"][0].update(state="rejected")),
+    "state of nobody": in_json(package.INDEX, lambda v: v["items"][2].update(state="accepted")),
+    "withheld": in_json(
+        package.INDEX,
+        lambda v: v["items"][0].update(disposition="withheld", file="", reason="discarded"),
+    ),
+    "rules": in_json(
+        package.FINDINGS, lambda v: v["items"][0]["checks"][0].update(rule_version="2")
+    ),
+    "verdict": in_json(
+        package.FINDINGS, lambda v: v["items"][0]["checks"][0].update(verdict="failed")
+    ),
+    "facts": lambda files: {
+        **files,
+        package.facts_path("a" * 64): b'{"readings":[{"ledger_index":1}]}',
+    },
+    "no facts": lambda files: {**files, package.facts_path("a" * 64): b"[]"},
     "extra original": lambda files: {**files, f"data/original/{'a' * 64}.jpg": b"more"},
 }
 

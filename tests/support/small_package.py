@@ -306,7 +306,7 @@ def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=
         media_type=act["media_type"],
         capture_class=act["class"],
         officer=act["officer"],
-        state="discarded" if discarded else "accepted",
+        state="discarded" if discarded else _judged(ledger, act["item"]),
         disposition="enclosed" if enclosed else "missing",
         line=LinePlace(device.chain, line.header.seq),
         file=package.original_path(act["sha256"], act["media_type"]) if enclosed else "",
@@ -330,6 +330,12 @@ def index_item(device, line, *, title, enclosed, anchor_size, ledger, discarded=
         ),
         about={"title": title},
     )
+
+
+def _judged(ledger, item):
+    reviews = [event.body for event in ledger.events if event.body["kind"] == "review"]
+    words = [body["snapshot"]["verdict"] for body in reviews if body["subject"]["item"] == item]
+    return words[0] if words else "stored"
 
 
 def build_small_package(
@@ -562,7 +568,7 @@ def run_rules(ledger, item, sha256):
         "verify",
         actor={"server": "rules"},
         subject={"item": item, "sha256": sha256, "rules": "3"},
-        snapshot={"claims": nothing, "findings": nothing},
+        snapshot={"verdict": "consistent", "claims": nothing, "findings": nothing},
     )
 
 

@@ -1,6 +1,9 @@
 // Steps 6 to 10: the case index, receipts, time intervals, duties, and what stands outside.
 
 const MEDIA_ACTS = ["media.captured", "media.imported"];
+/** What a reviewer can say of an item, and the states that such a word ends. */
+const VERDICTS = ["accepted", "questioned", "rejected"];
+const JUDGEABLE = [...VERDICTS, "captured", "stored", "checked"];
 const ABSENT = { withheld: "case.withheld", missing: "case.missing", erased: "case.erased" };
 
 const samePlace = (chain, seq, place) => chainKey(chain.name) === chainKey(place) && seq === place.seq;
@@ -11,6 +14,7 @@ async function checkCase(book, source, files, index, journal, ledger) {
   checkAnnounced(book, index, journal);
   checkDiscards(book, index, journal);
   checkSeals(book, index, journal);
+  checkStates(book, index, ledger);
   book.conclude(mark, "case.complete", { count: index.items.length });
   mark = book.mark;
   const enclosed = index.items.filter((item) => item.disposition === "enclosed");
@@ -21,11 +25,15 @@ async function checkCase(book, source, files, index, journal, ledger) {
   }
   book.conclude(mark, "case.originals", { count: enclosed.length });
   checkErased(book, index, ledger, journal);
-  for (const { disposition, item, sha256, reason } of index.items) {
-    const code = reason === "redacted" ? "case.redacted" : ABSENT[disposition];
-    if (disposition !== "enclosed") book.notChecked(code, { item, sha256, reason });
+  for (const { disposition, item, sha256, reason, discarded } of index.items) {
+    if (disposition === "enclosed") continue;
+    if (disposition === "withheld" && !discarded && reason !== "redacted") {
+      book.failed("case.withheld_undiscarded", { file: INDEX, item, sha256 });
+      continue;
+    }
+    book.notChecked(reason === "redacted" ? "case.redacted" : ABSENT[disposition], { item, sha256, reason });
   }
-  if (source.names.some((name) => name.startsWith("data/derived/"))) book.notChecked("web.copies");
+  checkCopies(book, source, index);
   await checkFindings(book, source, index, ledger);
 }
 
@@ -64,7 +72,10 @@ function checkAnnounced(book, index, journal) {
     const here = announced.find(({ chain, line }) => samePlace(chain, line.seq, item.line));
     const { chain, line } = here ?? announced[0];
     const values = { ...chain.place(line.seq), item: item.item };
-    if (item.sha256 !== line.act.sha256 || item.size !== line.act.size) book.failed("case.item_differs", values);
+    const said = (name) => (typeof line.act[name] === "string" ? line.act[name] : "");
+    const isSame = item.sha256 === line.act.sha256 && item.size === line.act.size &&
+      ["media_type", "class", "officer"].every((name) => item[name] === said(name));
+    if (!isSame) book.failed("case.item_differs", values);
     if (!here) book.failed("case.item_elsewhere", values);
   }
   const digests = [...new Set(index.items.map((item) => item.sha256))].sort();
@@ -85,6 +96,29 @@ function checkDiscards(book, index, journal) {
   }
   for (const [item, [{ chain, line }]] of discards) {
     book.failed("case.item_left_out", { ...chain.place(line.seq), item, sha256: "" });
+  }
+}
+
+/** What an item was judged to be is what the last reviewer said of it on the ledger. */
+function checkStates(book, index, ledger) {
+  const words = new Map();
+  for (const event of ledger.ofKind("review")) {
+    if (event.subject.inspection === index.inspection.id) words.set(String(event.subject.item), event);
+  }
+  for (const { item, state } of index.items) {
+    const word = words.get(item);
+    if (word && JUDGEABLE.includes(state) && state !== word.snapshot.verdict) {
+      book.failed("case.state_differs", { file: INDEX, item, index: word.index });
+    } else if (!word && VERDICTS.includes(state)) book.notChecked("case.state_unproved", { item });
+  }
+}
+
+/** Whose original is withheld for a copy has one here; what the ledger says of it is for the program. */
+function checkCopies(book, source, index) {
+  const isAny = source.names.some((name) => name.startsWith("data/derived/"));
+  if (isAny) book.notChecked("web.copies");
+  for (const { item, reason } of index.items) {
+    if (!isAny && reason === "redacted") book.failed("case.copy_missing", { file: DERIVATIONS, item });
   }
 }
 
@@ -129,9 +163,9 @@ function checkOriginal(book, files, { item, file, sha256, size }) {
 function checkErased(book, index, ledger, journal) {
   const absent = index.items.filter((item) => item.disposition === "erased");
   if (!absent.length) return;
-  const named = new Map(), laws = new Set();
-  for (const event of ledger.ofKind("erase")) {
-    if (event.snapshot.act !== "erased" || event.subject.inspection !== index.inspection.id) continue;
+  const orders = ledger.ofKind("erase").filter(({ subject }) => subject.inspection === index.inspection.id);
+  const named = new Map(), laws = new Set(), used = new Set();
+  for (const event of orders.filter(({ snapshot }) => snapshot.act === "erased")) {
     for (const one of listOf(event.snapshot, "items").filter(isObject)) {
       named.set(`${one.item}/${one.sha256}`, { event, digest: String(one.line) });
       laws.add(String(event.snapshot.law));
@@ -145,57 +179,27 @@ function checkErased(book, index, ledger, journal) {
       book.failed("case.erased_unproved", { file: INDEX, item, sha256 });
       continue;
     }
+    used.add(found.event);
     last = Math.max(last, found.event.index);
     const line = journal.chains.get(chainKey(place))?.lines.get(place.seq);
     if (line && line.digest !== found.digest) {
       book.failed("case.erased_elsewhere", { file: INDEX, item, index: found.event.index });
     }
   }
+  for (const event of used) {
+    if (!isApproved(event, orders)) book.failed("case.erased_unapproved", { file: INDEX, index: event.index });
+  }
   book.conclude(mark, "case.erased_lawfully", { count: absent.length, law: [...laws].sort().join("; "), index: last });
 }
 
-/** Every run of the rules is the one that the ledger took in, and none is left out. */
-async function checkFindings(book, source, index, ledger) {
-  let told;
-  try {
-    told = toldFindings(loadCanonical(await source.read(FINDINGS)));
-  } catch (error) {
-    book.failed("case.findings_unreadable", { file: FINDINGS, reason: reasonOf(error) });
-    return;
+/** Whether one person asked for what ``erased`` did, and another one approved it, before. */
+function isApproved(erased, orders) {
+  const persons = new Map();
+  for (const { index, subject, snapshot, actor } of orders) {
+    if (subject.order === erased.subject.order && index < erased.index) persons.set(snapshot.act, actor.person);
   }
-  if (!ledger.events.size) {
-    book.notChecked("case.findings_untied", { file: FINDINGS });
-    return;
-  }
-  const mark = book.mark, seen = new Set();
-  for (const { item, sha256, row } of told) {
-    seen.add(row.ledger_index);
-    const event = ledger.events.get(row.ledger_index);
-    const texts = ["claims", "findings", ...(Object.hasOwn(row, "context") ? ["context"] : [])];
-    const isTold = event?.kind === "verify" && event.subject.item === item && event.subject.sha256 === sha256 &&
-      texts.every((name) => typeof row[name] === "string" && event.snapshot[name] === sha256Hex(utf8(row[name])));
-    if (!isTold) book.failed("case.findings_differ", { file: FINDINGS, item, index: row.ledger_index });
-  }
-  const kept = new Set(index.items.filter((item) => item.disposition !== "erased").map((item) => item.item));
-  for (const { index: at, subject, snapshot } of ledger.ofKind("verify")) {
-    if (kept.has(subject.item) && Object.hasOwn(snapshot, "findings") && !seen.has(at)) {
-      book.failed("case.findings_left_out", { file: FINDINGS, item: subject.item, index: at });
-    }
-  }
-  book.conclude(mark, "case.findings_tied", { count: told.length });
-  book.notChecked("case.findings_not_recomputed", { file: FINDINGS });
-}
-
-function toldFindings(value) {
-  const objects = (list) => (Array.isArray(list) && list.every(isObject) ? list : refuse("a list of objects"));
-  return objects(value.items).flatMap(({ item, sha256, checks }) => {
-    if (typeof item !== "string" || typeof sha256 !== "string") refuse("an item without its digest");
-    return objects(checks).map((row) => {
-      const texts = [row.claims, row.findings, row.rule_version];
-      if (typeof row.ledger_index !== "number" || !texts.every(KINDS.text)) refuse("a run of another form");
-      return { item, sha256, row };
-    });
-  });
+  const [asked, approved] = ["requested", "approved"].map((act) => persons.get(act));
+  return typeof asked === "string" && typeof approved === "string" && asked !== approved;
 }
 
 /** Step 7: each receipt is signed and speaks of lines that are here, unchanged. */
@@ -294,7 +298,10 @@ function sameInterval(told, expected) {
 }
 
 /** Step 9: nobody judged a case that they investigated. */
-function checkDuties(book, ledger, index) {
+function checkDuties(book, ledger, index, journal) {
+  const listed = new Set(index.officers.map((one) => one.officer));
+  const unlisted = openedBy(journal, index).filter((officer) => !listed.has(officer));
+  for (const officer of unlisted) book.notChecked("duties.officer_unlisted", { file: INDEX, officer });
   const investigators = new Map(index.officers.map((officer) => [officer.person, officer.name]));
   const reviews = ledger.ofKind("review");
   const mark = book.mark;
@@ -307,7 +314,15 @@ function checkDuties(book, ledger, index) {
   }
   if (!reviews.length) book.notChecked("duties.no_reviews");
   else if (nameless) book.notChecked("duties.nameless", { count: nameless });
-  else book.conclude(mark, "duties.separate", { count: reviews.length });
+  else if (!unlisted.length) book.conclude(mark, "duties.separate", { count: reviews.length });
+}
+
+/** The officers with whom the inspection was opened, by any line. */
+function openedBy(journal, index) {
+  const acts = [...journal.chains.values()].flatMap((chain) => chain.disclosed.map(({ act }) => act));
+  const openings = acts.filter(({ type, inspection }) => type === "inspection.opened" && inspection === index.inspection.id);
+  const officers = openings.flatMap((act) => listOf(act, "officers")).filter(KINDS.text);
+  return [...new Set(officers)].sort();
 }
 
 /** Step 10: the signature beside the package; the rest is for the program. */

@@ -122,6 +122,8 @@ async function checkJournal(book, source, trust, ledger, index) {
   checkBranches(book, chains);
   const lines = [...chains.values()].reduce((sum, chain) => sum + chain.lines.size, 0);
   book.conclude(mark, "journal.complete", { chains: chains.size, lines });
+  const withheld = lines - [...chains.values()].reduce((sum, chain) => sum + chain.disclosed.length, 0);
+  if (withheld) book.notChecked("journal.withheld", { count: withheld, lines });
   const keys = new Map((trust.keys?.devices ?? []).map((key) => [key.key_id, key]));
   checkDeviceKeys(book, chains, keys, ledger);
   await checkSignatures(book, chains, keys);

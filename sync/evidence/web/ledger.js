@@ -82,9 +82,11 @@ async function checkTrust(book, source, files, outside) {
     book.passed("trust.key_endorsed", { key });
     ledgerKeys.push(enclosed);
   } else book.failed("trust.key_unknown", { file: KEYS, key });
-  const checkpoint = await readCheckpoint(book, source, ledgerKeys);
-  await checkStatement(book, source, files, ledgerKeys, checkpoint);
-  return { keys, ledgerKeys, checkpoint };
+  // A key that is known of another bureau signs nothing for this one.
+  const own = ledgerKeys.filter((one) => !enclosed || one.name === enclosed.name);
+  const checkpoint = await readCheckpoint(book, source, own);
+  await checkStatement(book, source, files, own, checkpoint);
+  return { keys, ledgerKeys: own, checkpoint };
 }
 
 async function readKeys(book, source) {
@@ -96,9 +98,9 @@ async function readKeys(book, source) {
   }
 }
 
-async function readNote(book, source, name, keys, parse) {
+async function readNote(book, source, name, open) {
   try {
-    return parse(await openNote(fromUtf8(await source.read(name)), keys));
+    return await open(fromUtf8(await source.read(name)));
   } catch (error) {
     book.failed("trust.note", { file: name, reason: reasonOf(error) });
     return null;
@@ -106,14 +108,15 @@ async function readNote(book, source, name, keys, parse) {
 }
 
 async function readCheckpoint(book, source, ledgerKeys) {
-  const checkpoint = await readNote(book, source, CHECKPOINT, ledgerKeys, parseCheckpoint);
+  const checkpoint = await readNote(book, source, CHECKPOINT, (note) => openCheckpoint(note, ledgerKeys));
   if (checkpoint) book.passed("trust.checkpoint", { origin: checkpoint.origin, size: checkpoint.size });
   return checkpoint;
 }
 
 async function checkStatement(book, source, files, ledgerKeys, checkpoint) {
   const mark = book.mark;
-  const statement = await readNote(book, source, STATEMENT, ledgerKeys, parseStatement);
+  const open = async (note) => parseStatement(await openNote(note, ledgerKeys));
+  const statement = await readNote(book, source, STATEMENT, open);
   if (!statement) return;
   if (files.get(TAG_MANIFEST)?.sha256 !== statement.tagManifest) book.failed("trust.statement", { file: TAG_MANIFEST });
   if (checkpoint && (statement.origin !== checkpoint.origin || statement.ledgerSize !== checkpoint.size)) {

@@ -71,6 +71,13 @@ function parseCheckpoint(text) {
   return { origin, size: Number(size), root };
 }
 
+/** The checkpoint in ``note`` if one of ``keys`` signed it that bears its ledger's name. */
+async function openCheckpoint(note, keys) {
+  const checkpoint = parseCheckpoint(parseNote(note).text);
+  await openNote(note, keys.filter(({ name }) => name === checkpoint.origin));
+  return checkpoint;
+}
+
 function parseStatement(text) {
   const rows = text.split("\n");
   if (rows.length !== 5 || rows[0] !== "liuhen/package/v1" || rows[4]) refuse("not a statement of this version");

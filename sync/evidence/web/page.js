@@ -1,6 +1,9 @@
 // What people see: a place to drop the package, and the answer in big letters.
 
 const SHOWN = 200;
+const LONGEST = 1000;
+/** Letters that would turn the others round, or show nothing. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 const MARKS = { [PASS]: "pass", [FAIL]: "fail", [NOT_CHECKED]: "not_checked" };
 const view = { lang: "zh", answer: null };
 
@@ -8,7 +11,13 @@ const byId = (id) => document.getElementById(id);
 
 function say(key, values = {}) {
   const text = TEXTS["verify." + key]?.[view.lang] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return text.replace(/\{(\w+)\}/g, (_, name) => shown(String(values[name] ?? "")));
+}
+
+/** ``value``, which may be anything that a package holds, with hidden letters spelled out. */
+function shown(value) {
+  const line = value.split(/\s+/u).filter(Boolean).join(" ").slice(0, LONGEST);
+  return line.replace(HIDDEN, (letter) => `〔U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}〕`);
 }
 
 function element(tag, text, className = "") {

@@ -3,6 +3,7 @@
 const INDEX = "data/case-index.json";
 const CUSTODY = "data/custody.ndjson";
 const FINDINGS = "data/findings.json";
+const DERIVATIONS = "data/derived/derivations.json";
 const KEYS = "proofs/keys.json";
 const CHECKPOINT = "proofs/checkpoint";
 const INCLUSION = "proofs/inclusion.ndjson";

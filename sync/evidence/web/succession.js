@@ -1,6 +1,8 @@
 // Which key takes over the ledger from which: each new one is named by the one before it.
 
 const SUCCESSION = "proofs/ledger-keys.ndjson";
+/** No ledger changes its key more often; whoever makes a package must not keep its reader waiting. */
+const MAX_ENDORSEMENTS = 100;
 const ENDORSEMENT = "liuhen/ledger-key/v1";
 
 /** The endorsements enclosed; a ledger that never changed its key has none. */
@@ -20,33 +22,29 @@ async function readSuccession(source) {
 /** The keys to which ``endorsements`` lead from ``known``, those known first. */
 async function successors(known, endorsements) {
   const reached = [...known];
-  let left = [...endorsements];
-  for (let moved = true; moved; ) {
-    moved = false;
+  let left = endorsements.slice(0, MAX_ENDORSEMENTS);
+  // It grows while it is walked: each key that is reached may lead on.
+  for (const key of reached) {
     for (const note of left) {
-      const key = await endorsedKey(note, reached);
-      if (!key) continue;
+      const named = await endorsedKey(note, key);
+      if (!named) continue;
       left = left.filter((one) => one !== note);
-      moved = true;
-      if (!reached.some((one) => one.text === key.text)) reached.push(key);
+      if (!reached.some((one) => one.text === named.text)) reached.push(named);
     }
   }
   return reached;
 }
 
-/** The key that ``note`` names, if one of ``reached`` signed it, under whatever name. */
-async function endorsedKey(note, reached) {
+/** The key that ``note`` names, if the one of ``publicKey`` signed it, under whatever name. */
+async function endorsedKey(note, { publicKey }) {
   try {
     const { text, signatures } = parseNote(note);
     const rows = text.split("\n");
     if (rows.length !== 3 || rows[0] !== ENDORSEMENT || rows[2]) refuse("no endorsement of a ledger's key");
-    const key = parseVerifierKey(rows[1]);
+    const named = parseVerifierKey(rows[1]);
     const names = [...new Set(signatures.map(({ name }) => name))];
-    const signers = names.flatMap((name) =>
-      reached.map(({ publicKey }) => ({ name, publicKey, keyHash: noteKeyHash(name, publicKey) })),
-    );
-    await openNote(note, signers);
-    return key;
+    await openNote(note, names.map((name) => ({ name, publicKey, keyHash: noteKeyHash(name, publicKey) })));
+    return named;
   } catch (error) {
     reasonOf(error);
     return null;

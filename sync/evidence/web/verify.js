@@ -30,7 +30,7 @@ async function verifyPackage(file, { keys = [], sidecar = null, progress = () =>
   if (index) {
     await checkCase(books.case, source, files, index, journal, ledger);
     checkTimes(books.time, trust, ledger, index, journal);
-    checkDuties(books.duties, ledger, index);
+    checkDuties(books.duties, ledger, index, journal);
   } else {
     books.case.failed("case.index_unreadable", { file: INDEX, reason });
     books.time.notChecked("time.no_index");

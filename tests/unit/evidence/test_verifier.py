@@ -82,6 +82,7 @@ def test_a_genuine_package_passes_and_says_what_was_not_checked(small, check):
         "trust.key_as_enclosed",
         "case.missing",
         "case.findings_not_recomputed",
+        "journal.withheld",
         "time.bureau_clock",
         "outside.no_sidecar",
         "outside.time_stamps",

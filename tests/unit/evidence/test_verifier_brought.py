@@ -4,6 +4,7 @@ import pytest
 
 from sync.evidence import merkle, package
 from sync.evidence.checkpoint import Checkpoint, format_checkpoint
+from sync.evidence.note import parse_verifier_key
 from sync.evidence.verifier import Options, verify_package
 from sync.evidence.verifier_claims import Verdict
 from sync.evidence.verify_cli import main
@@ -99,7 +100,20 @@ def test_a_state_of_another_key_or_ledger_is_told_apart(folder, small, ask):
     other = NoteKey(ORIGIN + "/other")
 
     assert ask(note(folder, small, 5, key=other)) == ("bad", Verdict.FAIL)
-    assert ask(note(folder, small, 5, origin="elsewhere"))[0] == "elsewhere"
+    again = NoteKey(ORIGIN)
+    again.name = "elsewhere"
+    assert ask(note(folder, small, 5, key=again, origin="elsewhere"))[0] == "elsewhere"
+
+
+def test_who_knows_another_bureaus_key_too_believes_it_nothing_about_this_ledger(
+    folder, small, ask
+):
+    other = NoteKey(ORIGIN + "/other")
+    known = tuple(parse_verifier_key(key.verifier_key) for key in (small.ledger.key, other))
+
+    kept = note(folder, small, small.size, bytes(32), key=other)
+
+    assert ask(kept, ledger_keys=known) == ("bad", Verdict.FAIL)
     (folder / "broken").write_bytes(b"\xff")
     assert ask(folder / "broken") == ("bad", Verdict.FAIL)
     assert ask(folder / "absent") == ("bad", Verdict.FAIL)

@@ -52,6 +52,10 @@ def test_an_item_that_is_called_erased_without_an_order_on_the_ledger_fails(chec
         ({"inspection": "another"}, "case.erased_unproved"),
         ({"sha256": "0" * 64}, "case.erased_unproved"),
         ({"line": "0" * 64}, "case.erased_elsewhere"),
+        ({"persons": ("chief", "chief")}, "case.erased_unapproved"),
+        ({"persons": ("clerk",)}, "case.erased_unapproved"),
+        ({"persons": ()}, "case.erased_unapproved"),
+        ({"order": "2"}, "case.erased_unapproved"),
     ],
 )
 def test_the_order_must_name_this_case_this_item_and_its_line(check, change, code):
@@ -63,6 +67,10 @@ def test_the_order_must_name_this_case_this_item_and_its_line(check, change, cod
     def order(devices, ledger):
         item = _item(devices, named["item"])
         subject = {"order": "1", "inspection": change.get("inspection", INSPECTION)}
+        persons = change.get("persons", ("clerk", "chief"))
+        for act, person in zip(("requested", "approved"), persons, strict=False):
+            ledger.append("erase", actor={"person": person}, subject=subject, snapshot={"act": act})
+        subject = {**subject, "order": change.get("order", "1")}
         one = {"item": named["item"], "sha256": item.act["sha256"], "line": item.digest}
         one.update({key: value for key, value in change.items() if key in one})
         ledger.append(
