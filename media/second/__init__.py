@@ -118,6 +118,13 @@ class SecondReader:
         line = json.dumps([asdict(region) for region in regions]).encode("ascii")
         return _picture(self._ask("redact", line + b"\n" + content))
 
+    def banded(
+        self, content: bytes, lines: Sequence[str], font: str | os.PathLike[str]
+    ) -> Picture | SecondFailed:
+        """The picture within 2048 pixels with ``lines`` of text in a band below it."""
+        told = {"lines": list(lines), "font": os.fspath(font)}
+        return _picture(self._ask("band", json.dumps(told).encode("ascii") + b"\n" + content))
+
     def pixels(self, content: bytes | str | os.PathLike[str]) -> PixelFacts | SecondFailed:
         """Size and likeness of a JPEG, PNG, WebP or MPO of up to 64 Mpx."""
         match self._ask("pixels", content):

@@ -102,7 +102,7 @@ def redact(data: bytes) -> tuple[dict[str, Any], bytes]:
     line, _, picture = data.partition(b"\n")
     regions = json.loads(line)
 
-    def cover(plain: Any) -> None:
+    def cover(plain: Any) -> Any:
         for region in regions:
             left, top = region["x"] * plain.width // SCALE, region["y"] * plain.height // SCALE
             right = -(-(region["x"] + region["width"]) * plain.width // SCALE)
@@ -115,12 +115,52 @@ def redact(data: bytes) -> tuple[dict[str, Any], bytes]:
             shape = (MOSAIC_SQUARES, MOSAIC_SQUARES)
             coarse = part.resize(shape, Image.Resampling.BOX)
             plain.paste(coarse.resize(part.size, Image.Resampling.NEAREST), box)
+        return plain
 
     return _draw(picture, REDACTED_PIXELS, quality=92, change=cover)
 
 
+def add_band(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A JPEG for screen and paper with a band below it that says what it shows, in words.
+
+    ``data`` is one line of JSON with ``lines`` of text and the path of a ``font``, then the
+    picture. Nothing is written over the picture itself.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    line, _, picture = data.partition(b"\n")
+    told = json.loads(line)
+
+    def below(plain: Any) -> Any:
+        size = max(14, plain.width // 50)
+        font = ImageFont.truetype(told["font"], size)
+        room = plain.width - 2 * size
+        rows = [row for text in told["lines"] for row in _wrapped(text, font, room)]
+        step = size * 3 // 2
+        height = plain.height + step * len(rows) + size
+        whole = Image.new("RGB", (plain.width, height), "white")
+        whole.paste(plain)
+        draw = ImageDraw.Draw(whole)
+        draw.line((0, plain.height, plain.width, plain.height), fill="black", width=2)
+        for number, row in enumerate(rows):
+            draw.text((size, plain.height + size // 2 + step * number), row, "black", font)
+        return whole
+
+    return _draw(picture, PREVIEW_PIXELS, quality=85, change=below)
+
+
+def _wrapped(text: str, font: Any, room: int) -> list[str]:
+    """``text`` in rows that are no wider than ``room``; it is cut wherever a row ends."""
+    rows = [""]
+    for character in text:
+        if rows[-1] and font.getlength(rows[-1] + character) > room:
+            rows.append("")
+        rows[-1] += character
+    return rows
+
+
 def _draw(
-    data: bytes, side: int, *, quality: int, change: Callable[[Any], None] | None = None
+    data: bytes, side: int, *, quality: int, change: Callable[[Any], Any] | None = None
 ) -> tuple[dict[str, Any], bytes]:
     import PIL
     from PIL import Image, ImageOps
@@ -138,7 +178,7 @@ def _draw(
         layer = upright.convert("RGBA" if transparent else "RGB")
         plain.paste(layer, mask=layer if transparent else None)
         if change is not None:
-            change(plain)
+            plain = change(plain)
         out = io.BytesIO()
         plain.save(out, "JPEG", quality=quality, optimize=True)
         answer: dict[str, Any] = {
@@ -269,6 +309,7 @@ _TASKS: dict[str, Callable[[bytes], tuple[dict[str, Any], bytes]]] = {
     "thumbnail": draw_thumbnail,
     "preview": draw_preview,
     "redact": redact,
+    "band": add_band,
     "pixels": look_at_pixels,
 }
 

@@ -9,6 +9,7 @@ from flask import Flask
 from server.console import (
     desk,
     devices,
+    display_copy,
     erasure,
     foreign,
     forms,
@@ -32,6 +33,7 @@ __all__ = ["register_console"]
 PAGES = (
     desk,
     devices,
+    display_copy,
     erasure,
     foreign,
     forms,

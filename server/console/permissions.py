@@ -42,6 +42,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "console.derived"): _READS_EVIDENCE,
     ("GET", "console.original"): _READS_EVIDENCE,
     ("GET", "console.download"): _READS_EVIDENCE,
+    ("GET", "console.display_copy"): _READS_EVIDENCE,
     ("GET", "console.redact"): Rule(frozenset({REVIEWER, ADMINISTRATOR}), evidence=True),
     ("POST", "console.make_redacted"): Rule(frozenset({REVIEWER, ADMINISTRATOR})),
     ("GET", "console.redaction"): _READS_EVIDENCE,

@@ -98,7 +98,7 @@ def redact(
         raise Invalid("reason", f"between 1 and {_MAX_REASON} characters")
     with reading() as session:
         item = owned_item(session, actor, item_id)
-        sha256, key, source = item.sha256, *_picture_of(session, item)
+        sha256, key, source = item.sha256, *picture_of(session, item)
     drawn = _draw(b"".join(services.store.stream(key)), regions)
     digest = hashlib.sha256(drawn.jpeg).hexdigest()
     store_key = derived_key(digest)
@@ -189,7 +189,7 @@ def owned_copy(session: Session, actor: Actor, redaction_id: str) -> Redaction:
     return row
 
 
-def _picture_of(session: Session, item: EvidenceItem) -> tuple[str, str]:
+def picture_of(session: Session, item: EvidenceItem) -> tuple[str, str]:
     """Key and name of the bytes that pixels are taken from: the original, else its preview."""
     media = stored_media(session, item)
     if media is not None and media.size <= REQUEST_LIMIT_BYTES:

@@ -41,6 +41,7 @@ def _evidence_addresses(case):
         "console.original": f"/items/{item}/original",
         "console.download": f"/items/{item}/download",
         "console.redact": f"/items/{item}/redact",
+        "console.display_copy": f"/items/{item}/copy",
         "console.device_statement": f"/devices/{case.device.id}/statement",
         "console.signed_sheet": f"/inspections/{case.inspection}/sheet",
         "console.signed_sheet_pdf": f"/inspections/{case.inspection}/sheet.pdf",

@@ -104,7 +104,7 @@ def _set(body: Node, title: str, at_ms: int) -> bytes:
         root = Path(folder)
         root.joinpath("paper.typ").write_bytes(_layout())
         root.joinpath("page.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
-        arguments = [folder, str(_font().parent), str(at_ms // 1000)]
+        arguments = [folder, str(font_path().parent), str(at_ms // 1000)]
         try:
             # Without our environment: it holds secrets, and setting a page needs none of it.
             subprocess.run(
@@ -246,14 +246,15 @@ def _layout() -> bytes:
     return resources.files(__package__ or "").joinpath("templates/paper.typ").read_bytes()
 
 
-def _font() -> Path:
+def font_path() -> Path:
+    """The font for Chinese that comes with the program (SIL Open Font License)."""
     return pylopdf_fonts_zh_cn.serif_path()
 
 
 @cache
 def _drawable() -> frozenset[int]:
     """The code points for which the font has a glyph, from its table ``cmap`` (format 12)."""
-    data = _font().read_bytes()
+    data = font_path().read_bytes()
     (count,) = struct.unpack_from(">H", data, 4)
     tables = {
         data[12 + 16 * n :][:4]: struct.unpack_from(">L", data, 20 + 16 * n)[0]
