@@ -88,7 +88,8 @@ class Nights:
         if self._done.get(name, 0) >= night_ms:
             return True
         installed_ms = session.scalar(select(func.min(Generation.opened_at_ms)))
-        done = installed_ms is None or installed_ms > night_ms
+        # Installed since, not some day to come: a changed row puts no night off.
+        done = installed_ms is None or night_ms < installed_ms <= services().now_ms()
         if name == AUDIT:
             done = done or ledger_audit.has_run(session, since_ms=night_ms)
         elif name != COMPACT:

@@ -6,8 +6,9 @@ commit, so that index order is commit order and the ledger has no holes
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from server.signing import NoteSigner
 from sync.evidence import canonical, merkle
 from sync.evidence.checkpoint import Checkpoint as TreeHead
 from sync.evidence.checkpoint import format_checkpoint
+from sync.evidence.encoding import sha256_hex
 
 EVENT_VERSION = 1
 _NO_HASH = bytes(merkle.HASH_BYTES)
@@ -300,6 +302,25 @@ def inclusion_proof(session: Session, generation: int, *, index: int, size: int)
 def consistency_proof(session: Session, generation: int, *, first: int, second: int) -> list[bytes]:
     """The RFC 6962 proof that the tree of ``second`` leaves begins with that of ``first``."""
     return _read(session, generation, lambda get: merkle.consistency_proof(first, second, get))
+
+
+def is_report(report: str, members: Collection[str]) -> bool:
+    """Whether a kept report still is one: whoever owns the database may write anything there."""
+    try:
+        said = json.loads(report)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.keys() >= set(members)
+
+
+def bears_out(session: Session, generation: int, index: int, report: str) -> bool:
+    """Whether the event at that place names ``report`` by digest: a row alone is nobody's word."""
+    try:
+        (one,) = events_at(session, generation, [index])
+        return bool(json.loads(one.event)["snapshot"]["report"] == sha256_hex(report.encode()))
+    except (ValueError, KeyError, TypeError):
+        # Somebody has been at the event: an audit will say so.
+        return False
 
 
 def events_about(session: Session, names: Iterable[str]) -> list[Entry]:

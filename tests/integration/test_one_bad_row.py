@@ -2,11 +2,13 @@
 
 import pytest
 
+from server.db import reading
 from server.jobs.nightly import Nights
 from server.models.audits import LedgerAudit
 from server.models.erasure import ErasureOrder
 from server.models.inspections import EvidencePackage
-from server.operations import erasure, export, ledger_audit, uploads
+from server.models.uploads import StoreCheck
+from server.operations import erasure, export, ledger_audit, storekeeping, uploads
 from tests.support.casework import Case
 from tests.support.erasing import Eraser
 from tests.support.stores import MemoryStore
@@ -89,3 +91,57 @@ def test_a_row_of_an_audit_to_come_stops_no_audit(world, case, index):
         nights.perform()
 
     assert [row for row in world.rows(LedgerAudit) if row.began_at_ms == world.now_ms]
+
+
+def test_an_installation_from_the_future_still_has_its_nights(world, case):
+    tamper(world, "generation", "UPDATE generation SET opened_at_ms = :far", far=1 << 52)
+    world.now_ms += 2 * 86_400_000
+
+    with world.app.app_context():
+        Nights(uploads.open_desk(world.app), world.settings).perform()
+
+    assert world.rows(LedgerAudit)
+
+
+def test_a_row_of_a_run_to_come_keeps_no_original_from_being_read(world, case):
+    with world.app.app_context():
+        list(storekeeping.rehash(world.services))
+    tamper(
+        world,
+        "store_check",
+        "INSERT INTO store_check SELECT 1000, kind, :far, :far, objects, bytes, report,"
+        " generation, ledger_index FROM store_check",
+        far=1 << 52,
+    )
+    world.now_ms += 2 * 86_400_000
+
+    with world.app.app_context():
+        Nights(uploads.open_desk(world.app), world.settings).perform()
+
+    began = [row.began_at_ms for row in world.rows(StoreCheck) if row.kind == "rehash"]
+    assert world.now_ms in began
+
+
+@pytest.mark.parametrize("table", ["store_check", "ledger_audit"])
+@pytest.mark.parametrize("junk", ["junk", "[]", "{}"])
+def test_a_report_that_is_none_keeps_no_night_from_its_work(world, case, table, junk):
+    with world.app.app_context():
+        list(storekeeping.rehash(world.services))
+        list(ledger_audit.audit(world.services))
+    world.now_ms += 2 * 86_400_000
+    tamper(
+        world,
+        table,
+        f"UPDATE {table} SET report = :junk, began_at_ms = :now",
+        junk=junk,
+        now=world.now_ms,
+    )
+    world.now_ms += 60_000
+
+    with world.app.app_context(), reading() as session:
+        Nights(uploads.open_desk(world.app), world.settings).perform()
+        actor = Eraser(world, case).administrator
+        page = storekeeping.read_store(session, actor), ledger_audit.read_audit(session)
+
+    assert world.now_ms in [row.began_at_ms for row in world.rows(LedgerAudit)]
+    assert page[1] is not None

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine, JournalPart
 from server.models.ledger import Erasure, LedgerEvent, LedgerLeaf, LedgerNode
+from server.operations.ledger_audit.found import check_cases, check_names, check_originals
 from server.operations.ledger_audit.reports import Doubt
 from server.operations.ledger_audit.tree import Place
 from sync.evidence.encoding import sha256_hex
@@ -122,6 +123,9 @@ def check_events(session: Session, generation: int, rows: Sequence[Row]) -> Iter
         if row.event.at_ms < before:
             yield Doubt(kind="time", generation=generation, place=str(row.index))
         before = max(before, row.event.at_ms)
+    events = [(row.index, _said(row.event)) for row in rows if row.event is not None]
+    yield from check_names(session, generation, events)
+    yield from check_originals(session, generation, events)
 
 
 def check_lines(session: Session, generation: int, rows: Sequence[Row]) -> tuple[int, list[Doubt]]:
@@ -138,6 +142,7 @@ def check_lines(session: Session, generation: int, rows: Sequence[Row]) -> tuple
         lines = _lines(session, keys)
         parts = _parts(session, keys)
         gone: list[str] = []
+        acts: dict[tuple[Any, ...], tuple[int, bytes]] = {}
         for (index, subject), key in zip(some, keys, strict=True):
             line = lines.get(key)
             if line is None:
@@ -152,12 +157,15 @@ def check_lines(session: Session, generation: int, rows: Sequence[Row]) -> tuple
             if parted is None:
                 doubts.append(_doubt("line", generation, index, key))
                 continue
+            if (act := parts.get((*key, 0))) is not None:
+                acts[key] = (index, act)
             for number, wanted in enumerate(parted):
                 body = parts.get((*key, number))
                 if body is None:
                     gone.append(f"journal_part:{':'.join(map(str, key))}:{number}")
                 elif sha256_hex(body) != wanted:
                     doubts.append(_doubt("part", generation, index, (*key, number)))
+        doubts += check_cases(session, generation, acts)
         doubts += [
             Doubt(kind="part_missing", generation=generation, place=target.partition(":")[2])
             for target in sorted(set(gone) - erased(session, gone))

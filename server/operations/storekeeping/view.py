@@ -18,6 +18,7 @@ from server.models.uploads import (
     StoreCheck,
     UnreadableObject,
 )
+from server.operations import ledger
 from server.operations.access import Actor
 from server.operations.cards import device_cards
 from server.operations.erased import is_erased
@@ -173,8 +174,15 @@ def has_run(session: Session, kind: str, *, since_ms: int) -> bool:
 
     A run that was broken off has reports of the slices before: the last report tells.
     """
-    reports = (json.loads(row.report) for row in newest_rows(session, kind, since_ms=since_ms))
-    last = next((one for one in reports if one["repair"] or kind == REHASH), None)
+    rows = newest_rows(session, kind, since_ms=since_ms)
+    # When it began says the report: the column beside it is not in the leaf.
+    reports = (
+        json.loads(row.report)
+        for row in rows
+        if ledger.bears_out(session, row.generation, row.ledger_index, row.report)
+    )
+    runs = (one for one in reports if one["began_at_ms"] >= since_ms)
+    last = next((one for one in runs if one["repair"] or kind == REHASH), None)
     return last is not None and not last["failed"]
 
 
