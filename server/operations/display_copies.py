@@ -62,9 +62,7 @@ def band_lines(page: EvidencePage, officers: list[OfficerCard], lang: str) -> li
         )
         if place is not None
         else text("no_place"),
-        text(
-            "officers", names="、".join(f"{one.name}（{one.certificate_no}）" for one in officers)
-        ),
+        text("officers", names=names),
         text("code", code=shortcode.spell(chain.seq, chain.digest), sha256=page.sha256),
     ]
 
