@@ -73,10 +73,29 @@ function licences(): Plugin {
   };
 }
 
+const TEXTS = /^virtual:texts\/(zh|en)$/;
+
+/** One language of the catalogue at a time: nobody waits for the one that they do not read. */
+function texts(): Plugin {
+  return {
+    name: "liuhen-texts",
+    resolveId: (id) => (TEXTS.test(id) ? `\0${id}` : null),
+    load(id) {
+      const language = TEXTS.exec(id.slice(1))?.[1];
+      if (!id.startsWith("\0") || language === undefined) return null;
+      const file = join(HERE, "../catalogue/field.json");
+      this.addWatchFile(file);
+      const both = JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<string, string>>;
+      const one = Object.entries(both).map(([key, text]) => [key, text[language]]);
+      return `export default JSON.parse(${JSON.stringify(JSON.stringify(Object.fromEntries(one)))})`;
+    },
+  };
+}
+
 export default defineConfig(({ mode }) => ({
   root: HERE,
   base: "/app/",
-  plugins: [licences(), shell()],
+  plugins: [texts(), licences(), shell()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es" },
   server: { fs: { allow: [join(HERE, "..")] }, proxy: { "/api": "http://127.0.0.1:8000" } },

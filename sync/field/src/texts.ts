@@ -1,16 +1,23 @@
 // The texts of the field app, from the catalogue that server and clients share.
 import { signal } from "@preact/signals";
 import type { FailureCode } from "./engine/failures";
-import catalogue from "../../catalogue/field.json";
+import zh from "virtual:texts/zh";
+import type catalogue from "../../catalogue/field.json";
 
 export type Language = "zh" | "en";
 export type TextKey = keyof typeof catalogue;
 
 const STORED = "liuhen.language";
 
-export const language = signal<Language>(localStorage.getItem(STORED) === "en" ? "en" : "zh");
+/** What was chosen before. */
+export const stored: Language = localStorage.getItem(STORED) === "en" ? "en" : "zh";
+export const language = signal<Language>("zh");
 
-export function choose(chosen: Language): void {
+const texts: Partial<Record<Language, Readonly<Record<string, string>>>> = { zh };
+
+/** Change the language, once its texts are here: they lie in the app's own cache. */
+export async function choose(chosen: Language): Promise<void> {
+  if (chosen === "en") texts.en ??= (await import("virtual:texts/en")).default;
   localStorage.setItem(STORED, chosen);
   document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   language.value = chosen;
@@ -18,7 +25,8 @@ export function choose(chosen: Language): void {
 
 /** The text of `key` in the language of the screen; `{name}` is replaced by its value. */
 export function say(key: TextKey, values: Readonly<Record<string, string | number>> = {}): string {
-  return catalogue[key][language.value].replace(/\{(\w+)\}/g, (whole, name: string) =>
+  const text = texts[language.value]?.[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) =>
     String(values[name] ?? whole),
   );
 }

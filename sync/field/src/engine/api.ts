@@ -14,6 +14,8 @@ export interface Hello {
   readonly pushLines: number;
   readonly pushBytes: number;
   readonly checkpoint: string;
+  /** How many entries of the ledger the server's last backup holds. */
+  readonly backedUpSize: number;
 }
 
 export interface LineResult {
@@ -67,6 +69,7 @@ export async function hello(): Promise<Hello> {
     pushLines: whole(limits, "push_lines"),
     pushBytes: whole(limits, "push_bytes"),
     checkpoint: text(members, "checkpoint"),
+    backedUpSize: members["backed_up_size"] == null ? 0 : whole(members, "backed_up_size"),
   };
 }
 

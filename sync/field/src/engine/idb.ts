@@ -33,6 +33,11 @@ export class Transaction {
     return done(this.transaction.objectStore(store).index(index).getAllKeys(query));
   }
 
+  /** Every primary key of a store. */
+  keys(store: StoreName): Promise<IDBValidKey[]> {
+    return done(this.transaction.objectStore(store).getAllKeys());
+  }
+
   count(store: StoreName, index?: string, query?: IDBValidKey | IDBKeyRange): Promise<number> {
     const source = this.transaction.objectStore(store);
     return done(index === undefined ? source.count(query) : source.index(index).count(query));

@@ -6,6 +6,7 @@ import { Api, hello, type DeviceStanding, type Hello } from "./api";
 import type { Clock } from "./clock";
 import { Failure, isFailure } from "./failures";
 import { letGo, pull } from "./feed";
+import { noteStored } from "./freeing";
 import type { Database } from "./idb";
 import type { Journal } from "./journal";
 import { getMeta, putMeta } from "./meta";
@@ -96,7 +97,7 @@ class Sync {
       });
     await see(contact.hello.checkpoint);
     // 3. The comparison of clocks is itself evidence.
-    await journal.append({
+    const compared = await journal.append({
       type: "clock.compared",
       server_ms: contact.hello.serverMs,
       offset_ms: contact.offsetMs,
@@ -108,6 +109,8 @@ class Sync {
     const pushed = await new Pusher(database, api, enrolment, contact.hello).run();
     this.stuck = pushed.stuck;
     if (pushed.checkpoint !== "") await see(pushed.checkpoint);
+    // What the server had before the line of step 3 is in every backup that holds that line.
+    await this.attempt(() => noteStored(database, enrolment, compared.header));
     // 5. Bytes of receipted lines follow.
     if (dataKey !== null) {
       await this.attempt(async () => {
