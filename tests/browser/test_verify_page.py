@@ -267,6 +267,12 @@ def in_bytes(path, old, new):
     return run
 
 
+def signed_more(files, name):
+    """The checkpoint with a further signature, by somebody of whom nobody knows."""
+    line = note.signature_line(name, b"signed").encode()
+    return {**files, package.CHECKPOINT: files[package.CHECKPOINT] + line}
+
+
 CHANGES = {
     "interval": in_json(package.INDEX, lambda v: v["items"][0]["interval"].update(not_after_ms=5)),
     "discard": in_json(package.INDEX, lambda v: v["items"][1].pop("discarded")),
@@ -314,6 +320,17 @@ CHANGES = {
         package.facts_path("a" * 64): b'{"readings":[{"ledger_index":1}]}',
     },
     "no facts": lambda files: {**files, package.facts_path("a" * 64): b"[]"},
+    "next line in a name": lambda files: signed_more(files, "a\u0085b"),
+    "byte order mark in a name": lambda files: signed_more(files, "a\ufeffb"),
+    "key behind a byte order mark": in_json(
+        package.KEYS, lambda v: v.update(ledger="\ufeff" + v["ledger"])
+    ),
+    "key behind a next line": in_json(
+        package.KEYS, lambda v: v.update(ledger="\u0085" + v["ledger"])
+    ),
+    "place beyond all ledgers": in_bytes(
+        package.CUSTODY, b'"index":3,', b'"index":1000000000000000,'
+    ),
     "extra original": lambda files: {**files, f"data/original/{'a' * 64}.jpg": b"more"},
 }
 

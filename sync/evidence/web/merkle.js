@@ -43,7 +43,7 @@ function verifyConsistency({ first, second, firstRoot, secondRoot, path }) {
 
 function walkConsistency(first, second, firstRoot, path) {
   // A first tree that is one complete subtree is itself the start of the path.
-  if (Number.isInteger(Math.log2(first))) path.unshift(firstRoot);
+  if (2 ** Math.round(Math.log2(first)) === first) path.unshift(firstRoot);
   if (!path.length) refuse("the path is too short");
   let index = first - 1, last = second - 1;
   while (isOdd(index)) (index = half(index)), (last = half(last));

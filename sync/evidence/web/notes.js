@@ -1,7 +1,10 @@
 // C2SP signed notes, checkpoints, the package's statements, and receipts.
 
 const NOTE_SIGNATURE = "\u2014 ";
-const NOTE_NAME = /^[^\s+]+$/u;
+/** Blanks as the program knows them, which are not those of this language. */
+const BLANK = "\\p{White_Space}\\x1c-\\x1f";
+const NOTE_NAME = new RegExp(`^[^${BLANK}+]+$`, "u");
+const OUTER_BLANKS = new RegExp(`^[${BLANK}]+|[${BLANK}]+$`, "gu");
 const ED25519_TYPE = 1;
 const MAX_SIGNATURES = 100;
 
@@ -11,7 +14,7 @@ function noteKeyHash(name, publicKey) {
 
 /** A verifier key ``name+hash+base64``. */
 function parseVerifierKey(text) {
-  const spelled = text.trim();
+  const spelled = text.replace(OUTER_BLANKS, "");
   const [name, hash, ...rest] = spelled.split("+");
   if (!rest.length) refuse("not name+hash+key");
   const data = fromBase64(rest.join("+"));

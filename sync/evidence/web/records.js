@@ -118,17 +118,22 @@ function parseKeys(bytes) {
   return value;
 }
 
+/** A place in a ledger, which has at most 15 digits. */
+function ledgerPlace(value) {
+  return natural(value) < 1e15 ? value : refuse("a place in a ledger");
+}
+
 function parseCustody(line) {
   const value = exactly(loadCanonical(line), { event: "object", generation: "whole", index: "whole", salt: "text" });
   const { event } = value;
   exactly(event, { v: "whole", kind: "text", at_ms: "whole", actor: "object", subject: "object", snapshot: "object" });
   const entry = sha256(fromHex(value.salt, 32), utf8(encodeCanonical(event)));
-  return { event, generation: natural(value.generation), index: natural(value.index), entry };
+  return { event, generation: ledgerPlace(value.generation), index: ledgerPlace(value.index), entry };
 }
 
 function parseInclusion(line) {
   const value = exactly(loadCanonical(line), { index: "whole", leaf: "text", path: "list" });
-  return { index: natural(value.index), entry: fromHex(value.leaf, 32), path: value.path.map((one) => fromHex(one, 32)) };
+  return { index: ledgerPlace(value.index), entry: fromHex(value.leaf, 32), path: value.path.map((one) => fromHex(one, 32)) };
 }
 
 function parseConsistency(line) {
