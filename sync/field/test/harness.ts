@@ -6,6 +6,7 @@ import { makeKey } from "../src/evidence/p256";
 import { Camera } from "../src/engine/camera";
 import { Field } from "../src/engine/field";
 import { isFailure } from "../src/engine/failures";
+import { freeCopies } from "../src/engine/freeing";
 import { getMeta } from "../src/engine/meta";
 import { unseal } from "../src/engine/vault";
 
@@ -110,7 +111,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const harness = { field, PIN, OFFICER, plays, settle, captureForever, audit, noise, outcome, Camera, toHex };
+const harness = { freeCopies, field, PIN, OFFICER, plays, settle, captureForever, audit, noise, outcome, Camera, toHex };
 
 export type Harness = typeof harness;
 
