@@ -1,4 +1,5 @@
-// The engine without screens, for the tests that drive a real browser. Not part of the app.
+// The engine without the app around it, for tests that drive a real browser. Not part of the app.
+import { h, render } from "preact";
 import { sha256Hex, toHex, type Bytes } from "../src/evidence/bytes";
 import { followChain } from "../src/evidence/chain";
 import { checkSignature, parseLine } from "../src/evidence/line";
@@ -9,6 +10,11 @@ import { isFailure } from "../src/engine/failures";
 import { freeCopies } from "../src/engine/freeing";
 import { getMeta } from "../src/engine/meta";
 import { unseal } from "../src/engine/vault";
+import { go } from "../src/router";
+import { InspectionScreen } from "../src/screens/inspection";
+import { choose } from "../src/texts";
+import { registerWorker } from "../src/updates";
+import "../src/app.css";
 
 const PIN = "246810";
 const OFFICER = "11111111-1111-4111-8111-111111111111";
@@ -101,6 +107,22 @@ async function plays(bytes: Blob): Promise<number> {
   return Math.round(video.currentTime * 1000);
 }
 
+/** Wait until everything of the app is kept here, so that it opens without a network. */
+async function install(): Promise<void> {
+  registerWorker();
+  await navigator.serviceWorker.ready;
+}
+
+/** Draw an inspection's screens, as the app does for whoever is unlocked. */
+function show(inspection: string, language: "zh" | "en" = "zh"): void {
+  const draw = (): void => {
+    document.body.replaceChildren();
+    go(`/inspection/${inspection}`);
+    render(h(InspectionScreen, { field, id: inspection, go }), document.body);
+  };
+  void choose(language).then(draw, draw);
+}
+
 /** What a promise ends in, as plain values. */
 async function outcome(work: Promise<unknown>): Promise<string> {
   try {
@@ -111,7 +133,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const harness = { freeCopies, field, PIN, OFFICER, plays, settle, captureForever, audit, noise, outcome, Camera, toHex };
+const harness = { freeCopies, field, PIN, OFFICER, plays, install, show, settle, captureForever, audit, noise, outcome, Camera, toHex };
 
 export type Harness = typeof harness;
 

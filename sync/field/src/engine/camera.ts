@@ -9,6 +9,7 @@ const JPEG_QUALITY = 0.92;
 export class Camera {
   /** Shows what the camera sees; a screen may put it where it likes. */
   readonly video: HTMLVideoElement;
+  private shared = false;
 
   constructor(private readonly facing: Facing = "environment") {
     this.video = document.createElement("video");
@@ -16,12 +17,16 @@ export class Camera {
     this.video.playsInline = true;
   }
 
-  async start(): Promise<void> {
+  /** `shared` is a stream that belongs to somebody else, as a recording that runs. */
+  async start(shared?: MediaStream): Promise<void> {
+    this.shared = shared !== undefined;
     try {
-      this.video.srcObject = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: { facingMode: this.facing, width: { ideal: 4032 }, height: { ideal: 3024 } },
-      });
+      this.video.srcObject =
+        shared ??
+        (await navigator.mediaDevices.getUserMedia({
+          audio: false,
+          video: { facingMode: this.facing, width: { ideal: 4032 }, height: { ideal: 3024 } },
+        }));
       await this.video.play();
     } catch (error) {
       throw new Failure("camera.unavailable", String(error), { cause: error });
@@ -29,7 +34,7 @@ export class Camera {
   }
 
   stop(): void {
-    for (const track of this.tracks()) track.stop();
+    if (!this.shared) for (const track of this.tracks()) track.stop();
     this.video.srcObject = null;
   }
 

@@ -1,0 +1,231 @@
+"""The inside of an inspection, as an officer goes through it, in real Chromium."""
+
+import os
+import re
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from server.db import reading
+from server.field_app import CONFIG
+from server.models.inspections import EvidenceItem, Finding, Inspection, ItemCheck
+from server.models.journal import LineOutcome
+from server.models.uploads import MediaObject
+from server.operations import forms, media_checks
+from server.operations.inspection_doubts import inspection_doubts
+from tests.browser.conftest import CHROMIUM
+from tests.support.fieldapp import building
+from tests.support.fieldphone import kill, phone
+from tests.support.world import make_world
+
+#: Pictures of the screens are left here, if it is set.
+PICTURES = os.environ.get("LIUHEN_FIELD_PICTURES", "")
+SITE_RECORD = {
+    "检查地点": "示范路1号",
+    "被检查单位（当事人）": "示例化工有限公司",
+    "现场负责人": "张某",
+    "检查人及执法证号": "示例检查员1、示例检查员2",
+    "记录人": "示例检查员2",
+    "现场情况": "雨水排口有水外排，pH 试纸呈酸性。",
+    "检查人签名": "已在纸质笔录上签名",
+    "当事人签名，或不在场、拒绝签名的原因": "张某",
+}
+
+
+def now_ms():
+    """The server's clock goes right."""
+    return time.time_ns() // 1_000_000
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def playwright():
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("field")
+    building.build(folder, mode="harness")
+    return folder
+
+
+@pytest.fixture
+def world(sqlite_template, tmp_path, s3, built):
+    shutil.copyfile(sqlite_template, tmp_path / "world.sqlite")
+    world = make_world(f"sqlite:///{tmp_path / 'world.sqlite'}", tmp_path / "var", s3)
+    world.now_ms = now_ms()
+    world.app.config[CONFIG] = built
+    return world
+
+
+@contextmanager
+def served(world, port=0):
+    server = make_server("127.0.0.1", port, world.app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def begin(page, world):
+    """Enrol, fetch the forms, log both officers in and open the inspection."""
+    code, (first, second) = world.code(), world.officers
+    page.evaluate("code => harness.field.enrol(code, {name: '手机一'})", code)
+    page.evaluate("harness.field.setPin(harness.PIN, 1000)")
+    page.evaluate("harness.install()")
+    page.reload()
+    page.evaluate("harness.field.unlock(harness.PIN)")
+    for officer, number in ((first, "示例001"), (second, "示例002")):
+        page.evaluate("([o, n]) => harness.field.logIn(o, n)", [officer, number])
+    page.evaluate("harness.field.sync().then(() => 0)")
+    # The world's form was not published by an event, so it does not come with the feed.
+    page.evaluate(
+        """form => harness.field.database.write(["documents"], async tx => tx.put("documents",
+            {kind: "template", id: "site_inspection_record.v1", body: form, evicted: false}))""",
+        next(one for one in forms.shipped_forms() if one["id"] == "site_inspection_record"),
+    )
+    return page.evaluate(
+        "given => harness.field.openInspection(given)",
+        {"officer": first, "officers": [first, second], "task": world.task, "title": "日常检查"},
+    )
+
+
+def show(page, inspection, language="zh"):
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.evaluate("([id, language]) => harness.show(id, language)", [inspection, language])
+
+
+def again(page, inspection):
+    """The app opened anew after a kill: the PIN, then the inspection."""
+    page.evaluate("harness.field.unlock(harness.PIN)")
+    page.evaluate("harness.field.recovered")
+    show(page, inspection)
+
+
+def press(page, name, **options):
+    page.get_by_role("button", name=name, **options).first.click()
+
+
+def back(page):
+    press(page, "返回")
+
+
+def mark(page, *steps):
+    for step in steps:
+        row = page.locator(".step", has_text=step)
+        row.get_by_role("button").first.click()
+        expect(row).to_contain_text("已标记")
+
+
+def picture(page, caption, fact):
+    press(page, "拍照取证")
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
+    page.get_by_label("标题").fill(caption)
+    page.get_by_label("证明对象").fill(fact)
+    press(page, "拍照", exact=True)
+    expect(page.get_by_text("已保存 1 个")).to_be_visible()
+    back(page)
+
+
+def fill_in(page):
+    page.get_by_role("link", name="笔录和表格").click()
+    press(page, "现场检查（勘察）笔录")
+    for label, text in SITE_RECORD.items():
+        page.get_by_label(re.compile(f"^{re.escape(label)}")).fill(text)
+    for group in page.get_by_role("group").all():
+        group.get_by_label("是", exact=True).check()
+    for button in page.get_by_role("button", name="现在").all():
+        button.click()
+    press(page, "保存")
+    expect(page.get_by_text("已保存并签入日志")).to_be_visible()
+    back(page)
+    back(page)
+
+
+def seal(page):
+    page.get_by_role("link", name="定稿锁定").click()
+    for tick in page.get_by_role("checkbox").all():
+        tick.check()
+    press(page, "定稿锁定", exact=True)
+    expect(page.get_by_text("已定稿锁定")).to_be_visible()
+
+
+def doubts(world, inspection):
+    """What a reviewer is told about the visit, notes apart."""
+    with world.app.app_context(), reading() as session:
+        found = inspection_doubts(session, session.get(Inspection, inspection)).doubts
+        return {(one.code, one.evidence["reason"]) for one in found if one.severity != "info"}
+
+
+def test_a_visit_without_a_network_and_with_two_kills_stands_verified_on_the_server(
+    playwright, world, tmp_path
+):
+    profile = tmp_path / "profile"
+    with served(world) as port:
+        address = f"http://127.0.0.1:{port}"
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            inspection = begin(page, world)
+            page.context.set_offline(True)
+            show(page, inspection)
+            press(page, "开始录像")
+            expect(page.get_by_text("正在录像")).to_be_visible()
+            mark(page, "到达现场", "出示执法证件", "核实当事人身份", "告知权利义务")
+            picture(page, "雨水排口", "雨水排口有水外排")
+            press(page, "停止")
+            expect(page.get_by_text("正在录像")).to_be_hidden()
+            kill(profile)
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.context.set_offline(True)
+            again(page, inspection)
+            press(page, "开始录像")
+            expect(page.get_by_text("正在录像")).to_be_visible()
+            mark(page, "现场检查")
+            picture(page, "废水处理设施", "处理设施停运")
+            page.wait_for_function("() => harness.field.recordings.running.keptBytes > 0")
+            kill(profile)
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.context.set_offline(True)
+            again(page, inspection)
+            fill_in(page)
+            mark(page, "签名", "告知检查结果", "离开现场")
+            seal(page)
+            lines = page.evaluate("harness.field.status()")["linesOnlyHere"]
+            page.context.set_offline(False)
+            world.now_ms = now_ms()
+            report = page.evaluate(
+                """async () => {
+                    const {problems, stuck, uploads} = await harness.field.sync();
+                    return {problems: problems.map(String), stuck, uploads};
+                }"""
+            )
+            fates = page.evaluate(
+                "async id => (await harness.field.items(id)).map(one => one.fate)", inspection
+            )
+    assert lines > 15
+    assert (report["problems"], report["stuck"]) == ([], [])
+    assert fates == ["safe"] * 4
+    assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+    assert [row.state for row in world.rows(Inspection)] == ["sealed"]
+    assert len(world.rows(EvidenceItem)) == 4
+    assert {row.status for row in world.rows(MediaObject)} == {"stored"}
+    with world.app.app_context():
+        media_checks.check_waiting_items(world.services)
+    verdicts = sorted(check.verdict for check in world.rows(ItemCheck))
+    assert (set(verdicts), world.rows(Finding)) == ({"consistent"}, [])
+    assert doubts(world, inspection) == set()
