@@ -16,6 +16,7 @@ import {
   placeOf,
 } from "../src/evidence/divergence";
 import { EvidenceError } from "../src/evidence/errors";
+import { checkFork, type ForkProof } from "../src/evidence/fork";
 import { checkSignature, parseLine } from "../src/evidence/line";
 import { merge, type Choice, type Revision } from "../src/evidence/merge";
 import { leafHash, verifyConsistency, verifyInclusion } from "../src/evidence/merkle";
@@ -179,6 +180,21 @@ describe("cosignatures of witnesses", () => {
       const key = await parseVerifierKey(witness, COSIGNATURE_V1);
       expect(await codeOf(() => cosignatures(altered, [key]))).toBe("note.forged");
     }
+  });
+});
+
+describe("fork proofs", () => {
+  const { key, cases } = vectors<{
+    key: string;
+    cases: readonly { name: string; proof: ForkProof; basis: string }[];
+  }>("fork");
+
+  test.each(cases)("$name", async ({ proof, basis }) => {
+    const keys = [await parseVerifierKey(key)];
+    const checked = checkFork(proof, keys);
+
+    if (basis === "") await expect(checked).rejects.toBeInstanceOf(EvidenceError);
+    else expect(await checked).toBe(basis);
   });
 });
 

@@ -13,7 +13,8 @@ export type EvidenceCode =
   | "note.malformed"
   | "note.unsigned"
   | "note.forged"
-  | "ledger.proof_invalid";
+  | "ledger.proof_invalid"
+  | "fork.unproved";
 
 /** Something is not what a format demands; `message` is the reason, for people who look closely. */
 export class EvidenceError extends Error {

@@ -26,6 +26,16 @@ export async function leafHash(entry: Bytes): Promise<Bytes> {
 
 /** Refuse unless the leaf hash `leaf` stands at `index` of the tree. */
 export async function verifyInclusion(leaf: Bytes, proof: Inclusion): Promise<void> {
+  if (!same(await rootFromInclusion(leaf, proof), proof.root)) {
+    throw invalid("the path leads to another root");
+  }
+}
+
+/** The root to which the path leads from the leaf hash `leaf`. */
+export async function rootFromInclusion(
+  leaf: Bytes,
+  proof: Omit<Inclusion, "root">,
+): Promise<Bytes> {
   let { index } = proof;
   let last = proof.size - 1;
   if (!(index >= 0 && index <= last)) throw invalid(`no leaf ${index} in a tree of ${proof.size}`);
@@ -41,7 +51,23 @@ export async function verifyInclusion(leaf: Bytes, proof: Inclusion): Promise<vo
     [index, last] = [half(index), half(last)];
   }
   if (last !== 0) throw invalid("the path is too short");
-  if (!same(node, proof.root)) throw invalid("the path leads to another root");
+  return node;
+}
+
+/**
+ * With what root of `first` leaves the tree of `root` begins, as `path` has it. Not for sizes that
+ * are powers of two: there the path leaves that root to the reader.
+ */
+export async function startOfPath(
+  proof: Omit<Consistency, "firstRoot">,
+): Promise<Bytes> {
+  const { first, second, secondRoot, path } = proof;
+  if (!(first > 0 && first < second) || Number.isInteger(Math.log2(first))) {
+    throw invalid("a path without its start");
+  }
+  const [start, end] = await walk(first, second, new Uint8Array(), path);
+  if (!same(end, secondRoot)) throw invalid("the path leads to another second root");
+  return start;
 }
 
 /** Refuse unless the tree of `second` leaves begins with that of `first`. */

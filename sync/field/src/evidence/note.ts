@@ -45,12 +45,22 @@ export async function parseVerifierKey(text: string, kind = ED25519): Promise<Ve
   }
   const publicKey = data.slice(1);
   await ed25519.checkKey(publicKey);
-  const keyHash = (await sha256(utf8(`${name}\n`), data)).slice(0, 4);
-  if (toHex(keyHash) !== hash.toLowerCase()) {
+  const key = await verifierKey(name, publicKey, kind);
+  if (toHex(key.hash) !== hash.toLowerCase()) {
     throw new EvidenceError("evidence.key_malformed", "the key hash is not that of the key");
   }
-  const spelling = `${name}+${toHex(keyHash)}+${toBase64(data)}`;
-  return { name, publicKey, hash: keyHash, spelling };
+  return key;
+}
+
+/** A public key that was checked before, under `name`. */
+export async function verifierKey(
+  name: string,
+  publicKey: Bytes,
+  kind = ED25519,
+): Promise<VerifierKey> {
+  const data = concat(Uint8Array.of(kind), publicKey);
+  const hash = (await sha256(utf8(`${name}\n`), data)).slice(0, 4);
+  return { name, publicKey, hash, spelling: `${name}+${toHex(hash)}+${toBase64(data)}` };
 }
 
 /** Take a note apart without checking any signature. */
