@@ -1,6 +1,7 @@
 // The server's API as calls: each returns checked values or throws a Failure (docs/protocol.md §4).
 import { fromHex, toBase64url, type Bytes } from "../evidence/bytes";
 import type { Json } from "../evidence/canonical";
+import { leafHash, rootFromInclusion } from "../evidence/merkle";
 import { sign, type DeviceKey } from "../evidence/p256";
 import { tokenProof } from "../evidence/proofs";
 import { isFailure } from "./failures";
@@ -41,6 +42,55 @@ export interface Standing {
   readonly nextSince: number | null;
 }
 
+/** What became of a line after its push was answered. */
+export interface Fate {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly digest: string;
+  readonly projection: string;
+  readonly code: string;
+  readonly decision: string;
+  readonly reason: string;
+}
+
+export interface FatePage {
+  readonly outcomes: readonly Fate[];
+  readonly cursor: string;
+  readonly more: boolean;
+}
+
+/** A generation of the server's ledger, as the server claims it. */
+export interface Life {
+  readonly generation: number;
+  readonly origin: string;
+  readonly ledgerKey: string;
+  readonly receiptKey: string;
+  readonly checkpoint: string;
+  readonly restore: Restore | null;
+  readonly endorsements: readonly string[];
+}
+
+/** The first leaf of a generation that took over from another. */
+export interface Restore {
+  readonly event: string;
+  readonly salt: string;
+  readonly size: number;
+  readonly path: readonly string[];
+}
+
+/** Sums of what this device was given, in 2^`bits` buckets. */
+export interface Digest {
+  readonly bits: number;
+  readonly sums: string;
+  readonly reset: boolean;
+}
+
+export interface Repair {
+  readonly documents: readonly FeedChange[];
+  readonly gone: readonly string[];
+  readonly more: boolean;
+}
+
 export interface FeedChange {
   readonly op: string;
   readonly kind: string;
@@ -73,6 +123,29 @@ export async function hello(): Promise<Hello> {
   };
 }
 
+/** Every generation of the server's ledger, oldest first, as it claims them; no token. */
+export async function generations(): Promise<Life[]> {
+  const members = parsed(expect(await send("GET", `${API}/ledger/generations`), 200));
+  return objects(members, "generations").map((one) => ({
+    generation: whole(one, "generation"),
+    origin: text(one, "origin"),
+    ledgerKey: text(one, "ledger_key"),
+    receiptKey: text(one, "receipt_key"),
+    checkpoint: text(one, "checkpoint"),
+    restore: one["restore"] == null ? null : restore(object(one, "restore")),
+    endorsements: one["endorsements"] == null ? [] : texts(one, "endorsements"),
+  }));
+}
+
+function restore(members: Members): Restore {
+  return {
+    event: text(members, "event"),
+    salt: text(members, "salt"),
+    size: whole(members, "size"),
+    path: texts(members, "path"),
+  };
+}
+
 export async function postJson(path: string, value: Json): Promise<Answer> {
   return send("POST", path, { headers: JSON_TYPE, body: JSON.stringify(value) });
 }
@@ -86,7 +159,7 @@ export class Api {
   constructor(
     private readonly key: DeviceKey,
     private readonly device: string,
-    private readonly origin: string,
+    private origin: string,
   ) {}
 
   async push(epoch: string, lines: Bytes): Promise<Pushed> {
@@ -123,22 +196,75 @@ export class Api {
     const path = `${API}/feed?cursor=${encodeURIComponent(cursor)}`;
     const members = parsed(expect(await this.send("GET", path), 200));
     return {
-      documents: objects(members, "documents").map((one) => ({
-        op: text(one, "op"),
-        kind: text(one, "kind"),
-        id: text(one, "id"),
-        body: (one["body"] ?? {}) as Json,
-      })),
+      documents: objects(members, "documents").map(feedChange),
       cursor: text(members, "cursor"),
       more: truth(members, "more"),
       reset: truth(members, "reset"),
     };
   }
 
-  async consistency(first: number, second: number): Promise<Bytes[]> {
-    const path = `${API}/ledger/consistency?first=${first}&second=${second}`;
+  /** What became of this device's lines after `cursor`, beyond what pushes answered. */
+  async outcomes(cursor: string): Promise<FatePage> {
+    const path = `${API}/outcomes?since=${encodeURIComponent(cursor)}`;
+    const members = parsed(expect(await this.send("GET", path), 200));
+    return {
+      outcomes: objects(members, "outcomes").map((one) => ({
+        epoch: text(one, "epoch"),
+        seq: whole(one, "seq"),
+        digest: text(one, "digest"),
+        projection: text(one, "projection"),
+        code: text(one, "code"),
+        decision: text(one, "decision"),
+        reason: text(one, "reason"),
+      })),
+      cursor: text(members, "cursor"),
+      more: truth(members, "more"),
+    };
+  }
+
+  /** The sums of what this device was given up to `cursor`. */
+  async digest(cursor: string): Promise<Digest> {
+    const path = `${API}/digest?cursor=${encodeURIComponent(cursor)}`;
+    const members = parsed(expect(await this.send("GET", path), 200));
+    return {
+      bits: whole(members, "bits"),
+      sums: text(members, "sums"),
+      reset: truth(members, "reset"),
+    };
+  }
+
+  /** What this device lacks in `buckets`, of which it holds documents with these marks. */
+  async repair(bits: number, buckets: Readonly<Record<string, string[]>>): Promise<Repair> {
+    const body = JSON.stringify({ bits, buckets });
+    const path = `${API}/digest/documents`;
+    const members = parsed(expect(await this.send("POST", path, { headers: JSON_TYPE, body }), 200));
+    return {
+      documents: objects(members, "documents").map(feedChange),
+      gone: texts(members, "gone"),
+      more: truth(members, "more"),
+    };
+  }
+
+  /** That the ledger of `second` leaves begins with that of `first`; also of one that has ended. */
+  async consistency(first: number, second: number, generation?: number): Promise<Bytes[]> {
+    const which = generation === undefined ? "" : `&generation=${generation}`;
+    const path = `${API}/ledger/consistency?first=${first}&second=${second}${which}`;
     const members = parsed(expect(await this.send("GET", path), 200));
     return texts(members, "path").map((node) => fromHex(node, 32));
+  }
+
+  /** The root of the server's first `size` leaves, as its proof of the first one has it. */
+  async treeRoot(size: number): Promise<Bytes> {
+    const path = `${API}/ledger/inclusion?index=0&size=${size}`;
+    const members = parsed(expect(await this.send("GET", path), 200));
+    const leaf = await leafHash(fromHex(text(members, "entry"), 32));
+    const nodes = texts(members, "path").map((node) => fromHex(node, 32));
+    return rootFromInclusion(leaf, { index: 0, size, path: nodes });
+  }
+
+  /** Get tokens of the ledger `origin` from now on. */
+  speakTo(origin: string): void {
+    [this.origin, this.token] = [origin, ""];
   }
 
   /** Show a checkpoint that we verified, so that a server that went back learns of it. */
@@ -189,6 +315,15 @@ export class Api {
     this.standing = standing === "revoked" || standing === "wipe" ? standing : "active";
     return text(members, "token");
   }
+}
+
+function feedChange(members: Members): FeedChange {
+  return {
+    op: text(members, "op"),
+    kind: text(members, "kind"),
+    id: text(members, "id"),
+    body: (members["body"] ?? {}) as Json,
+  };
 }
 
 function lineResult(members: Members): LineResult {

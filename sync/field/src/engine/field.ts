@@ -10,12 +10,22 @@ import { Database } from "./idb";
 import { Journal } from "./journal";
 import { newRecordId, readRecords, saveRecord, type RecordView, type Saving } from "./records";
 import { Recordings, recordedBytes, type RecordingKind, type Running } from "./recordings";
-import { getMeta, putMeta, type Enrolment, type SessionRow } from "./meta";
-import type { AlarmRow, DocumentRow, ItemRow, LineRow } from "./schema";
+import { getMeta, putMeta, type Enrolment, type SessionRow, type WipedRow } from "./meta";
+import {
+  ONLY_HERE,
+  type AlarmRow,
+  type DocumentRow,
+  type ItemRow,
+  type LineRow,
+  type LineState,
+} from "./schema";
 import { seal, sealList, type Sealing, type SealList } from "./sealing";
 import { sync, type SyncReport } from "./sync";
+import { troubles, type Trouble } from "./troubles";
+import { forkProof } from "./trust";
 import type { Progress } from "./uploader";
 import { changePin, createVault, unlockVault } from "./vault";
+import { finishWipe } from "./wiping";
 
 export interface OpenInspection {
   readonly officer: string;
@@ -46,8 +56,10 @@ export interface ItemView extends ItemRow {
   readonly problem: string;
 }
 
-/** Lines that no verified receipt covers, by the index `state`. */
-const KEPT_LINES = IDBKeyRange.bound(["kept"], ["kept", []]);
+/** Lines in `state`, by the index of that name. */
+function inState(state: LineState): IDBKeyRange {
+  return IDBKeyRange.bound([state], [state, []]);
+}
 
 export class Field {
   readonly database: Database;
@@ -65,6 +77,11 @@ export class Field {
     this.journal = new Journal(database, clock);
     this.captures = new Captures(database, this.journal, clock);
     this.recordings = new Recordings(database, this.journal, clock, this.captures);
+    // Phones take the connection away in the background; what fails here fails where it is needed.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") void database.revive().catch(() => undefined);
+    });
+    void finishWipe(database).catch(() => undefined);
   }
 
   /** Become a device of the bureau's, with the code that its administrator gave. */
@@ -73,14 +90,16 @@ export class Field {
   }
 
   /** Hand in and fetch all that the link allows; what went wrong stands in the report. */
-  sync(onProgress?: (progress: Progress) => void): Promise<SyncReport> {
-    return sync({
+  async sync(onProgress?: (progress: Progress) => void): Promise<SyncReport> {
+    const report = await sync({
       database: this.database,
       journal: this.journal,
       clock: this.clock,
       dataKey: this.dataKey,
       ...(onProgress === undefined ? {} : { onProgress }),
     });
+    if (report.wipe === "done") this.lock();
+    return report;
   }
 
   enrolment(): Promise<Enrolment | undefined> {
@@ -126,7 +145,7 @@ export class Field {
 
   /** Say in the journal that `officer` is unlocked here, and how. */
   async logIn(officer: string, certificateNo: string, method = "pin"): Promise<SessionRow> {
-    const row = { officer, session: crypto.randomUUID(), certificateNo };
+    const row = { officer, session: crypto.randomUUID(), certificateNo, method };
     const act = {
       type: "session.opened",
       officer,
@@ -218,8 +237,12 @@ export class Field {
   items(inspection: string): Promise<ItemView[]> {
     return this.database.read(["items", "lines", "uploads"], async (tx) => {
       const rows = await tx.by("items", "inspection", inspection);
-      const kept = await tx.keysBy("lines", "state", KEPT_LINES);
-      const unproved = new Set(kept.map(String));
+      const unproved = new Set<string>();
+      for (const state of ONLY_HERE) {
+        for (const place of await tx.keysBy("lines", "state", inState(state))) {
+          unproved.add(String(place));
+        }
+      }
       const uploads = new Map((await tx.all("uploads")).map((one) => [one.sha256, one]));
       return rows
         .sort((a, b) => a.order - b.order)
@@ -251,6 +274,21 @@ export class Field {
     return this.database.read(["alarms"], (tx) => tx.all("alarms"));
   }
 
+  /** An alarm as a file that `liuhen-verify --fork` checks for anyone, where it is `proved`. */
+  alarmFile(alarm: AlarmRow): string {
+    return `${JSON.stringify(forkProof(alarm), null, 1)}\n`;
+  }
+
+  /** What is in the way, the most pressing first; `sayFailure` has a sentence for each. */
+  troubles(): Promise<Trouble[]> {
+    return troubles(this.database, this.clock.read().wall_ms);
+  }
+
+  /** What is left of a device that was wiped; undefined where none was. */
+  wiped(): Promise<WipedRow | undefined> {
+    return this.database.read(["meta"], (tx) => getMeta(tx, "wiped"));
+  }
+
   /** This journal's head, to type and to scan; undefined before enrolment. */
   async head(): Promise<{ readonly typed: string; readonly scanned: string } | undefined> {
     const found = await this.database.read(["meta", "epochs"], async (tx) => ({
@@ -269,11 +307,15 @@ export class Field {
   status(): Promise<Status> {
     return this.database.read(["meta", "lines", "items", "alarms"], async (tx) => {
       const waiting = await tx.by("items", "waiting", IDBKeyRange.bound(["local"], ["local", []]));
+      let linesOnlyHere = 0;
+      for (const state of ONLY_HERE) {
+        linesOnlyHere += await tx.count("lines", "state", inState(state));
+      }
       return {
         enrolled: (await getMeta(tx, "enrolment")) !== undefined,
         hasPin: (await getMeta(tx, "vault")) !== undefined,
         unlocked: this.unlocked,
-        linesOnlyHere: await tx.count("lines", "state", KEPT_LINES),
+        linesOnlyHere,
         itemsOnlyHere: waiting.length,
         bytesOnlyHere: waiting.reduce((sum, item) => sum + item.size, 0),
         alarms: await tx.count("alarms"),

@@ -82,13 +82,24 @@ export class Database {
     private readonly migrations: readonly Migration[] = MIGRATIONS,
   ) {}
 
-  read<T>(stores: readonly StoreName[], work: Work<T>): Promise<T> {
-    return this.run(stores, "readonly", work);
+  /** Where the connection is lost in the middle, it is opened anew and read again. */
+  async read<T>(stores: readonly StoreName[], work: Work<T>): Promise<T> {
+    try {
+      return await this.run(stores, "readonly", work);
+    } catch (error) {
+      if (!(error instanceof Failure && error.code === "storage.lost")) throw error;
+      return this.run(stores, "readonly", work);
+    }
   }
 
   /** All of `work` or nothing; answers when it is on the disk. */
   write<T>(stores: readonly StoreName[], work: Work<T>): Promise<T> {
     return this.run(stores, "readwrite", work);
+  }
+
+  /** When the app comes back to the front: phones take the connection away meanwhile. */
+  async revive(): Promise<void> {
+    await this.read(["meta"], (tx) => tx.count("meta"));
   }
 
   async close(): Promise<void> {
@@ -111,10 +122,26 @@ export class Database {
       result = await work(new Transaction(transaction));
     } catch (error) {
       abort(transaction);
-      throw explained(transaction.error ?? error);
+      throw this.noted(explained(transaction.error ?? error));
     }
-    await ended;
+    try {
+      await ended;
+    } catch (error) {
+      throw this.noted(error);
+    }
     return result;
+  }
+
+  /** A connection that was lost is of no more use, whether or not the browser closed it. */
+  private noted(error: unknown): unknown {
+    if (error instanceof Failure && error.code === "storage.lost") this.drop();
+    return error;
+  }
+
+  private drop(): void {
+    const lost = this.connection;
+    this.connection = null;
+    lost?.then((connection) => connection.close()).catch(() => undefined);
   }
 
   private async begin(

@@ -2,14 +2,14 @@
 import { randomHex, same, toBase64url } from "../evidence/bytes";
 import type { JsonObject } from "../evidence/canonical";
 import { anchorOf, parseCheckpoint } from "../evidence/checkpoint";
-import { START } from "../evidence/chain";
+import { START, type Head } from "../evidence/chain";
 import { buildLine, type Act, type Anchor, type Line, type Part } from "../evidence/line";
 import { parseNote } from "../evidence/note";
 import type { DeviceKey } from "../evidence/p256";
 import type { Clock } from "./clock";
-import { Failure } from "./failures";
+import { Failure, isFailure } from "./failures";
 import type { Database, Transaction } from "./idb";
-import { getMeta, putMeta, type Enrolment } from "./meta";
+import { getMeta, putMeta, type Enrolment, type SessionRow } from "./meta";
 import type { EpochRow, LineRow, StoreName } from "./schema";
 
 const LOCK = "liuhen-journal";
@@ -48,11 +48,31 @@ export class Journal {
     );
   }
 
-  /** Go on in a further chain, with the key that this device has. */
-  async openEpoch(reason: string, more: JsonObject = {}): Promise<Line> {
+  /**
+   * Go on in a further chain, with the key that this device has and with everyone who is logged
+   * in: the new chain, their sessions and what stands beside it are there together, or not at all.
+   */
+  async openEpoch(
+    reason: string,
+    more: JsonObject = {},
+    beside: (transaction: Transaction) => void | Promise<void> = () => undefined,
+  ): Promise<Line> {
     return exclusively(async () => {
-      const { device, key, anchor } = await this.database.read(STORES, standingOf);
-      return this.startEpoch(device, key, anchor, { ...more, reason });
+      const { device, key, anchor, epoch } = await this.database.read(STORES, standingOf);
+      const open = await this.database.read(["meta"], (tx) => getMeta(tx, "sessions"));
+      const going = (open ?? []).map((old) => ({ old, session: crypto.randomUUID() }));
+      const acts = going.map(({ old, session }) => continuing(old, session, epoch.epoch));
+      return this.startEpoch(
+        device,
+        key,
+        anchor,
+        { ...more, reason },
+        async (tx) => {
+          putMeta(tx, "sessions", going.map(({ old, session }) => ({ ...old, session })));
+          await beside(tx);
+        },
+        acts,
+      );
     });
   }
 
@@ -61,21 +81,30 @@ export class Journal {
     key: DeviceKey,
     anchor: Anchor | undefined,
     members: JsonObject,
-    beside: (transaction: Transaction) => void = () => undefined,
+    beside: (transaction: Transaction) => void | Promise<void>,
+    further: readonly Act[] = [],
   ): Promise<Line> {
     const epoch = randomHex(16);
-    const act = { ...members, type: "epoch.opened", spki: toBase64url(key.spki) };
-    const place = { device, epoch, ...START };
-    const line = await buildLine([act], place, this.clock.read(), key, anchor);
+    const first = { ...members, type: "epoch.opened", spki: toBase64url(key.spki) };
+    const lines: Line[] = [];
+    let head: Head = START;
+    for (const act of [first, ...further]) {
+      const place = { device, epoch, ...head };
+      const line = await buildLine([act], place, this.clock.read(), key, anchor);
+      lines.push(line);
+      head = { seq: head.seq + 1, prev: line.digest };
+    }
     await this.database.write(STORES, async (tx) => {
       const last = await tx.last("epochs", "order");
       const order = last === undefined ? 0 : last.order + 1;
-      tx.add("epochs", { epoch, order, keyId: key.keyId, nextSeq: 1, head: line.digest });
-      tx.add("lines", rowOf(line));
-      beside(tx);
+      tx.add("epochs", { epoch, order, keyId: key.keyId, nextSeq: head.seq, head: head.prev });
+      for (const line of lines) tx.add("lines", rowOf(line));
+      await beside(tx);
     });
-    await this.readBack(line);
-    return line;
+    for (const line of lines) await this.readBack(line);
+    const [opened] = lines;
+    if (opened === undefined) throw new Failure("storage.unconfirmed", "no line");
+    return opened;
   }
 
   /** Sign `act` (and further parts) as the next line, with what stands `beside` it. */
@@ -86,13 +115,29 @@ export class Journal {
         const { device, key, epoch, anchor } = standing;
         const place = { device, epoch: epoch.epoch, seq: epoch.nextSeq, prev: epoch.head };
         const line = await buildLine([act, ...further], place, this.clock.read(), key, anchor);
-        if (await this.keep(line, epoch, beside)) {
+        if (await this.keepSurely(line, epoch, beside)) {
           await this.readBack(line);
           return line;
         }
       }
       throw new Failure("journal.busy");
     });
+  }
+
+  /** Like `keep`, also where the connection is lost in between: then look what became of it. */
+  private async keepSurely(
+    line: Line,
+    epoch: EpochRow,
+    beside: Beside | undefined,
+  ): Promise<boolean> {
+    try {
+      return await this.keep(line, epoch, beside);
+    } catch (error) {
+      if (!isFailure(error, "storage.lost")) throw error;
+      const { epoch: chain, seq } = line.header;
+      const there = await this.database.read(["lines"], (tx) => tx.get("lines", [chain, seq]));
+      return there?.digest === line.digest || this.keep(line, epoch, beside);
+    }
   }
 
   /** Everything in one strict transaction, unless another line has taken the place. */
@@ -150,6 +195,18 @@ function rowOf(line: Line): LineRow {
     journal: "",
     projection: "",
     code: "",
+  };
+}
+
+/** The session `old` of the chain `epoch`, as it goes on in another chain. */
+export function continuing(old: SessionRow, session: string, epoch: string): Act {
+  return {
+    type: "session.opened",
+    officer: old.officer,
+    session,
+    method: old.method ?? "pin",
+    certificate_no: old.certificateNo,
+    continues: { epoch, session: old.session },
   };
 }
 

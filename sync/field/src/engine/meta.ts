@@ -14,6 +14,16 @@ export interface Enrolment {
   readonly generation: number;
   readonly receiptKey: string;
   readonly ledgerKey: string;
+  /** The ledgers that the present one took over from: their receipts stay good for their lines. */
+  readonly earlier?: readonly EarlierLedger[];
+  /** Ledger keys before `ledgerKey`: what they signed is kept, not believed anew. */
+  readonly earlierLedgerKeys?: readonly string[];
+}
+
+export interface EarlierLedger {
+  readonly origin: string;
+  readonly generation: number;
+  readonly receiptKey: string;
 }
 
 /** How the key of the bytes at rest is wrapped. */
@@ -24,11 +34,31 @@ export interface VaultRow {
   readonly wrapped: ArrayBuffer;
 }
 
+/** What was last seen of a ledger that ended, beside what the next one says about it. */
+export interface NoticeRow {
+  readonly generation: number;
+  readonly kept: string;
+  /** The server's answer, as JSON. */
+  readonly generations: string;
+  readonly atMs: number;
+}
+
+export interface WipedRow {
+  readonly device: string;
+  readonly name: string;
+  readonly organization: string;
+  readonly origin: string;
+  readonly wipedAtMs: number;
+  readonly epochs: readonly { readonly epoch: string; readonly lastSeq: number; readonly head: string }[];
+  readonly receipts: readonly string[];
+}
+
 /** Who is unlocked on this device. */
 export interface SessionRow {
   readonly officer: string;
   readonly session: string;
   readonly certificateNo: string;
+  readonly method?: string;
 }
 
 /** An enrolment under way: the same code is tried again with the same device and key. */
@@ -50,6 +80,14 @@ export interface Meta {
   readonly feedCursor: string;
   readonly outcomesCursor: string;
   readonly lastSyncMs: number;
+  /** How this device stands, as the server said last. */
+  readonly standing: "active" | "revoked" | "wipe";
+  readonly documentsComparedMs: number;
+  readonly notices: readonly NoticeRow[];
+  /** Set with the line `device.wiped`: from then on this phone empties itself. */
+  readonly wiping: true;
+  /** All that is left of a device that was wiped. */
+  readonly wiped: WipedRow;
 }
 
 export async function getMeta<K extends keyof Meta>(

@@ -100,7 +100,9 @@ export class Uploader {
   /** Send one file; what is wrong with it alone is noted, and the next one follows. */
   private async attempt(item: ItemRow): Promise<void> {
     const upload = await this.uploadOf(item.sha256);
-    if (upload.notBeforeMs > Date.now()) return;
+    const left = upload.notBeforeMs - Date.now();
+    // A longer one was noted by a clock that has been set back since.
+    if (left > 0 && left <= LONGEST_WAIT_MS) return;
     try {
       await this.sendWhole(item, upload);
     } catch (error) {

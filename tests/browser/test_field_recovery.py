@@ -1,0 +1,425 @@
+"""The field app where things go wrong: refused lines, restored servers, damage, lost phones."""
+
+import json
+import time
+
+import pytest
+
+from server.db import transaction
+from server.models.inspections import EvidenceItem
+from server.models.journal import JournalLine, LineOutcome
+from server.models.uploads import MediaObject
+from server.operations.access import Actor
+from server.operations.revocation import revoke_device
+from tests.browser.conftest import CHROMIUM
+from tests.browser.test_field_sync import begin, built, playwright, served, sync, world
+from tests.protocol.conftest import sign_checkpoint
+from tests.support.fieldphone import HARNESS, phone
+from tests.support.restoring import copy_database, restore
+from tests.support.rotating import begin as begin_rotation
+from tests.support.rotating import finish, grow
+from tests.support.simdevice import new_id
+
+__all__ = ["built", "playwright", "world"]
+
+
+@pytest.fixture
+def page(playwright, world, tmp_path):
+    """A phone whose server comes and goes: every sync of a test has it answer."""
+    with served(world) as port:
+        world.port = port
+        context = phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}")
+        page = context.__enter__()
+        page.inspection = begin(page, world)
+    yield page
+    context.__exit__(None, None, None)
+
+
+def online(page, world):
+    with served(world, world.port):
+        return sync(page)
+
+
+def keep(page, world, size=2000):
+    return page.evaluate(
+        """async ([officer, inspection, size]) => {
+            const {item, sha256, line} = await harness.field.capture({officer, inspection,
+                bytes: harness.noise(size), mediaType: "image/jpeg", captureClass: "B"});
+            return {item, sha256, inspection, epoch: line.header.epoch, seq: line.header.seq};
+        }""",
+        [world.officers[0], page.inspection, size],
+    )
+
+
+def damage(page, saved, turn):
+    """Let ``turn``, a JavaScript function of text, spoil the line of ``saved`` on the disk."""
+    page.evaluate(
+        """async ([{epoch, seq}, turn]) => {
+            const spoil = eval(turn);
+            await harness.field.database.write(["lines"], async (tx) => {
+                const row = await tx.get("lines", [epoch, seq]);
+                const raw = new TextEncoder().encode(spoil(new TextDecoder().decode(row.raw)));
+                tx.put("lines", {...row, raw});
+            });
+        }""",
+        [saved, turn],
+    )
+
+
+def codes(problems):
+    return [problem.split(":")[0].split(" ")[0] for problem in problems]
+
+
+def troubles(page):
+    return [one["code"] for one in page.evaluate("harness.field.troubles()")]
+
+
+def status(page):
+    return page.evaluate("harness.field.status()")
+
+
+def stored(world):
+    return {row.sha256 for row in world.rows(MediaObject) if row.status == "stored"}
+
+
+def applied_items(world):
+    return {row.id for row in world.rows(EvidenceItem)}
+
+
+def test_behind_a_refused_line_the_journal_goes_on_and_says_it_again(page, world):
+    first = keep(page, world)
+    second = keep(page, world)
+    third = keep(page, world)
+    turned = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
+    damage(page, second, turned)
+
+    report = online(page, world)
+    again = online(page, world)
+
+    assert codes(report["problems"]) == ["journal.refused"]
+    assert [(one["seq"], one["code"]) for one in report["refused"]] == [
+        (second["seq"], "journal.bad_signature")
+    ]
+    assert (again["problems"], again["refused"], again["stuck"]) == ([], [], [])
+    assert (status(page)["linesOnlyHere"], status(page)["itemsOnlyHere"]) == (0, 0)
+    assert applied_items(world) == {one["item"] for one in (first, second, third)}
+    assert stored(world) == {one["sha256"] for one in (first, second, third)}
+    assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+    fates = page.evaluate("id => harness.field.items(id)", page.inspection)
+    assert {one["fate"] for one in fates} == {"safe"}
+    opened = [act for act in acts(page) if act["type"] == "epoch.opened"]
+    assert [act["reason"] for act in opened] == ["enrolled", "refused"]
+    assert opened[1]["before"]["seq"] == second["seq"] - 1
+    assert opened[1]["refused"][0]["code"] == "journal.bad_signature"
+    said_again = [act["restates"] for act in acts(page) if "restates" in act]
+    assert [one["seq"] for one in said_again] == [second["seq"], third["seq"]]
+    assert all("line_b64" in one for one in said_again)
+    assert troubles(page) == []
+
+
+def acts(page):
+    texts = page.evaluate(
+        """harness.field.database.read(["lines"], async (tx) =>
+            (await tx.all("lines")).map((row) => new TextDecoder().decode(row.raw)))"""
+    )
+    order = page.evaluate(
+        """harness.field.database.read(["epochs"], async (tx) =>
+            (await tx.by("epochs", "order")).map((row) => row.epoch))"""
+    )
+    lines = []
+    for text in texts:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue
+    lines.sort(key=lambda line: (order.index(line["e"]["epoch"]), line["e"]["seq"]))
+    return [line["b"][0] for line in lines]
+
+
+def test_the_file_of_a_line_that_went_bad_on_the_disk_is_announced_anew(page, world):
+    saved = keep(page, world)
+    other = keep(page, world)
+    damage(page, saved, "text => text.slice(0, 40)")
+
+    report = online(page, world)
+
+    assert codes(report["problems"]) == ["journal.refused"]
+    assert applied_items(world) == {saved["item"], other["item"]}
+    assert stored(world) == {saved["sha256"], other["sha256"]}
+    assert status(page)["linesOnlyHere"] == 0
+
+
+def test_a_line_that_nothing_can_say_again_stays_here_with_a_sentence(page, world):
+    note = page.evaluate(
+        """async ([officer, inspection]) => (await harness.field.act("note.added",
+            {officer, inspection, text: "管道渗漏"})).header""",
+        [world.officers[0], page.inspection],
+    )
+    damage(page, note, "text => text.slice(0, 40)")
+
+    online(page, world)
+    again = online(page, world)
+
+    assert again["problems"] == []
+    assert (troubles(page), status(page)["linesOnlyHere"]) == (["journal.lost"], 1)
+
+
+def test_a_phone_that_was_put_back_forks_its_journal_and_goes_on_beside_it(page, world):
+    online(page, world)
+    page.evaluate(
+        """async () => { globalThis.before = await harness.field.database.read(
+            ["epochs", "lines"], async (tx) => ({epochs: await tx.all("epochs"),
+            lines: await tx.all("lines")})) }"""
+    )
+    lost = keep(page, world)
+    online(page, world)
+    page.evaluate(
+        """harness.field.database.write(["epochs", "lines", "items", "receipts"], async (tx) => {
+            for (const store of ["epochs", "lines", "items"]) tx.clear(store);
+            for (const row of before.epochs) tx.put("epochs", row);
+            for (const row of before.lines) tx.put("lines", row);
+        })"""
+    )
+    own = keep(page, world)
+
+    online(page, world)
+    after = keep(page, world)
+    again = online(page, world)
+
+    assert (again["problems"], again["stuck"]) == ([], [])
+    assert "journal.forked" in troubles(page)
+    assert status(page)["linesOnlyHere"] == 0
+    assert "forked" in [act["reason"] for act in acts(page) if act["type"] == "epoch.opened"]
+    assert {lost["item"], after["item"]} <= applied_items(world)
+    assert {lost["sha256"], own["sha256"], after["sha256"]} <= stored(world)
+
+
+def test_what_becomes_of_a_line_after_its_push_is_learnt(page, world):
+    inspection = page.evaluate("crypto.randomUUID()")
+    line = page.evaluate(
+        """async ([officer, inspection]) => (await harness.field.act("note.added",
+            {officer, inspection, text: "提前写下"})).header""",
+        [world.officers[0], inspection],
+    )
+    online(page, world)
+    waiting = troubles(page)
+    page.evaluate(
+        """([first, second, inspection]) => harness.field.act("inspection.opened",
+            {officer: first, officers: [first, second], inspection, title: "补开"})""",
+        [*world.officers[:2], inspection],
+    )
+
+    online(page, world)
+    online(page, world)
+
+    row = page.evaluate(
+        "([e, s]) => harness.field.database.read(['lines'], (tx) => tx.get('lines', [e, s]))",
+        [line["epoch"], line["seq"]],
+    )
+    assert waiting == ["journal.quarantined"]
+    assert (row["projection"], troubles(page)) == ("applied", [])
+
+
+def test_a_restored_server_is_followed_with_its_proof_and_filled_again(page, world, tmp_path):
+    live, backup = tmp_path / "world.sqlite", tmp_path / "backup.sqlite"
+    online(page, world)
+    copy_database(live, backup)
+    saved = keep(page, world)
+    online(page, world)
+    sign_checkpoint(world)
+    online(page, world)
+
+    copy_database(backup, live)
+    stopped = online(page, world)
+    restore(world)
+    followed = online(page, world)
+    again = online(page, world)
+
+    assert codes(stopped["problems"])[0] == "trust.ledger_forked"
+    assert codes(followed["problems"]) == ["trust.ledger_restored"]
+    assert " 0 " not in followed["problems"][0]
+    assert again["problems"] == []
+    assert (status(page)["linesOnlyHere"], status(page)["itemsOnlyHere"]) == (0, 0)
+    assert applied_items(world) == {saved["item"]}
+    assert len(world.rows(JournalLine)) == len(acts(page))
+    opened = [act for act in acts(page) if act["type"] == "epoch.opened"]
+    assert [act["reason"] for act in opened] == ["enrolled", "restored"]
+    assert troubles(page) == ["trust.ledger_forked"]
+
+
+def forge_salt(route):
+    told = route.fetch().json()
+    told["generations"][-1]["restore"]["salt"] = "00" * 16
+    route.fulfill(json=told)
+
+
+def test_a_generation_that_proves_nothing_is_not_followed(page, world):
+    online(page, world)
+    restore(world)
+    page.route("**/ledger/generations", forge_salt)
+    before = page.evaluate("harness.field.enrolment()")
+
+    report = online(page, world)
+
+    assert codes(report["problems"]) == ["trust.generation_changed"]
+    assert page.evaluate("harness.field.enrolment()") == before
+
+
+def test_another_ledger_key_is_taken_only_where_the_pinned_one_leads_to_it(page, world):
+    online(page, world)
+    old = page.evaluate("harness.field.enrolment()")["ledgerKey"]
+    begin_rotation(world)
+    grow(world)
+    finish(world)
+    grow(world)
+    sign_checkpoint(world)
+
+    first, second = online(page, world), online(page, world)
+
+    enrolment = page.evaluate("harness.field.enrolment()")
+    assert (first["problems"], second["problems"]) == ([], [])
+    assert enrolment["ledgerKey"] == world.services.ledger_signer.verifier_key
+    assert enrolment["earlierLedgerKeys"] == [old]
+
+
+def revoke(page, world):
+    """An administrator wants the phone emptied; answers its id."""
+    device = page.evaluate("harness.field.enrolment()")["device"]
+    administrator = Actor(
+        user_id=new_id(),
+        person_id=world.persons[0],
+        name="示例",
+        organization_id=world.organization,
+        roles=frozenset({"administrator"}),
+    )
+    with world.app.app_context(), transaction() as session:
+        revoke_device(session, administrator, device, reason="遗失", now_ms=world.now_ms, wipe=True)
+    return device
+
+
+def test_a_phone_that_was_told_to_hands_everything_in_and_then_is_empty(page, world):
+    saved = keep(page, world)
+    device = revoke(page, world)
+
+    report = online(page, world)
+
+    assert report["wipe"] == "done"
+    assert stored(world) == {saved["sha256"]}
+    left = page.evaluate(
+        """harness.field.database.read(["meta", "lines", "items", "blobs"], async (tx) =>
+            [await tx.count("lines"), await tx.count("items"), await tx.count("blobs"),
+             (await tx.all("meta")).map((row) => row.name)])"""
+    )
+    assert left == [0, 0, 0, ["wiped"]]
+    statement = page.evaluate("harness.field.wiped()")
+    assert statement["device"] == device
+    assert statement["receipts"]
+    assert troubles(page) == ["device.wiped"]
+    assert not page.evaluate("harness.field.unlocked")
+
+
+def test_a_locked_phone_is_not_wiped_before_its_files_are_at_the_server(page, world):
+    keep(page, world)
+    revoke(page, world)
+    page.evaluate("harness.field.lock()")
+
+    report = online(page, world)
+
+    assert report["wipe"] == "waits"
+    assert status(page)["itemsOnlyHere"] == 1
+    assert "device.revoked" in troubles(page)
+
+
+def test_documents_that_silently_came_to_differ_are_repaired(page, world):
+    online(page, world)
+    spoilt = page.evaluate(
+        """harness.field.database.write(["documents", "meta"], async (tx) => {
+            const [first, second] = await tx.all("documents");
+            tx.put("documents", {...first, body: {...first.body, name: "另一个"}});
+            tx.delete("documents", [second.kind, second.id]);
+            tx.put("documents", {kind: "task", id: "x", body: {id: "x"}, evicted: false});
+            tx.delete("meta", "documentsComparedMs");
+            return [first, second];
+        })"""
+    )
+
+    report = online(page, world)
+    again = online(page, world)
+
+    held = page.evaluate("harness.field.database.read(['documents'], (tx) => tx.all('documents'))")
+    bodies = {(one["kind"], one["id"]): one["body"] for one in held}
+    assert (report["problems"], report["repaired"] >= 3) == ([], True)
+    assert again["repaired"] == 0
+    for one in spoilt:
+        assert bodies[one["kind"], one["id"]] == one["body"]
+    assert ("task", "x") not in bodies
+
+
+def test_a_full_phone_says_so_and_keeps_what_it_has(playwright, world, tmp_path):
+    profile = tmp_path / "profile"
+    with served(world) as port:
+        address = f"http://127.0.0.1:{port}"
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.inspection = begin(page, world)
+            saved = keep(page, world)
+        # The browser remembers for a while how much room there was: another process does not.
+        with phone(playwright, CHROMIUM, profile, "", "about:blank") as page:
+            page.inspection = saved["inspection"]
+            session = page.context.new_cdp_session(page)
+            quota = {"origin": address, "quotaSize": 4 << 20}
+            session.send("Storage.overrideQuotaForOrigin", quota)
+            page.goto(f"{address}{HARNESS}")
+            page.wait_for_function("document.title === 'ready'")
+            page.evaluate("harness.field.unlock(harness.PIN)")
+            refused = page.evaluate(
+                """([officer, inspection]) => harness.outcome(harness.field.capture({officer,
+                    inspection, bytes: harness.noise(8 << 20), mediaType: "image/jpeg",
+                    captureClass: "B"}))""",
+                [world.officers[0], page.inspection],
+            )
+            later = keep(page, world)
+            audited = page.evaluate("harness.audit()")
+
+    assert refused == "storage.full"
+    assert set(audited["items"]) == {saved["item"], later["item"]}
+
+
+def test_a_database_connection_that_was_lost_is_opened_anew(page, world):
+    first = keep(page, world)
+    page.evaluate("harness.field.database.connection.then((one) => one.close())")
+    second = keep(page, world)
+    page.evaluate("harness.field.database.connection.then((one) => one.close())")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    assert set(page.evaluate("harness.audit()")["items"]) == {first["item"], second["item"]}
+
+
+def test_a_clock_in_1970_is_told_found_and_keeps_what_was_taken(page, world):
+    keep(page, world)
+    clean = troubles(page)
+    page.clock.set_system_time(86_400)
+    saved = keep(page, world)
+    wrong = troubles(page)
+    page.clock.set_system_time(time.time())
+
+    report = online(page, world)
+
+    assert clean == []
+    assert wrong == ["clock.implausible", "clock.set_back"]
+    assert report["problems"] == []
+    assert saved["sha256"] in stored(world)
+    assert troubles(page) == ["clock.set_back"]
+
+
+@pytest.mark.parametrize("step_ms", [1_000, 60_000, 86_400_000, 3_650 * 86_400_000])
+def test_a_clock_that_steps_in_a_visit_is_found_if_it_went_back_and_only_then(page, world, step_ms):
+    keep(page, world)
+    now = page.evaluate("Date.now()")
+    page.clock.set_system_time((now + step_ms) / 1000)
+    keep(page, world)
+    forward = troubles(page)
+    page.clock.set_system_time((page.evaluate("Date.now()") - step_ms) / 1000)
+    keep(page, world)
+
+    assert "clock.set_back" not in forward
+    assert "clock.set_back" in troubles(page)
