@@ -6,12 +6,13 @@ import zipfile
 
 import pytest
 
-from server.db import transaction
-from server.operations import revocation
+from server.db import db, transaction
+from server.operations import ledger, revocation
 from server.operations.access import Actor
+from sync.evidence.line import Anchor
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
-from tests.support.casework import Exporting, add_officer
+from tests.support.casework import Exporting, PackageDesk, add_officer
 from tests.support.simdevice import new_id
 from tests.support.stores import MemoryStore
 from tests.support.world import make_world
@@ -34,6 +35,25 @@ def _media(world, inspection, **changes):
         "class": "A",
         **changes,
     }
+
+
+@pytest.mark.parametrize(
+    ("size", "code"), [(3, "journal.inconsistent"), (10**9, "journal.anchor_unproved")]
+)
+def test_a_ledger_that_never_was_in_a_signed_line_is_named(exporting, size, code):
+    """Whether the device or the ledger errs cannot be told, so no package leaves unseen."""
+    world = exporting.world
+    device = world.on_patrol()
+    with world.app.app_context():
+        origin = ledger.current_generation(db.session()).origin
+    device.anchor = Anchor(origin, size, "ab" * 32)
+    device.write("note.added", officer=world.officers[0], inspection=device.inspection, text="x")
+    _push(world, device)
+    desk = PackageDesk(world)
+
+    row = desk.build(desk.request(device.inspection))
+
+    assert row.failure.startswith(f"package.rejected: {code}")
 
 
 def _index(data):
