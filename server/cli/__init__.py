@@ -113,13 +113,21 @@ def sequencer() -> None:
     publishing = threading.Thread(target=publish_checkpoints, args=(app, stopping), daemon=True)
     publishing.start()
     with app.app_context():
-        kept = ""
-        while not stopping.wait(settings.checkpoint_interval_ms / 1000):
-            try:
-                kept = _keep_checkpoints(kept)
-            except (LedgerBehind, GenerationEnded) as error:
-                # Reading goes on; an administrator is told by the pages and by liuhen-admin.
-                _log.warning("no_checkpoint code=%s reason=%s", error.code, error)
+        sign_checkpoints(stopping, interval_ms=settings.checkpoint_interval_ms)
+
+
+def sign_checkpoints(stopping: threading.Event, *, interval_ms: int) -> None:
+    """Sign and keep the newest checkpoint in rounds, whatever goes wrong in one of them."""
+    kept = ""
+    while not stopping.wait(interval_ms / 1000):
+        try:
+            kept = keep_checkpoints(kept)
+        except (LedgerBehind, GenerationEnded) as error:
+            # Reading goes on; an administrator is told by the pages and by liuhen-admin.
+            _log.warning("no_checkpoint code=%s reason=%s", error.code, error)
+        except Exception:
+            # Such as a row that somebody spoiled: the audit names it, and the next may be sound.
+            _log.exception("no_checkpoint")
 
 
 def publish_checkpoints(app: Flask, stopping: threading.Event) -> None:
@@ -140,7 +148,7 @@ def publish_checkpoints(app: Flask, stopping: threading.Event) -> None:
                 return
 
 
-def _keep_checkpoints(kept: str) -> str:
+def keep_checkpoints(kept: str) -> str:
     """Sign the ledger if it has grown, and keep what is newest outside the database, too."""
     parts = services()
     generations.look_outside(parts)

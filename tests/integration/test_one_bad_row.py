@@ -2,15 +2,18 @@
 
 import pytest
 
+from server.cli import keep_checkpoints, sign_checkpoints
 from server.db import reading
 from server.jobs.nightly import Nights
 from server.models.audits import LedgerAudit
 from server.models.erasure import ErasureOrder
 from server.models.inspections import EvidencePackage
+from server.models.ledger import Checkpoint
 from server.models.uploads import StoreCheck
 from server.operations import erasure, export, ledger_audit, storekeeping, uploads
 from tests.support.casework import Case
 from tests.support.erasing import Eraser
+from tests.support.restoring import sign
 from tests.support.stores import MemoryStore
 from tests.support.tampering import tamper, value
 from tests.support.world import make_world
@@ -145,3 +148,37 @@ def test_a_report_that_is_none_keeps_no_night_from_its_work(world, case, table, 
 
     assert world.now_ms in [row.began_at_ms for row in world.rows(LedgerAudit)]
     assert page[1] is not None
+
+
+@pytest.mark.parametrize("spoiled", ["file", "folder"])
+def test_what_lies_in_the_folder_of_checkpoints_stops_no_sequencer(world, tmp_path, spoiled):
+    note, folder = sign(world), world.settings.checkpoint_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    if spoiled == "file":
+        (folder / "other.checkpoint").write_text(note.replace("\n\n— ", "\n\n— another/"))
+    else:
+        (folder / "other.checkpoint").mkdir()
+
+    with world.app.app_context():
+        kept = keep_checkpoints("")
+
+    assert kept != ""
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_sequencer_goes_on_after_a_checkpoint_that_somebody_spoiled(world, caplog):
+    sign(world)
+    tamper(world, "checkpoint", "UPDATE checkpoint SET note = 'junk'")
+    rounds = iter([False, False, True])
+
+    class Stopping:
+        def wait(self, _seconds):
+            if not (over := next(rounds)) and "no_checkpoint" in caplog.text:
+                Case(world)
+            return over
+
+    with world.app.app_context():
+        sign_checkpoints(Stopping(), interval_ms=1)
+
+    assert "no_checkpoint" in caplog.text
+    assert any(row.note != "junk" for row in world.rows(Checkpoint))
