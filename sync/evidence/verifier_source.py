@@ -138,7 +138,9 @@ class FolderSource:
         names = []
         for folder, folders, files in os.walk(path):
             folders.sort()
-            for file in files:
+            # A link to a folder is nothing that a package holds: it is named, not followed.
+            links = [one for one in folders if os.path.islink(os.path.join(folder, one))]
+            for file in files + links:
                 full = os.path.join(folder, file)
                 names.append(os.path.relpath(full, path).replace(os.sep, "/"))
         self.names: Tuple[str, ...] = tuple(sorted(names))

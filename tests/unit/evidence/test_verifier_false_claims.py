@@ -1,7 +1,9 @@
 """False claims by somebody who holds a ledger's key: of another bureau, or the bureau's own."""
 
 import hashlib
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -318,6 +320,19 @@ def test_lines_without_their_text_are_counted(check):
 
     assert claims["journal.withheld"].verdict is Verdict.NOT_CHECKED
     assert claims["journal.withheld"].values["count"] == 1
+
+
+def test_a_linked_folder_in_an_unpacked_package_is_named(tmp_path):
+    small = build_small_package()
+    folder = tmp_path / "case"
+    with zipfile.ZipFile(io.BytesIO(small.pack())) as archive:
+        archive.extractall(folder)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "data/more").symlink_to(tmp_path / "elsewhere")
+
+    result = verify_package(str(folder))
+
+    assert failed(result) == {"bag.extra", "container.unreadable"}
 
 
 # -- what a package makes a terminal say -------------------------------------------------------
