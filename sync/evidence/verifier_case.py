@@ -25,8 +25,8 @@ from .verifier_source import EntryUnreadable, Measured, Source, read
 _ABSENT = {WITHHELD: "case.withheld", MISSING: "case.missing", ERASED: "case.erased"}
 
 #: What a reviewer can say of an item, and the states that such a word ends.
-VERDICTS = ("accepted", "questioned", "rejected")
-_JUDGED = frozenset((*VERDICTS, "captured", "stored", "checked"))
+_VERDICTS = ("accepted", "questioned", "rejected")
+_JUDGED = frozenset((*_VERDICTS, "captured", "stored", "checked"))
 
 Announcement = Tuple[Chain, KeptLine, Mapping[str, Any]]
 
@@ -221,7 +221,7 @@ def _check_states(book: Book, index: CaseIndex, ledger: Ledger) -> None:
         verdict, at = verdicts.get(item.item, ("", -1))
         if at >= 0 and item.state in _JUDGED and item.state != verdict:
             book.failed("case.state_differs", file=INDEX, item=item.item, index=at)
-        elif at < 0 and item.state in VERDICTS:
+        elif at < 0 and item.state in _VERDICTS:
             book.not_checked("case.state_unproved", item=item.item)
 
 

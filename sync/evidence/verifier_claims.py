@@ -19,8 +19,7 @@ STEPS = (
     "duties",
     "outside",
 )
-
-
+#: Of a longer value only so many letters are shown.
 _SHOWN = 1000
 
 
