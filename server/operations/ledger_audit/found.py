@@ -26,19 +26,29 @@ Events = Sequence[tuple[int, Mapping[str, Any]]]
 
 def check_names(session: Session, generation: int, events: Events) -> Iterator[Doubt]:
     """Whether each event is listed under what it is about, as far as it says so itself."""
-    wanted = [(name, index) for index, said in events for name in sorted(_names(said))]
-    for start in range(0, len(wanted), _PLACES):
-        some = wanted[start : start + _PLACES]
-        place = (LedgerSubject.about, LedgerSubject.generation, LedgerSubject.index)
+    wanted: dict[str, list[int]] = {}
+    for index, said in events:
+        for name in _names(said):
+            wanted.setdefault(name, []).append(index)
+    if not wanted:
+        return
+    names, within = sorted(wanted), (events[0][0], events[-1][0])
+    for start in range(0, len(names), _PLACES):
+        some = names[start : start + _PLACES]
         listed = session.execute(
             select(LedgerSubject.about, LedgerSubject.index).where(
-                tuple_(*place).in_([(name, generation, index) for name, index in some])
+                LedgerSubject.about.in_(some),
+                LedgerSubject.generation == generation,
+                LedgerSubject.index.between(*within),
             )
         )
         there = {tuple(row) for row in listed}
-        for name, index in some:
-            if (name, index) not in there:
-                yield Doubt(kind="unlisted", generation=generation, place=str(index), found=name)
+        for name in some:
+            for index in wanted[name]:
+                if (name, index) not in there:
+                    yield Doubt(
+                        kind="unlisted", generation=generation, place=str(index), found=name
+                    )
 
 
 def check_originals(session: Session, generation: int, events: Events) -> Iterator[Doubt]:

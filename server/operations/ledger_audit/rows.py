@@ -111,10 +111,12 @@ def check_events(session: Session, generation: int, rows: Sequence[Row]) -> Iter
         if f"ledger_event:{generation}:{index}" not in lawful:
             yield Doubt(kind="event_missing", generation=generation, place=str(index))
     before = 0
+    told: list[tuple[int, dict[str, Any]]] = []
     for row in rows:
         if row.event is None:
             continue
         said = _said(row.event)
+        told.append((row.index, said))
         if (said.get("kind"), said.get("at_ms")) != (row.event.kind, row.event.at_ms):
             yield Doubt(kind="event_row", generation=generation, place=str(row.index))
         if type(row.event.at_ms) is not int:
@@ -123,9 +125,8 @@ def check_events(session: Session, generation: int, rows: Sequence[Row]) -> Iter
         if row.event.at_ms < before:
             yield Doubt(kind="time", generation=generation, place=str(row.index))
         before = max(before, row.event.at_ms)
-    events = [(row.index, _said(row.event)) for row in rows if row.event is not None]
-    yield from check_names(session, generation, events)
-    yield from check_originals(session, generation, events)
+    yield from check_names(session, generation, told)
+    yield from check_originals(session, generation, told)
 
 
 def check_lines(session: Session, generation: int, rows: Sequence[Row]) -> tuple[int, list[Doubt]]:
