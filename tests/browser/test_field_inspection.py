@@ -1,6 +1,7 @@
 """The inside of an inspection, as an officer goes through it, in real Chromium."""
 
-import os
+import hashlib
+import json
 import re
 import shutil
 import threading
@@ -11,9 +12,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from server.db import reading
+from server.db import reading, transaction
 from server.field_app import CONFIG
-from server.models.inspections import EvidenceItem, Finding, Inspection, ItemCheck
+from server.models.inspections import EvidenceItem, Finding, Inspection, ItemCheck, TemplateVersion
 from server.models.journal import LineOutcome
 from server.models.uploads import MediaObject
 from server.operations import forms, media_checks
@@ -23,8 +24,6 @@ from tests.support.fieldapp import building
 from tests.support.fieldphone import kill, phone
 from tests.support.world import make_world
 
-#: Pictures of the screens are left here, if it is set.
-PICTURES = os.environ.get("LIUHEN_FIELD_PICTURES", "")
 SITE_RECORD = {
     "检查地点": "示范路1号",
     "被检查单位（当事人）": "示例化工有限公司",
@@ -94,10 +93,9 @@ def begin(page, world):
     for officer, number in ((first, "示例001"), (second, "示例002")):
         page.evaluate("([o, n]) => harness.field.logIn(o, n)", [officer, number])
     page.evaluate("harness.field.sync().then(() => 0)")
-    # The world's form was not published by an event, so it does not come with the feed.
-    page.evaluate(
-        """form => harness.field.database.write(["documents"], async tx => tx.put("documents",
-            {kind: "template", id: "site_inspection_record.v1", body: form, evicted: false}))""",
+    put_form(
+        page,
+        world,
         next(one for one in forms.shipped_forms() if one["id"] == "site_inspection_record"),
     )
     return page.evaluate(
@@ -229,3 +227,135 @@ def test_a_visit_without_a_network_and_with_two_kills_stands_verified_on_the_ser
     verdicts = sorted(check.verdict for check in world.rows(ItemCheck))
     assert (set(verdicts), world.rows(Finding)) == ({"consistent"}, [])
     assert doubts(world, inspection) == set()
+
+
+def test_the_other_lanes_heads_and_signatures_are_signed_as_what_they_are(
+    playwright, world, tmp_path
+):
+    taken, scanned = tmp_path / "IMG_1.jpg", tmp_path / "许可证.pdf"
+    taken.write_bytes(b"\xff\xd8\xff\xe0 as the system's camera wrote it \xff\xd9")
+    scanned.write_bytes(b"%PDF-1.7 a permit")
+    with (
+        served(world) as port,
+        phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
+    ):
+        inspection = begin(page, world)
+        show(page, inspection)
+        press(page, "拍照取证")
+        page.get_by_text("其他方式").click()
+        for button, file, count in (("打开系统相机", taken, 1), ("导入已有文件", scanned, 2)):
+            with page.expect_file_chooser() as chooser:
+                press(page, button)
+            chooser.value.set_files(file)
+            expect(page.get_by_text(f"已保存 {count} 个")).to_be_visible()
+        back(page)
+        page.get_by_role("link", name="照片和录音录像").click()
+        page.get_by_role("link", name="许可证.pdf").click()
+        press(page, "弃用这个文件")
+        press(page, "确认弃用")
+        expect(page.get_by_label("弃用理由")).to_be_visible()
+        page.get_by_label("弃用理由").fill("拍错了企业")
+        press(page, "确认弃用")
+        expect(page.get_by_text("已弃用")).to_be_visible()
+        back(page)
+        back(page)
+        page.get_by_role("link", name="互留日志短码").click()
+        page.get_by_label("对方短码").fill("412-7ZK3M-0Q9XT-4B1RD-V8HW")
+        press(page, "登记对方短码")
+        expect(page.get_by_text("读到 19 位")).to_be_visible()
+        page.get_by_label("对方短码").fill("412-7zk3m-oq9xt-4b1rd-v8hwc")
+        press(page, "登记对方短码")
+        expect(page.get_by_text("已登记对方第 412 行")).to_be_visible()
+        back(page)
+        press(page, "遇到阻挠")
+        press(page, "记下阻挠")
+        expect(page.get_by_text("已记下")).to_be_visible()
+        back(page)
+        page.get_by_role("link", name="说明未录制的原因").click()
+        page.get_by_label("原因").select_option("explosion_proof")
+        press(page, "记入日志")
+        signed = sign(page, world, inspection)
+        acts = page.evaluate(
+            """async id => (await harness.field.lines(id)).map(row =>
+                JSON.parse(new TextDecoder().decode(row.raw)).b[0])""",
+            inspection,
+        )
+        world.now_ms = now_ms()
+        page.evaluate("harness.field.sync().then(() => 0)")
+    types = [act["type"] for act in acts]
+    assert types.index("camera.opened") < types.index("media.captured")
+    by_type = {act["type"]: act for act in acts}
+    system = next(act for act in acts if act.get("class") == "B")
+    assert system["sha256"] == hashlib.sha256(taken.read_bytes()).hexdigest()
+    imported = by_type["media.imported"]
+    assert imported["source"]["path"] == "许可证.pdf"
+    assert by_type["media.discarded"]["reason"] == "拍错了企业"
+    assert (by_type["peer.head"]["seq"], by_type["peer.head"]["code"]) == (
+        412,
+        "7ZK3M0Q9XT4B1RDV8HWC",
+    )
+    assert by_type["obstruction.flagged"]["pos"]["lat"] == 225431000
+    assert by_type["gap.explained"]["to_ms"] > by_type["gap.explained"]["from_ms"]
+    assert signed["party_signature"] == {"how": "image", "item": signed["item"], "name": "张某"}
+    assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+
+
+def sign(page, world, inspection):
+    """Draw a signature in a record; answers what the record holds, with the item's id."""
+    form = {
+        "id": "sampling_record",
+        "version": 9,
+        "title": {"zh": "采样记录", "en": "Sampling record"},
+        "fields": [
+            {
+                "id": "party_signature",
+                "type": "signature",
+                "label": {"zh": "当事人签名", "en": "Signature of the party"},
+            }
+        ],
+    }
+    put_form(page, world, form)
+    page.get_by_role("link", name="笔录和表格").click()
+    press(page, "采样记录")
+    page.get_by_label("签名方式").select_option("image")
+    page.get_by_label("签名人姓名").fill("张某")
+    box = page.locator("canvas").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 90, steps=5)
+    page.mouse.up()
+    press(page, "确认签名")
+    expect(page.get_by_text("签名已保存")).to_be_visible()
+    press(page, "保存")
+    expect(page.get_by_text("已保存并签入日志")).to_be_visible()
+    return page.evaluate(
+        """async id => {
+            const [record] = await harness.field.records(id);
+            const items = await harness.field.items(id);
+            return {...record.values, item: items.at(-1).item};
+        }""",
+        inspection,
+    )
+
+
+def put_form(page, world, form):
+    """A form as if it had been published and had come down."""
+    with world.app.app_context(), transaction() as session:
+        if session.get(TemplateVersion, (world.organization, form["id"], form["version"])) is None:
+            session.add(
+                TemplateVersion(
+                    organization_id=world.organization,
+                    id=form["id"],
+                    version=form["version"],
+                    in_force_from="2021-07-15",
+                    body=json.dumps(form),
+                    published_at_ms=world.now_ms,
+                    generation=1,
+                    ledger_index=0,
+                )
+            )
+    page.evaluate(
+        """form => harness.field.database.write(["documents"], async tx => tx.put("documents",
+            {kind: "template", id: `${form.id}.v${form.version}`, body: form, evicted: false}))""",
+        form,
+    )

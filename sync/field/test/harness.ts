@@ -116,7 +116,7 @@ async function install(): Promise<void> {
 /** Draw an inspection's screens, as the app does for whoever is unlocked. */
 function show(inspection: string, language: "zh" | "en" = "zh"): void {
   const draw = (): void => {
-    document.body.replaceChildren();
+    render(null, document.body);
     go(`/inspection/${inspection}`);
     render(h(InspectionScreen, { field, id: inspection, go }), document.body);
   };
