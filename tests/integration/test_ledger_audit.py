@@ -698,7 +698,25 @@ def test_a_ledger_that_grows_meanwhile_raises_no_doubt(auditor, monkeypatch):
     assert found == [[]] * 4
 
 
-@pytest.mark.parametrize("event", [b"no JSON", b"[]", b'{"kind":"ingest","subject":{"seq":[]}}'])
+def _ingest(device, seq):
+    subject = {"device": device, "epoch": "e", "branch": "b", "digest": "d", "seq": seq}
+    return json.dumps({"kind": "ingest", "subject": subject}).encode()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b"no JSON",
+        b"[]",
+        b'{"kind":"ingest","subject":{"seq":[]}}',
+        _ingest("\0", 1),
+        _ingest("\ud800", 1),
+        _ingest("d", 1 << 70),
+        b'{"kind":"verify","subject":{"sha256":"\\u0000","size":1}}',
+        b"[" * 200_000,
+        b'{"kind":"view","subject":{"items":["\\ud800"],"inspections":7}}',
+    ],
+)
 def test_nothing_that_somebody_writes_into_a_row_stops_the_audit(auditor, event):
     auditor.audit(most=10)
     index = max(row.ledger_index for row in auditor.world.rows(LedgerAudit))

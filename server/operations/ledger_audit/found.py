@@ -103,20 +103,25 @@ def _names(said: Mapping[str, Any]) -> set[str]:
         found.append(("media", subject.get("sha256")))
     if kind == "derive":
         found.append(("media", subject.get("source")))
-    return {f"{of}:{name}" for of, name in found if isinstance(name, str)}
+    return {f"{of}:{name}" for of, name in found if is_word(name)}
+
+
+def is_word(value: object) -> bool:
+    """Whether it is a text that databases can be asked for: no U+0000, no half of a sign."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def _received(subject: object) -> str | None:
     if not isinstance(subject, dict) or subject.keys() != {"sha256", "size"}:
         return None
     sha256 = subject["sha256"]
-    return sha256 if isinstance(sha256, str) else None
+    return str(sha256) if is_word(sha256) else None
 
 
 def _members(body: bytes) -> Mapping[str, Any]:
     try:
         act = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return act if isinstance(act, dict) else {}
 

@@ -11,7 +11,12 @@ from sqlalchemy.orm import Session
 
 from server.models.journal import JournalLine, JournalPart
 from server.models.ledger import Erasure, LedgerEvent, LedgerLeaf, LedgerNode
-from server.operations.ledger_audit.found import check_cases, check_names, check_originals
+from server.operations.ledger_audit.found import (
+    check_cases,
+    check_names,
+    check_originals,
+    is_word,
+)
 from server.operations.ledger_audit.reports import Doubt
 from server.operations.ledger_audit.tree import Place
 from sync.evidence.encoding import sha256_hex
@@ -21,6 +26,8 @@ from sync.evidence.line import signed_bytes
 OF_LINES = frozenset({"ingest", "branch"})
 _LINE = ("device", "epoch", "branch", "seq")
 _PLACES = 400
+#: What no column holds.
+_TOO_LARGE = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -207,7 +214,7 @@ def _said(event: StoredEvent) -> dict[str, Any]:
     """The event's members; none where its bytes are no JSON object, which its leaf shows too."""
     try:
         said = json.loads(event.event)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -216,7 +223,7 @@ def _parts_of(header: bytes) -> list[str] | None:
     """The digests of a line's parts; None where the header is none of ours."""
     try:
         parts = json.loads(header)["parts"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return None
     return parts if isinstance(parts, list) else None
 
@@ -226,7 +233,8 @@ def _line_of(event: StoredEvent) -> dict[str, Any] | None:
     if not isinstance(subject, dict) or not {*_LINE, "digest"} <= subject.keys():
         return None
     words = [subject[name] for name in ("device", "epoch", "branch", "digest")]
-    known = all(isinstance(word, str) for word in words) and type(subject["seq"]) is int
+    seq = subject["seq"]
+    known = all(map(is_word, words)) and type(seq) is int and 0 <= seq < _TOO_LARGE
     return subject if known else None
 
 

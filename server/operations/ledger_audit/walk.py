@@ -219,7 +219,7 @@ def _check_successor(session: Session, generation: Generation, size: int) -> Ite
         ended = json.loads(first.event)["subject"]
         root = ledger.tree_root(session, generation.number, size).hex()
         same = (ended["origin"], ended["size"], ended["root"]) == (generation.origin, size, root)
-    except (ValueError, KeyError, TypeError, NotFound):
+    except (ValueError, RecursionError, KeyError, TypeError, NotFound):
         same = False
     if not same:
         yield Doubt(kind="restored", generation=later, place=generation.origin)
@@ -283,7 +283,7 @@ def _check_erasures(session: Session) -> Iterator[Doubt]:
             lines.add(key.rpartition(":")[0])
     told: Counter[str] = Counter()
     for body in session.scalars(select(LedgerEvent.event).where(LedgerEvent.kind == "erase")):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, RecursionError, KeyError, TypeError):
             snapshot = json.loads(body)["snapshot"]
             if snapshot["act"] == "erased" and snapshot["page"] == 1:
                 told.update(events=int(snapshot["events"]), lines=int(snapshot["lines"]))
