@@ -2,16 +2,19 @@
 import { useEffect } from "preact/hooks";
 import type { Field } from "./engine/field";
 import { lazy } from "./lazy";
-import { partsOf, path } from "./router";
+import { go, partsOf, path } from "./router";
 import { Officers } from "./screens/officers";
 import { Failed, Page } from "./screens/parts";
-import { Shell } from "./screens/shell";
+import { Banners, Shell } from "./screens/shell";
 import { Today } from "./screens/today";
 import { SetPin, Unlock } from "./screens/unlock";
 import { refresh, status, trouble } from "./state";
 import { say } from "./texts";
 
 const Enrol = lazy(() => import("./screens/enrol").then((screen) => screen.Enrol));
+const Inspection = lazy(() =>
+  import("./screens/inspection").then((screen) => screen.InspectionScreen),
+);
 const Search = lazy(() => import("./screens/search").then((screen) => screen.Search));
 const Settings = lazy(() => import("./screens/settings").then((screen) => screen.Settings));
 const StatusScreen = lazy(() => import("./screens/status").then((screen) => screen.StatusScreen));
@@ -27,6 +30,15 @@ export function App(props: { readonly field: Field }) {
   if (!now.enrolled) return <Enrol field={field} />;
   if (!now.hasPin) return <SetPin field={field} />;
   if (!now.unlocked) return <Unlock field={field} />;
+  const [name, id = ""] = partsOf(at);
+  if (name === "inspection") {
+    return (
+      <>
+        <Banners />
+        <Inspection key={id} field={field} id={id} go={go} />
+      </>
+    );
+  }
   return (
     <Shell>
       <Screen field={field} at={at} />

@@ -1,10 +1,9 @@
 // What several screens show: how this phone stands, and the sync that is under way.
 import { signal } from "@preact/signals";
 import { askToPersist } from "./engine/abilities";
-import { freeCopies } from "./engine/freeing";
 import type { Field, Status } from "./engine/field";
 import { isFailure } from "./engine/failures";
-import type { SessionRow } from "./engine/meta";
+import type { SessionRow, WipedRow } from "./engine/meta";
 import type { SyncReport } from "./engine/sync";
 import type { Progress } from "./engine/uploader";
 import { visits, type Visit } from "./engine/visits";
@@ -15,6 +14,8 @@ import { say, sayFailure } from "./texts";
 export const status = signal<Status | null>(null);
 export const sessions = signal<readonly SessionRow[]>([]);
 export const ownVisits = signal<readonly Visit[]>([]);
+/** What is left of a device that was emptied as its administrator asked. */
+export const wiped = signal<WipedRow | undefined>(undefined);
 /** Whether the browser promised to clear nothing; null until it was asked. */
 export const persisted = signal<boolean | null>(null);
 /** Why the local database cannot be read; empty where it can. */
@@ -30,10 +31,11 @@ const EVERY_MS = 5 * 60_000;
 /** Read anew what the banners show; call it after whatever changes what this phone holds. */
 export async function refresh(field: Field): Promise<void> {
   try {
-    [status.value, sessions.value, ownVisits.value] = await Promise.all([
-      field.status(),
+    [wiped.value, sessions.value, ownVisits.value, status.value] = await Promise.all([
+      field.wiped(),
       field.sessions(),
       visits(field.database),
+      field.status(),
     ]);
     trouble.value = "";
   } catch (error) {
@@ -55,6 +57,7 @@ export async function syncNow(field: Field): Promise<void> {
     });
     const beforeMs = freeBefore(Date.now());
     if (beforeMs !== null && report.value.problems.length === 0) {
+      const { freeCopies } = await import("./engine/freeing");
       await freeCopies(field.database, { beforeMs, really: true });
     }
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Act, Line, Part } from "../evidence/line";
 import { spell, spellFull } from "../evidence/shortcode";
 import { Captures, type Capture, type Saved } from "./capture";
 import { BrowserClock, type Clock } from "./clock";
-import { enrol, type AboutDevice } from "./enrol";
+import type { AboutDevice } from "./enrol";
 import { Failure } from "./failures";
 import { Database } from "./idb";
 import { Journal } from "./journal";
@@ -20,9 +20,8 @@ import {
   type LineState,
 } from "./schema";
 import { seal, sealList, type Sealing, type SealList } from "./sealing";
-import { sync, type SyncReport } from "./sync";
-import { troubles, type Trouble } from "./troubles";
-import { forkProof } from "./trust";
+import type { SyncReport } from "./sync";
+import type { Trouble } from "./troubles";
 import type { Progress } from "./uploader";
 import { changePin, createVault, unlockVault } from "./vault";
 import { finishWipe } from "./wiping";
@@ -85,12 +84,15 @@ export class Field {
   }
 
   /** Become a device of the bureau's, with the code that its administrator gave. */
-  enrol(code: string, about: AboutDevice): Promise<Enrolment> {
+  async enrol(code: string, about: AboutDevice): Promise<Enrolment> {
+    const { enrol } = await import("./enrol");
     return enrol(this.database, this.journal, code, about);
   }
 
   /** Hand in and fetch all that the link allows; what went wrong stands in the report. */
   async sync(onProgress?: (progress: Progress) => void): Promise<SyncReport> {
+    // What only a sync needs is loaded with the first one: the first screen comes the sooner.
+    const { sync } = await import("./sync");
     const report = await sync({
       database: this.database,
       journal: this.journal,
@@ -152,6 +154,8 @@ export class Field {
       session: row.session,
       method,
       certificate_no: certificateNo,
+      // Where this was not promised, evidence may vanish with nobody's doing.
+      persisted: (await navigator.storage?.persisted?.()) === true,
     };
     await this.journal.append(act, [], {
       stores: ["meta"],
@@ -275,12 +279,14 @@ export class Field {
   }
 
   /** An alarm as a file that `liuhen-verify --fork` checks for anyone, where it is `proved`. */
-  alarmFile(alarm: AlarmRow): string {
+  async alarmFile(alarm: AlarmRow): Promise<string> {
+    const { forkProof } = await import("./trust");
     return `${JSON.stringify(forkProof(alarm), null, 1)}\n`;
   }
 
   /** What is in the way, the most pressing first; `sayFailure` has a sentence for each. */
-  troubles(): Promise<Trouble[]> {
+  async troubles(): Promise<Trouble[]> {
+    const { troubles } = await import("./troubles");
     return troubles(this.database, this.clock.read().wall_ms);
   }
 

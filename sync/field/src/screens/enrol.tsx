@@ -3,10 +3,11 @@ import { useSignal } from "@preact/signals";
 import type { Field } from "../engine/field";
 import { missingAbilities } from "../engine/abilities";
 import { partsOf, path, replace } from "../router";
-import { persist, refresh } from "../state";
-import { say } from "../texts";
+import { persist, refresh, wiped } from "../state";
+import { say, sayFailure } from "../texts";
 import { installable, install } from "../installing";
 import { Checks } from "./checks";
+import { moment } from "./documents";
 import { Failed, Notice, Page, useWork } from "./parts";
 import { Scanner, canScan } from "./scan";
 
@@ -21,6 +22,14 @@ export function Enrol(props: { readonly field: Field }) {
   if (missing.length > 0) return <Unfit missing={missing} />;
   return (
     <Page title={say("field.enrol.title")} languages>
+      {wiped.value !== undefined && (
+        <Notice tone="warning">
+          <p>{sayFailure("device.wiped")}</p>
+          <small>
+            {wiped.value.name} {moment(wiped.value.wipedAtMs)}
+          </small>
+        </Notice>
+      )}
       <p>{say("field.enrol.intro")}</p>
       <Install />
       <Checks />

@@ -1,13 +1,14 @@
 // How things stand: what exists only here, each item's fate, and what stands in the way.
 import { useSignal } from "@preact/signals";
+import { FAILURE_CODES, type FailureCode } from "../engine/failures";
 import type { Field, ItemView } from "../engine/field";
 import { freeCopies, type Freed } from "../engine/freeing";
 import type { AlarmRow } from "../engine/schema";
 import type { SyncReport } from "../engine/sync";
+import type { Trouble } from "../engine/troubles";
 import type { Visit } from "../engine/visits";
 import { ownVisits, progress, refresh, report, sayError, status, syncing, syncNow } from "../state";
 import { say, sayFailure, type TextKey } from "../texts";
-import { FAILURE_CODES, type FailureCode } from "../engine/failures";
 import { bytes, moment } from "./documents";
 import { Failed, Icon, Notice, Page, useRead, useWork, type IconName } from "./parts";
 
@@ -16,12 +17,20 @@ const FATES: Readonly<Record<ItemView["fate"], readonly [IconName, TextKey]>> = 
   sending: ["sending", "field.fate.sending"],
   safe: ["check", "field.fate.safe"],
 };
+/** What may cost evidence if nobody acts. */
+const GRAVE: ReadonlySet<FailureCode> = new Set([
+  "journal.lost",
+  "journal.forked",
+  "vault.damaged",
+  "device.revoked",
+]);
 const AT_FIRST = 100;
 
 export function StatusScreen(props: { readonly field: Field }) {
   const { field } = props;
   const now = status.value;
   const alarms = useRead(() => field.alarms(), [now]);
+  const troubles = useRead(() => field.troubles(), [now]);
   return (
     <Page title={say("field.status.title")}>
       {now !== null && (
@@ -50,7 +59,10 @@ export function StatusScreen(props: { readonly field: Field }) {
           : say("field.status.never")}
       </p>
       {alarms?.map((alarm) => (
-        <Alarm key={`${alarm.kept} ${alarm.got}`} alarm={alarm} />
+        <Alarm key={`${alarm.kept} ${alarm.got}`} field={field} alarm={alarm} />
+      ))}
+      {troubles?.map((one) => (
+        <InTheWay key={one.code} trouble={one} />
       ))}
       {report.value !== null && <Report of={report.value} />}
       <h2>{say("field.status.visits")}</h2>
@@ -81,7 +93,7 @@ function Report(props: { readonly of: SyncReport }) {
   return (
     <section aria-live="polite">
       {well && <Notice tone="good">{say("field.status.well")}</Notice>}
-      {standing !== "active" && <Notice tone="alarm">{say(`field.standing.${standing}`)}</Notice>}
+      {standing === "wipe" && <Notice tone="alarm">{say("field.standing.wipe")}</Notice>}
       {problems.map((problem, place) => (
         <Notice key={place} tone={problem.code.startsWith("trust.") ? "alarm" : "warning"}>
           {sayError(problem)}
@@ -94,8 +106,8 @@ function Report(props: { readonly of: SyncReport }) {
       ))}
       {offset !== null && (
         <p class="quiet">
-          {say("field.status.clock", {
-            offset: (offset.offsetMs / 1000).toFixed(1),
+          {say(offset.offsetMs < 0 ? "field.status.clock.behind" : "field.status.clock.ahead", {
+            offset: (Math.abs(offset.offsetMs) / 1000).toFixed(1),
             error: (offset.errorMs / 1000).toFixed(1),
           })}
         </p>
@@ -104,15 +116,42 @@ function Report(props: { readonly of: SyncReport }) {
   );
 }
 
+/** The alarms, which have a notice of their own, are told there. */
+function InTheWay(props: { readonly trouble: Trouble }) {
+  const { code, count, detail } = props.trouble;
+  if (code === "trust.ledger_forked") return null;
+  return (
+    <Notice tone={GRAVE.has(code) ? "alarm" : "warning"}>
+      <p>{sayFailure(code)}</p>
+      <small class="code">
+        {say("field.status.trouble", { code, count })}
+        {detail !== "" && <br />}
+        {detail}
+      </small>
+    </Notice>
+  );
+}
+
 /** Two notes of the server's that contradict each other: the proof is shown whole. */
-function Alarm(props: { readonly alarm: AlarmRow }) {
-  const { alarm } = props;
+function Alarm(props: { readonly field: Field; readonly alarm: AlarmRow }) {
+  const { field, alarm } = props;
+  const give = async (): Promise<void> => {
+    const address = URL.createObjectURL(new Blob([await field.alarmFile(alarm)]));
+    const link = document.createElement("a");
+    link.href = address;
+    link.download = `liuhen-fork-${alarm.atMs}.json`;
+    link.click();
+    URL.revokeObjectURL(address);
+  };
   return (
     <Notice tone="alarm" alert>
       <p>
         <b>{say("field.alarm.title")}</b> {moment(alarm.atMs)}
       </p>
       <p>{say("field.alarm.next")}</p>
+      <button type="button" onClick={() => void give()}>
+        {say("field.alarm.save")}
+      </button>
       <details>
         <summary>{say("field.alarm.proof")}</summary>
         <pre tabIndex={0}>{`${alarm.kept}\n${alarm.got}\n${alarm.reason}`}</pre>
