@@ -6,9 +6,10 @@ import zipfile
 
 import pytest
 
-from server.db import db, transaction
+from server.db import db, reading, transaction
 from server.operations import ledger, revocation
 from server.operations.access import Actor
+from server.operations.export.asked import read_asked
 from sync.evidence.line import Anchor
 from sync.evidence.verifier import verify_package
 from sync.evidence.verifier_claims import Verdict
@@ -41,7 +42,7 @@ def _media(world, inspection, **changes):
     ("size", "code"), [(3, "journal.inconsistent"), (10**9, "journal.anchor_unproved")]
 )
 def test_a_ledger_that_never_was_in_a_signed_line_is_named(exporting, size, code):
-    """Whether the device or the ledger errs cannot be told, so no package leaves unseen."""
+    """Whether the device or the ledger errs cannot be told: the package leaves only as FAIL."""
     world = exporting.world
     device = world.on_patrol()
     with world.app.app_context():
@@ -52,8 +53,14 @@ def test_a_ledger_that_never_was_in_a_signed_line_is_named(exporting, size, code
     desk = PackageDesk(world)
 
     row = desk.build(desk.request(device.inspection))
+    (exporting.folder / "strange.zip").write_bytes(desk.bytes_of(row))
+    result = verify_package(str(exporting.folder / "strange.zip"))
 
-    assert row.failure.startswith(f"package.rejected: {code}")
+    assert (row.state, row.verdict) == ("ready", "FAIL")
+    assert code in {claim.code for claim in result.claims if claim.verdict is Verdict.FAIL}
+    with world.app.app_context(), reading() as session:
+        told = read_asked(session, row.id)
+    assert "anchor_unknown" in [defect.code for defect in told.defects]
 
 
 def _index(data):

@@ -7,7 +7,7 @@ accepted by a reviewer is not relied on and has no defects.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from media.findings import words
 from media.findings.model import Finding
 from server.models.uploads import ObjectFixity
+from server.operations import ledger
 from server.operations.cards import in_force
 from server.operations.export import writings
 from server.operations.export.case import CaseState, read_case
@@ -37,6 +38,8 @@ _TIME_DOUBTS = frozenset(
     ("TIME_AFTER_RECEIPT", "TIME_OUTSIDE_WINDOW", "TIME_INVALID", "CLOCK_DEFAULT", "EDITED_TIME")
 )
 _GRAVE = ("fail", "warn")
+#: The package leaves with a verdict of FAIL: it says so itself, by line.
+ANCHOR_UNKNOWN: Final = "anchor_unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ def find_defects(session: Session, inspection_id: str, moment: Moment) -> tuple[
         *_of_officers(case, relied),
         *_of_items(case, relied, lost),
         *_of_whole(doubts_about(session, case)),
+        *_of_journals(session, case),
     )
     by_code: dict[str, list[str]] = {}
     for code, name in found:
@@ -179,6 +183,23 @@ def _of_whole(doubts: Sequence[Finding]) -> Found:
             at_ms = expected.get("at_ms")
             shown = words.moment(at_ms) if isinstance(at_ms, int) else ""
             yield "times_differ", f"{expected.get('name', '')} {shown}".strip()
+
+
+def _of_journals(session: Session, case: CaseState) -> Found:
+    """Devices that signed to have seen a ledger that ours is not a continuation of."""
+    moment = case.moment
+    devices = {device.id: device.name for device in case.devices}
+    seen = {anchor for chain in case.chains for anchor in chain.anchors}
+    strange = {
+        (size, root)
+        for size, root in seen
+        if size > moment.size or ledger.tree_root(session, moment.generation, size).hex() != root
+    }
+    for chain in case.chains:
+        yield from (
+            (ANCHOR_UNKNOWN, devices.get(chain.name.device, chain.name.device))
+            for _ in chain.anchors & strange
+        )
 
 
 def _lost(session: Session, digests: Sequence[str]) -> frozenset[str]:
