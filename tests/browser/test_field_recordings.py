@@ -104,6 +104,39 @@ def test_a_recording_that_is_stopped_is_one_item_with_the_digest_of_what_plays(
     assert types[-3:] == ["recording.started", "media.captured", "recording.stopped"]
 
 
+def test_the_slices_of_a_recording_go_only_when_its_local_copy_was_given_up(
+    playwright, address, tmp_path
+):
+    files = """async () => {
+        await harness.field.unlock(harness.PIN);
+        await harness.field.recovered;
+        const root = await navigator.storage.getDirectory();
+        const folder = await root.getDirectoryHandle("recordings");
+        const names = [];
+        for await (const name of folder.keys()) names.push(name);
+        return names;
+    }"""
+    with phone(playwright, CHROMIUM, tmp_path, address) as page:
+        inspection = page.evaluate("harness.settle()")
+        for _ in range(2):
+            record(page, inspection, "audio")
+            page.evaluate("harness.field.recordings.stop()")
+        before = page.evaluate(files)
+        freed = page.evaluate(
+            """async inspection => {
+                const [item] = await harness.field.items(inspection);
+                const {fate, sentBytes, problem, ...row} = item;
+                await harness.field.database.write(["items"], async tx =>
+                    tx.put("items", {...row, state: "stored", freedAtMs: 1}));
+                return item.recording;
+            }""",
+            inspection,
+        )
+        after = page.evaluate(files)
+
+    assert (len(before), set(before) - set(after)) == (2, {freed})
+
+
 def test_a_camera_that_is_taken_away_ends_the_recording_and_keeps_it(playwright, address, tmp_path):
     with phone(playwright, CHROMIUM, tmp_path, address) as page:
         inspection = page.evaluate("harness.settle()")

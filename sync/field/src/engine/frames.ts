@@ -115,10 +115,26 @@ export async function lastWrittenMs(recording: string): Promise<number> {
   }
 }
 
-export async function frameFile(recording: string, create: boolean): Promise<FileSystemFileHandle> {
+/** Every recording of which there is a file, and how long that is. */
+export async function frameFiles(): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
+  for await (const [name, handle] of (await framesFolder()).entries()) {
+    if (handle.kind === "file") found.set(name, (await (handle as FileSystemFileHandle).getFile()).size);
+  }
+  return found;
+}
+
+export async function removeFrames(recording: string): Promise<void> {
+  await (await framesFolder()).removeEntry(recording);
+}
+
+async function framesFolder(): Promise<FileSystemDirectoryHandle> {
   const root = await navigator.storage.getDirectory();
-  const folder = await root.getDirectoryHandle(FOLDER, { create: true });
-  return folder.getFileHandle(recording, { create });
+  return root.getDirectoryHandle(FOLDER, { create: true });
+}
+
+export async function frameFile(recording: string, create: boolean): Promise<FileSystemFileHandle> {
+  return (await framesFolder()).getFileHandle(recording, { create });
 }
 
 async function fileOf(recording: string): Promise<File> {

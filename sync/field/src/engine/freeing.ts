@@ -9,6 +9,7 @@ import type { Database } from "./idb";
 import { getMeta, type Enrolment } from "./meta";
 import type { ItemRow } from "./schema";
 import { readReceipt } from "./trust";
+import { sweepFrames } from "./recordings";
 import { visits } from "./visits";
 
 const DIGESTS_AT_ONCE = 500;
@@ -59,7 +60,10 @@ export async function freeCopies(
   }
   const may = await candidates(database, enrolment, server, given.beforeMs);
   const going = await stillStored(database, api, may);
-  if (given.really) await remove(database, going);
+  if (given.really) {
+    await remove(database, going);
+    await sweepFrames(database);
+  }
   return { items: going.length, bytes: going.reduce((sum, item) => sum + item.size, 0) };
 }
 
@@ -89,7 +93,11 @@ async function candidates(
   }
   const found: ItemRow[] = [];
   for (const [sha256, items] of byDigest) {
-    const fits = here.has(sha256) ? await Promise.all(items.map(fit)) : [false];
+    // Recordings do not lie among the blobs.
+    const isHere =
+      here.has(sha256) ||
+      items.some((item) => item.recording !== undefined && item.freedAtMs === undefined);
+    const fits = isHere ? await Promise.all(items.map(fit)) : [false];
     const [first] = items;
     if (first !== undefined && fits.every(Boolean)) found.push(first);
   }

@@ -9,8 +9,10 @@ import type { Captures } from "./capture";
 import type { Clock } from "./clock";
 import { Failure } from "./failures";
 import {
+  frameFiles,
   FrameReader,
   lastWrittenMs,
+  removeFrames,
   type FromRecordWorker,
   type ToRecordWorker,
 } from "./frames";
@@ -133,6 +135,7 @@ export class Recordings {
       const done = await ifFree(row.recording, () => this.recoverOne(key, row));
       if (done === true) recovered += 1;
     }
+    await sweepFrames(this.database);
     return recovered;
   }
 
@@ -185,6 +188,21 @@ export class Recordings {
     return this.journal.append(act, [], {
       stores: ["recordings"],
       write: (tx) => tx.delete("recordings", recording),
+    });
+  }
+}
+
+/** Delete files of recordings whose local copy was given up, and those in which nothing is. */
+export async function sweepFrames(database: Database): Promise<void> {
+  for (const [recording, size] of await frameFiles()) {
+    await ifFree(recording, async () => {
+      const { items, row } = await database.read(["items", "recordings"], async (tx) => ({
+        items: (await tx.all("items")).filter((item) => item.recording === recording),
+        row: await tx.get("recordings", recording),
+      }));
+      if (row !== undefined) return;
+      const freed = items.length > 0 && items.every((item) => item.freedAtMs !== undefined);
+      if (freed || (items.length === 0 && size === 0)) await removeFrames(recording);
     });
   }
 }

@@ -1,4 +1,4 @@
-// Reading a QR code with the camera, where the browser can; elsewhere people type.
+// Reading a QR code with the camera; without one people type.
 import { useEffect, useRef } from "preact/hooks";
 import { Camera } from "../engine/camera";
 import { say } from "../texts";
@@ -15,7 +15,13 @@ declare global {
 const EVERY_MS = 250;
 
 export function canScan(): boolean {
-  return globalThis.BarcodeDetector !== undefined;
+  return navigator.mediaDevices?.getUserMedia !== undefined;
+}
+
+/** The browser's own detector; where it has none, as on iPhones, one that comes with the app. */
+async function detector(): Promise<Detector> {
+  const Own = globalThis.BarcodeDetector ?? (await import("qr/decode.js")).BarcodeDetector;
+  return new Own({ formats: ["qr_code"] });
 }
 
 /** Shows what the camera sees until a code is in the picture. */
@@ -29,19 +35,18 @@ export function Scanner(props: {
     const camera = new Camera();
     let timer = 0;
     let gone = false;
-    const look = async (detector: Detector): Promise<void> => {
-      const found = await detector.detect(camera.video).catch(() => []);
+    const look = async (reader: Detector): Promise<void> => {
+      const found = await reader.detect(camera.video).catch(() => []);
       const text = found[0]?.rawValue;
       if (gone) return;
-      if (text === undefined) timer = setTimeout(() => void look(detector), EVERY_MS);
+      if (text === undefined) timer = setTimeout(() => void look(reader), EVERY_MS);
       else props.onFound(text);
     };
     void run(async () => {
-      if (globalThis.BarcodeDetector === undefined) return;
       await camera.start();
       if (gone) return camera.stop();
       place.current?.append(camera.video);
-      await look(new globalThis.BarcodeDetector({ formats: ["qr_code"] }));
+      await look(await detector());
     });
     return () => {
       gone = true;
