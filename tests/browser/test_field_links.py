@@ -142,8 +142,8 @@ def test_the_app_opens_from_cold_while_the_server_is_dead(playwright, world, tmp
             page.reload()
             kill(profile)
     with phone(playwright, CHROMIUM, profile, address, page="/app/") as page:
-        title = page.text_content("h1")
+        page.get_by_role("heading", name="登记这部手机").wait_for()
         first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
 
     print(f"first contentful paint from cold, server dead: {first:.0f} ms")
-    assert title == "留痕 现场检查"
+    assert first > 0

@@ -1,5 +1,6 @@
 """The field app as an inspector meets it: real Chromium, a small phone, the real application."""
 
+import json
 import os
 
 import pytest
@@ -22,6 +23,19 @@ DAY_MS = 86_400_000
 FIRST_LOAD_BYTES = 60_000
 #: Where somebody wants to look at the screens, a folder for their pictures.
 SHOTS = os.environ.get("LIUHEN_TEST_SHOTS", "")
+
+
+#: Two notes of the server's ledger that contradict each other, as a sync keeps them.
+ADD_ALARM = """new Promise((resolve, reject) => {
+    const opening = indexedDB.open("liuhen-field");
+    opening.onsuccess = () => {
+        const writing = opening.result.transaction(["alarms"], "readwrite");
+        const alarm = {kept: "note 1", got: "note 2", reason: "", atMs: Date.now()};
+        writing.objectStore("alarms").add({...alarm, proved: false});
+        writing.oncomplete = () => resolve();
+        writing.onerror = () => reject(writing.error);
+    };
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +176,33 @@ def test_tasks_and_dossiers_are_read_with_the_server_dead(playwright, bureau, tm
         page.get_by_role("button", name="立即同步").click()
         page.get_by_text("连接不上服务器").wait_for()
 
+        show(page, f"/task/{bureau.task}")
+        page.get_by_role("button", name="开始检查").click()
+        page.wait_for_url("**/#/inspection/*")
+        page.get_by_role("heading", name="日常检查").wait_for()
+        show(page, "/today")
+        page.get_by_role("heading", name="进行中的检查").wait_for()
+
     assert "还有 1 天" in due
     assert "条记录只存在这部手机上" in only_here
+
+
+def test_a_ledger_that_contradicts_itself_alarms_on_every_screen(playwright, bureau, tmp_path):
+    with (
+        served(bureau) as port,
+        phone(
+            playwright, CHROMIUM, tmp_path / "p", f"http://127.0.0.1:{port}", page="/app/"
+        ) as page,
+    ):
+        enrol(page, bureau)
+        page.evaluate(ADD_ALARM)
+        show(page, "/today")
+        page.get_by_role("alert").get_by_text("警报").click()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="保存证明文件").click()
+        proof = json.loads(saved.value.path().read_text("utf-8"))
+
+    assert (proof["first"], proof["second"]) == ("note 1", "note 2")
 
 
 def test_no_screen_has_a_violation_at_twice_the_size_of_type_in_either_language(
@@ -172,7 +211,7 @@ def test_no_screen_has_a_violation_at_twice_the_size_of_type_in_either_language(
     found = {}
 
     def look(page, name):
-        page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        page.locator("[aria-busy=true]").wait_for(state="detached")
         wrong = (violations(page), overflow(page), small_targets(page))
         if wrong != ([], 0, []):
             found[name] = wrong
