@@ -282,6 +282,17 @@ def test_the_other_lanes_heads_and_signatures_are_signed_as_what_they_are(
         )
         world.now_ms = now_ms()
         page.evaluate("harness.field.sync().then(() => 0)")
+        page.goto(f"http://127.0.0.1:{port}/app/#/inspection/{inspection}")
+        page.get_by_label("PIN").fill("246810")
+        press(page, "解锁")
+        expect(page.get_by_role("heading", name="日常检查")).to_be_visible()
+        press(page, "开始录音")
+        expect(page.get_by_text("正在录音")).to_be_visible()
+        press(page, "返回")
+        expect(page.get_by_role("heading", name="今日任务")).to_be_visible()
+        page.get_by_role("link", name="正在录音").click()
+        press(page, "停止")
+        expect(page.get_by_text("正在录音")).to_be_hidden()
     types = [act["type"] for act in acts]
     assert types.index("camera.opened") < types.index("media.captured")
     by_type = {act["type"]: act for act in acts}

@@ -1,5 +1,6 @@
 // What stands around every screen of an enrolled phone: banners above, the four ways below.
 import type { ComponentChildren } from "preact";
+import { lasting, runningNow } from "../recording";
 import { go, path } from "../router";
 import { ownVisits, persisted, status, trouble } from "../state";
 import { say, type TextKey } from "../texts";
@@ -49,9 +50,24 @@ export function Banners() {
           <a href="#/settings">{say("field.banner.not_persisted")}</a>
         </Notice>
       )}
+      <Recording />
       <OnlyHere />
       <Update />
     </aside>
+  );
+}
+
+/** A recording goes on behind other screens; those of its inspection show it themselves. */
+function Recording() {
+  const now = runningNow.value;
+  if (now === null || path.value.startsWith("/inspection/")) return null;
+  const { kind, inspection } = now.running.row;
+  return (
+    <Notice tone="alarm">
+      <a href={`#/inspection/${inspection}`}>
+        {say(`field.recording.${kind}`)} {lasting(now.seconds)}
+      </a>
+    </Notice>
   );
 }
 

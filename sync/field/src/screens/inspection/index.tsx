@@ -1,6 +1,7 @@
 // The inside of an inspection: one screen of it at a time, with what runs beside always in sight.
 import { useEffect, useMemo } from "preact/hooks";
 import type { Field } from "../../engine/field";
+import { lasting, runningNow } from "../../recording";
 import { partsOf, path } from "../../router";
 import { say } from "../../texts";
 import { Failed, Notice, Page, useWork } from "../parts";
@@ -92,8 +93,7 @@ function Inside(props: ScreenProps) {
 function RunningSign(props: { readonly visit: OpenVisit }) {
   const { visit } = props;
   const { busy, failure, run } = useWork();
-  void visit.beat.value;
-  const running = visit.field.recordings.running;
+  const now = runningNow.value;
   const stop = (): void =>
     void run(async () => {
       await visit.field.recordings.stop();
@@ -101,11 +101,11 @@ function RunningSign(props: { readonly visit: OpenVisit }) {
     });
   return (
     <>
-      {running !== null && (
+      {now !== null && (
         <div class="running" role="status">
           <span class="dot" aria-hidden="true" />
           <span>
-            {say(`field.recording.${running.row.kind}`)} {lasting(running.row.startedAtMs)}
+            {say(`field.recording.${now.running.row.kind}`)} {lasting(now.seconds)}
           </span>
           <button type="button" disabled={busy.value} onClick={stop}>
             {say("field.recording.stop")}
@@ -115,12 +115,6 @@ function RunningSign(props: { readonly visit: OpenVisit }) {
       <Failed text={failure.value} />
     </>
   );
-}
-
-function lasting(sinceMs: number): string {
-  const seconds = Math.max(0, Math.floor((Date.now() - sinceMs) / 1000));
-  const two = (value: number): string => String(value).padStart(2, "0");
-  return `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
 }
 
 export default InspectionScreen;

@@ -1,6 +1,7 @@
 // The inspection's first page: the steps of the whole process in order, none of them blocking.
 import { useSignal } from "@preact/signals";
 import type { RecordingKind } from "../../engine/recordings";
+import { runningNow } from "../../recording";
 import { say } from "../../texts";
 import { Failed, Icon, Notice, Page, useWork } from "../parts";
 import type { ScreenProps } from "./index";
@@ -28,8 +29,7 @@ export function Overview(props: ScreenProps) {
   const { visit, known } = props;
   const { info, items } = known;
   const { failure, busy, run } = useWork();
-  void visit.beat.value;
-  const running = visit.field.recordings.running;
+  const running = runningNow.value;
   const record = (kind: RecordingKind): void =>
     void run(async () => {
       const [officer = ""] = known.present;
@@ -92,6 +92,7 @@ function Way(props: ScreenProps & { readonly to: string; readonly text: string }
 
 /** Where the phone believes to be, how exactly, and how old that is. */
 function Place({ visit }: ScreenProps) {
+  void visit.beat.value;
   const { fix, state } = visit.position;
   if (fix !== null && state === "known") {
     const age = Math.max(0, Math.round((Date.now() - fix.fix_ms) / 1000));

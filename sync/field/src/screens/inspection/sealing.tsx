@@ -1,6 +1,7 @@
 // The seal: what it will list, what is lacking, and both officers' word.
 import { useSignal } from "@preact/signals";
 import { lacking, type Gap } from "../../engine/forms";
+import { runningNow } from "../../recording";
 import { language, say } from "../../texts";
 import { Failed, Notice, Page, useRead, useWork } from "../parts";
 import { knownForms, versionOf } from "./form";
@@ -41,8 +42,7 @@ export function SealScreen({ visit, known }: ScreenProps) {
   const gaps = useRead(() => gapsOf(visit), [known]);
   const agreed = useSignal<readonly string[]>([]);
   const { busy, failure, run } = useWork();
-  void visit.beat.value;
-  const running = visit.field.recordings.running !== null;
+  const running = runningNow.value !== null;
   const { officers } = known.info;
   const absent = officers.filter((one) => !known.present.includes(one));
   const peers = acts(known, "peer.head").length;

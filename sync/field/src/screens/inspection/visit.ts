@@ -7,6 +7,7 @@ import { partsOf } from "../../engine/records";
 import type { LineRow } from "../../engine/schema";
 import { visits, type Visit } from "../../engine/visits";
 import { ScreenLight } from "../../engine/wakelock";
+import { followRecordings } from "../../recording";
 import { refresh } from "../../state";
 import { byId, text } from "../documents";
 
@@ -29,7 +30,7 @@ export interface Known {
 export class OpenVisit {
   /** Null until it was read; undefined where this phone does not know it. */
   readonly known: Signal<Known | null | undefined> = signal(null);
-  /** Grows with each fix, slice and change of a recording. */
+  /** Grows with each fix. */
   readonly beat = signal(0);
   readonly position: PositionWatch;
   private readonly light = new ScreenLight();
@@ -46,7 +47,7 @@ export class OpenVisit {
   begin(): void {
     this.position.start();
     this.light.on();
-    this.field.recordings.onChange = () => this.stir();
+    followRecordings(this.field);
     document.addEventListener("visibilitychange", this.onHidden);
     void this.reload();
     this.field.recovered.then((count) => (count > 0 ? this.reload() : undefined)).catch(() => undefined);
