@@ -11,10 +11,12 @@ from server.models.journal import JournalLine, LineOutcome
 from server.models.uploads import MediaObject
 from server.operations.access import Actor
 from server.operations.revocation import revoke_device
+from sync.evidence.fork import check_fork, parse_fork
+from sync.evidence.note import parse_verifier_key
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_field_sync import begin, built, playwright, served, sync, world
 from tests.protocol.conftest import sign_checkpoint
-from tests.support.fieldphone import HARNESS, phone
+from tests.support.fieldphone import HARNESS, kill, phone
 from tests.support.restoring import copy_database, restore
 from tests.support.rotating import begin as begin_rotation
 from tests.support.rotating import finish, grow
@@ -136,6 +138,35 @@ def acts(page):
     return [line["b"][0] for line in lines]
 
 
+def test_kills_while_the_journal_goes_on_cost_and_double_nothing(playwright, world, tmp_path):
+    profile = tmp_path / "profile"
+    with served(world) as port:
+        address = f"http://127.0.0.1:{port}"
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.inspection = begin(page, world)
+            kept = [keep(page, world) for _ in range(12)]
+            turned = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
+            damage(page, kept[2], turned)
+        for passed_ms in (150, 300, 450):
+            with phone(playwright, CHROMIUM, profile, address) as page:
+                page.evaluate("harness.field.unlock(harness.PIN)")
+                page.evaluate("void harness.field.sync()")
+                page.wait_for_timeout(passed_ms)
+                kill(profile)
+        with phone(playwright, CHROMIUM, profile, address) as page:
+            page.evaluate("harness.field.unlock(harness.PIN)")
+            report = sync(page)
+            left = status(page)
+            restated = [act for act in acts(page) if "restates" in act]
+
+    assert report["stuck"] == []
+    assert (left["linesOnlyHere"], left["itemsOnlyHere"]) == (0, 0)
+    assert len({act["item"] for act in restated}) == len(restated) == 10
+    assert applied_items(world) == {one["item"] for one in kept}
+    assert stored(world) == {one["sha256"] for one in kept}
+    assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+
+
 def test_the_file_of_a_line_that_went_bad_on_the_disk_is_announced_anew(page, world):
     saved = keep(page, world)
     other = keep(page, world)
@@ -245,6 +276,53 @@ def test_a_restored_server_is_followed_with_its_proof_and_filled_again(page, wor
     opened = [act for act in acts(page) if act["type"] == "epoch.opened"]
     assert [act["reason"] for act in opened] == ["enrolled", "restored"]
     assert troubles(page) == ["trust.ledger_forked"]
+
+
+def test_a_phone_proves_to_anyone_that_a_server_went_on_from_an_old_copy(page, world, tmp_path):
+    """The database went back and was written on, past what the phone had seen."""
+    live, backup = tmp_path / "world.sqlite", tmp_path / "backup.sqlite"
+    online(page, world)
+    copy_database(live, backup)
+    keep(page, world)
+    online(page, world)
+    sign_checkpoint(world)
+    online(page, world)
+    copy_database(backup, live)
+    for _ in range(60):
+        grow(world)
+    sign_checkpoint(world)
+
+    report = online(page, world)
+
+    assert codes(report["problems"])[0] == "trust.ledger_forked"
+    (alarm,) = page.evaluate("harness.field.alarms()")
+    file = page.evaluate("alarm => harness.field.alarmFile(alarm)", alarm)
+    key = page.evaluate("harness.field.enrolment()")["ledgerKey"]
+    fork = check_fork(parse_fork(file.encode()), [parse_verifier_key(key)])
+    assert (alarm["proved"], fork.basis) == (True, "start")
+
+
+def test_after_a_lost_answer_the_server_is_asked_and_nothing_goes_up_twice(page, world):
+    keep(page, world)
+    pushed = []
+
+    def lose_the_first_answer(route):
+        if route.request.method != "POST":
+            route.continue_()
+            return
+        pushed.append(route.request.url)
+        answer = route.fetch()
+        if len(pushed) == 1:
+            route.abort()
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/api/v1/journal/**", lose_the_first_answer)
+
+    report = online(page, world)
+
+    assert (report["problems"], report["stuck"], len(pushed)) == ([], [], 1)
+    assert (status(page)["linesOnlyHere"], status(page)["itemsOnlyHere"]) == (0, 0)
 
 
 def forge_salt(route):
@@ -382,6 +460,54 @@ def test_a_full_phone_says_so_and_keeps_what_it_has(playwright, world, tmp_path)
 
     assert refused == "storage.full"
     assert set(audited["items"]) == {saved["item"], later["item"]}
+
+
+def test_a_camera_that_is_forbidden_in_a_visit_says_so_and_keeps_what_was_taken(page, world):
+    saved = keep(page, world)
+    page.evaluate("async () => { globalThis.camera = new harness.Camera(); await camera.start(); }")
+    taken = page.evaluate("camera.take().then((bytes) => bytes.length)")
+    # As a system does that takes the camera away: the picture ends, and asking is of no use.
+    page.evaluate(
+        """() => {
+            for (const track of camera.video.srcObject.getTracks()) track.stop();
+            navigator.mediaDevices.getUserMedia = () =>
+                Promise.reject(new DOMException("Permission denied", "NotAllowedError"));
+        }"""
+    )
+
+    refused = page.evaluate("harness.outcome(camera.take())")
+    report = online(page, world)
+
+    assert (taken > 0, refused) == (True, "camera.denied")
+    assert (report["problems"], stored(world)) == ([], {saved["sha256"]})
+
+
+def test_recordings_wait_for_the_hours_that_the_server_asks_for(page, world):
+    never = {"from": "00:00", "to": "00:01", "kbit_s": 0}
+    if page.evaluate("new Date(Date.now() + 8 * 3600000).toISOString().slice(11, 15)") == "00:0":
+        never = {"from": "12:00", "to": "12:01", "kbit_s": 0}
+    photo = keep(page, world)
+    film = page.evaluate(
+        """async ([officer, inspection]) => (await harness.field.capture({officer, inspection,
+            bytes: harness.noise(3000), mediaType: "video/mp4", captureClass: "B"})).sha256""",
+        [world.officers[0], page.inspection],
+    )
+
+    def with_hours(route):
+        told = route.fetch().json()
+        told["limits"]["windows"] = [never]
+        route.fulfill(json=told)
+
+    page.route("**/api/v1/hello", with_hours)
+    waiting = online(page, world)
+    first = stored(world)
+    page.unroute("**/api/v1/hello")
+    sent = online(page, world)
+
+    assert (waiting["problems"], waiting["uploads"]["held"]) == ([], 1)
+    assert first == {photo["sha256"]}
+    assert sent["uploads"]["held"] == 0
+    assert stored(world) == {photo["sha256"], film}
 
 
 def test_a_database_connection_that_was_lost_is_opened_anew(page, world):

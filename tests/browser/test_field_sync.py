@@ -128,7 +128,7 @@ def test_a_photo_that_was_taken_before_a_kill_stands_verified_on_the_server(
             shown = page.evaluate("id => harness.field.items(id)", inspection)
             tasks = page.evaluate("harness.field.documents('task')")
     assert (report["problems"], report["stuck"]) == ([], [])
-    assert report["uploads"] == {"stored": 1, "waiting": 0, "ended": ""}
+    assert report["uploads"] == {"stored": 1, "waiting": 0, "held": 0, "ended": ""}
     assert (status["linesOnlyHere"], status["itemsOnlyHere"]) == (0, 0)
     assert [item["fate"] for item in shown] == ["safe"]
     assert isinstance(tasks, list)

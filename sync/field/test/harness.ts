@@ -138,4 +138,11 @@ const harness = { freeCopies, field, PIN, OFFICER, plays, install, show, settle,
 export type Harness = typeof harness;
 
 Reflect.set(globalThis, "harness", harness);
+// The app has its later parts from the service worker, which this page is without.
+await Promise.all([
+  import("../src/engine/enrol"),
+  import("../src/engine/sync"),
+  import("../src/engine/troubles"),
+  import("../src/engine/trust"),
+]);
 document.title = "ready";

@@ -7,6 +7,7 @@ import { tokenProof } from "../evidence/proofs";
 import { isFailure } from "./failures";
 import { API, expect, object, objects, parsed, send, text, texts, truth, whole } from "./link";
 import type { Answer, Members, Request } from "./link";
+import type { SendWindow } from "./windows";
 
 export interface Hello {
   readonly serverMs: number;
@@ -17,6 +18,10 @@ export interface Hello {
   readonly checkpoint: string;
   /** How many entries of the ledger the server's last backup holds. */
   readonly backedUpSize: number;
+  /** When recordings may be sent; empty: always. */
+  readonly windows: readonly SendWindow[];
+  /** Whether the server's store has room for recordings. */
+  readonly recordings: boolean;
 }
 
 export interface LineResult {
@@ -112,6 +117,8 @@ const JSON_TYPE = { "Content-Type": "application/json", Accept: "application/jso
 export async function hello(): Promise<Hello> {
   const members = parsed(expect(await send("GET", `${API}/hello`), 200));
   const limits = object(members, "limits");
+  const windows = limits["windows"] == null ? [] : objects(limits, "windows");
+  const room = members["room"] == null ? {} : object(members, "room");
   return {
     serverMs: whole(members, "server_ms"),
     origin: text(members, "origin"),
@@ -120,6 +127,12 @@ export async function hello(): Promise<Hello> {
     pushBytes: whole(limits, "push_bytes"),
     checkpoint: text(members, "checkpoint"),
     backedUpSize: members["backed_up_size"] == null ? 0 : whole(members, "backed_up_size"),
+    windows: windows.map((one) => ({
+      from: text(one, "from"),
+      to: text(one, "to"),
+      kbitS: whole(one, "kbit_s"),
+    })),
+    recordings: room["recordings"] !== false,
   };
 }
 

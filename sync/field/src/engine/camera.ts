@@ -29,7 +29,9 @@ export class Camera {
         }));
       await this.video.play();
     } catch (error) {
-      throw new Failure("camera.unavailable", String(error), { cause: error });
+      const denied = error instanceof DOMException && error.name === "NotAllowedError";
+      const code = denied ? "camera.denied" : "camera.unavailable";
+      throw new Failure(code, String(error), { cause: error });
     }
   }
 

@@ -32,6 +32,7 @@ export const FAILURE_CODES = [
   "enrolment.unclear",
   "enrolment.already_done",
   "camera.unavailable",
+  "camera.denied",
   "recording.unavailable",
   "recording.failed",
   "seal.too_large",

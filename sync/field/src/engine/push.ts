@@ -3,7 +3,7 @@ import { concat, sha256Hex, utf8, type Bytes } from "../evidence/bytes";
 import { GENESIS } from "../evidence/line";
 import type { Receipt } from "../evidence/receipt";
 import type { Api, Hello, LineResult, Pushed } from "./api";
-import { Failure } from "./failures";
+import { Failure, isFailure } from "./failures";
 import type { Database } from "./idb";
 import type { Enrolment } from "./meta";
 import type { EpochRow, LineRow } from "./schema";
@@ -11,6 +11,8 @@ import { readReceipt } from "./trust";
 
 /** What a link should carry at once: a cut costs at most this. */
 const BATCH_BYTES = 256 << 10;
+/** Cuts in a row that brought nothing forward, before this sync leaves it to the next one. */
+const CUTS = 4;
 const PLACED = new Set(["accepted", "already", "forked"]);
 
 /** A line for which the server has no place: `code` says why; nothing behind it can follow. */
@@ -30,6 +32,7 @@ type Noted = readonly [note: string, receipt: Receipt];
 
 export class Pusher {
   private checkpoint = "";
+  private cuts = 0;
 
   constructor(
     private readonly database: Database,
@@ -49,17 +52,34 @@ export class Pusher {
   }
 
   private async pushEpoch({ epoch }: EpochRow): Promise<StuckLine | null> {
+    this.cuts = 0;
     await this.stand(epoch);
     for (;;) {
       const batch = await this.batch(epoch);
       const [first] = batch;
       if (first === undefined) return null;
       const body = concat(...batch.flatMap((line) => [line.raw, utf8("\n")]));
-      const answer = await this.api.push(epoch, body);
+      const answer = await this.pushOnce(epoch, body);
+      if (answer === null) continue;
       const [placed, ending] = await match(batch, answer.results);
       await this.settle(epoch, placed, answer);
       if (ending !== null) return ending;
       if (placed.length === 0) return { epoch, seq: answer.nextSeq, code: "journal.gap" };
+    }
+  }
+
+  /** Null after a cut: what arrived of it, and what its lost answer said, is known by then. */
+  private async pushOnce(epoch: string, body: Bytes): Promise<Pushed | null> {
+    try {
+      const answer = await this.api.push(epoch, body);
+      this.cuts = 0;
+      return answer;
+    } catch (error) {
+      const cut = isFailure(error, "link.unreachable", "link.unavailable");
+      if (!cut || ++this.cuts >= CUTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** this.cuts));
+      await this.stand(epoch);
+      return null;
     }
   }
 

@@ -140,7 +140,9 @@ class Sync {
     // 5. Bytes of receipted lines follow.
     if (dataKey !== null) {
       await this.attempt(async () => {
-        this.uploads = await upload(dataKey, onProgress);
+        const { windows, recordings } = contact.hello;
+        const rules = { windows, recordings, offsetMs: contact.offsetMs };
+        this.uploads = await upload(dataKey, rules, onProgress);
       });
     }
     // 6. Documents come down; a revoked device gets none.
@@ -246,7 +248,8 @@ class Sync {
       await step();
     } catch (error) {
       if (!isFailure(error)) throw error;
-      this.problems.push(error);
+      const told = ({ code, message }: Failure) => code === error.code && message === error.message;
+      if (!this.problems.some(told)) this.problems.push(error);
       if (error.code === "trust.ledger_forked" && onFork !== undefined) await this.attempt(onFork);
     }
   }

@@ -8,6 +8,7 @@ import { FrameReader } from "./frames";
 import { API, expect, type Answer } from "./link";
 import type { ItemRow, UploadRow } from "./schema";
 import { unseal } from "./vault";
+import { allowance, type Allowance, type Rules } from "./windows";
 
 const CHUNK_BYTES = 4 << 20;
 const DIGESTS_AT_ONCE = 500;
@@ -31,9 +32,14 @@ type Read = (offset: number) => Promise<Bytes>;
 export interface UploadReport {
   readonly stored: number;
   readonly waiting: number;
+  /** Of those, recordings that the server does not take now: its hours, or its room. */
+  readonly held: number;
   /** Why the run ended early; empty if it did not. */
   readonly ended: string;
 }
+
+/** A server that asks for nothing. */
+const NO_RULES: Rules = { windows: [], recordings: true, offsetMs: 0 };
 
 export class Uploader {
   constructor(
@@ -41,6 +47,7 @@ export class Uploader {
     private readonly api: Api,
     private readonly key: CryptoKey,
     private readonly progress: (progress: Progress) => void = () => undefined,
+    private readonly rules: Rules = NO_RULES,
   ) {}
 
   /** Send what the server lacks, ask again, and only then call it stored. */
@@ -56,7 +63,9 @@ export class Uploader {
       if (!isFailure(error)) throw error;
       ended = error.code;
     }
-    return { stored, waiting: (await this.waiting()).length, ended };
+    const waiting = await this.waiting();
+    const held = waiting.filter((item) => !this.allowed(item).send).length;
+    return { stored, waiting: waiting.length, held, ended };
   }
 
   /** Items with a receipted line, in the order in which they go, each digest once. */
@@ -103,6 +112,7 @@ export class Uploader {
     const left = upload.notBeforeMs - Date.now();
     // A longer one was noted by a clock that has been set back since.
     if (left > 0 && left <= LONGEST_WAIT_MS) return;
+    if (!this.allowed(item).send) return;
     try {
       await this.sendWhole(item, upload);
     } catch (error) {
@@ -130,9 +140,14 @@ export class Uploader {
         } else if (offset < 0) {
           offset = await this.offsetOf(location);
         } else {
+          const allowed = this.allowed(item);
+          // Its hours are over: the rest goes when they come again.
+          if (!allowed.send) return;
           read ??= await this.reading(item);
+          const began = performance.now();
           const arrived = await this.patch(location, offset, await read(offset));
           if (arrived > offset) cuts = 0;
+          await pace(arrived - offset, allowed.kbitS, performance.now() - began);
           offset = arrived;
         }
       } catch (error) {
@@ -147,6 +162,10 @@ export class Uploader {
       await this.note({ ...upload, location, offset: Math.max(0, offset) });
       this.progress({ sha256: item.sha256, offset: Math.max(0, offset), size: item.size });
     }
+  }
+
+  private allowed(item: ItemRow): Allowance {
+    return allowance(this.rules, item.mediaType, Date.now());
   }
 
   private async create(item: ItemRow): Promise<{ location: string; offset: number }> {
@@ -199,6 +218,12 @@ export class Uploader {
   private async note(row: UploadRow): Promise<void> {
     await this.database.write(["uploads"], async (tx) => tx.put("uploads", row));
   }
+}
+
+/** Wait until so many bytes have taken as long as the server wants them to. */
+async function pace(bytes: number, kbitS: number, tookMs: number): Promise<void> {
+  const restMs = kbitS > 0 ? (bytes * 8) / kbitS - tookMs : 0;
+  if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
 }
 
 function offsetIn(answer: Answer, most = Number.MAX_SAFE_INTEGER): number {

@@ -1,9 +1,11 @@
 // The page's side of the uploading worker.
 import { Failure } from "./failures";
 import type { Progress, UploadReport } from "./uploader";
+import type { Rules } from "./windows";
 
 export interface ToWorker {
   readonly key: CryptoKey;
+  readonly rules: Rules;
 }
 
 export type FromWorker =
@@ -14,6 +16,7 @@ export type FromWorker =
 /** Run one pass of uploads in a worker of its own; `key` opens the bytes at rest. */
 export function upload(
   key: CryptoKey,
+  rules: Rules,
   onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<UploadReport> {
   const worker = new Worker(new URL("../worker/upload.ts", import.meta.url), { type: "module" });
@@ -25,6 +28,6 @@ export function upload(
       else if (message.kind === "done") resolve(message.report);
       else reject(new Failure("link.unavailable", message.reason));
     };
-    worker.postMessage({ key } satisfies ToWorker);
+    worker.postMessage({ key, rules } satisfies ToWorker);
   }).finally(() => worker.terminate());
 }
