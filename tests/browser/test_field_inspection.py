@@ -20,6 +20,7 @@ from server.models.uploads import MediaObject
 from server.operations import forms, media_checks
 from server.operations.inspection_doubts import inspection_doubts
 from tests.browser.conftest import CHROMIUM
+from tests.browser.test_field_screens import overflow, small_targets, violations
 from tests.support.fieldapp import building
 from tests.support.fieldphone import kill, phone
 from tests.support.world import make_world
@@ -309,6 +310,43 @@ def test_the_other_lanes_heads_and_signatures_are_signed_as_what_they_are(
     assert by_type["gap.explained"]["to_ms"] > by_type["gap.explained"]["from_ms"]
     assert signed["party_signature"] == {"how": "image", "item": signed["item"], "name": "张某"}
     assert {row.projection for row in world.rows(LineOutcome)} == {"applied"}
+
+
+def test_no_screen_of_an_inspection_has_a_violation_at_twice_the_size_of_type(
+    playwright, world, tmp_path
+):
+    found = {}
+    with (
+        served(world) as port,
+        phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
+    ):
+        inspection = begin(page, world)
+        for form in forms.shipped_forms():
+            put_form(page, world, form)
+        show(page, inspection)
+        press(page, "开始录音")
+        picture(page, "雨水排口", "雨水排口有水外排")
+        item = page.evaluate("async id => (await harness.field.items(id))[0].item", inspection)
+        record = "0a0b0c0d-0e0f-4001-8203-040506070809"
+        screens = (
+            *("", "capture", "items", f"item/{item}", "forms"),
+            *(
+                f"form/{form}/{record}"
+                for form in ("site_inspection_record.v2", "sampling_record.v1")
+            ),
+            *("peer", "gap", "obstruction", "note", "seal"),
+        )
+        for language in ("zh", "en"):
+            show(page, inspection, language)
+            page.evaluate("document.documentElement.style.fontSize = '200%'")
+            for screen in screens:
+                page.evaluate("to => { location.hash = to; }", f"/inspection/{inspection}/{screen}")
+                page.locator("h1").wait_for()
+                page.wait_for_timeout(150)
+                wrong = (violations(page), overflow(page), small_targets(page))
+                if wrong != ([], 0, []):
+                    found[f"{language} {screen}"] = wrong
+    assert found == {}
 
 
 def sign(page, world, inspection):
