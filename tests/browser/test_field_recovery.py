@@ -24,6 +24,9 @@ from tests.support.simdevice import new_id
 
 __all__ = ["built", "playwright", "world"]
 
+#: Turns one letter of a line's signature.
+TURNED = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
+
 
 @pytest.fixture
 def page(playwright, world, tmp_path):
@@ -92,8 +95,7 @@ def test_behind_a_refused_line_the_journal_goes_on_and_says_it_again(page, world
     first = keep(page, world)
     second = keep(page, world)
     third = keep(page, world)
-    turned = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
-    damage(page, second, turned)
+    damage(page, second, TURNED)
 
     report = online(page, world)
     again = online(page, world)
@@ -138,6 +140,43 @@ def acts(page):
     return [line["b"][0] for line in lines]
 
 
+def test_what_was_said_again_counts_once_on_the_phone_and_in_its_seal(page, world):
+    saved = keep(page, world)
+    page.evaluate(
+        """([officer, inspection]) => harness.field.act("record.saved", {officer, inspection,
+            record: crypto.randomUUID(), template: {id: "note", version: 1},
+            fields: {weather: "晴"}, base: []})""",
+        [world.officers[0], page.inspection],
+    )
+    damage(page, saved, TURNED)
+
+    online(page, world)
+
+    (record,) = page.evaluate("id => harness.field.records(id)", page.inspection)
+    sealed = page.evaluate("id => harness.field.sealList(id)", page.inspection)
+    types = [row["type"] for row in page.evaluate("id => harness.field.lines(id)", page.inspection)]
+    held = {row.digest for row in world.rows(JournalLine)}
+    assert (len(record["revisions"]), record["conflicts"]) == (1, [])
+    assert sealed["revisions"] == record["revisions"]
+    assert set(record["revisions"]) <= held
+    assert sorted(types) == ["inspection.opened", "media.captured", "record.saved"]
+
+
+def test_a_visit_whose_first_line_went_bad_is_still_there(page, world):
+    (opened,) = page.evaluate("id => harness.field.lines(id)", page.inspection)
+    damage(page, opened, "text => text.slice(0, 40)")
+    saved = keep(page, world)
+
+    (visit,) = page.evaluate("harness.visits(harness.field.database)")
+    online(page, world)
+    lines = page.evaluate("id => harness.field.lines(id)", page.inspection)
+
+    assert (visit["inspection"], visit["title"]) == (page.inspection, "")
+    assert [row["type"] for row in lines] == ["media.captured"]
+    assert troubles(page) == ["journal.lost", "journal.quarantined"]
+    assert saved["sha256"] in stored(world)
+
+
 def test_kills_while_the_journal_goes_on_cost_and_double_nothing(playwright, world, tmp_path):
     profile = tmp_path / "profile"
     with served(world) as port:
@@ -145,8 +184,7 @@ def test_kills_while_the_journal_goes_on_cost_and_double_nothing(playwright, wor
         with phone(playwright, CHROMIUM, profile, address) as page:
             page.inspection = begin(page, world)
             kept = [keep(page, world) for _ in range(12)]
-            turned = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
-            damage(page, kept[2], turned)
+            damage(page, kept[2], TURNED)
         for passed_ms in (150, 300, 450):
             with phone(playwright, CHROMIUM, profile, address) as page:
                 page.evaluate("harness.field.unlock(harness.PIN)")

@@ -10,6 +10,7 @@ import { isFailure } from "../src/engine/failures";
 import { freeCopies } from "../src/engine/freeing";
 import { getMeta } from "../src/engine/meta";
 import { unseal } from "../src/engine/vault";
+import { visits } from "../src/engine/visits";
 import { go } from "../src/router";
 import { InspectionScreen } from "../src/screens/inspection";
 import { choose } from "../src/texts";
@@ -133,7 +134,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   }
 }
 
-const harness = { freeCopies, field, PIN, OFFICER, plays, install, show, settle, captureForever, audit, noise, outcome, Camera, toHex };
+const harness = { freeCopies, visits, field, PIN, OFFICER, plays, install, show, settle, captureForever, audit, noise, outcome, Camera, toHex };
 
 export type Harness = typeof harness;
 

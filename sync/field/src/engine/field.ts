@@ -8,7 +8,14 @@ import type { AboutDevice } from "./enrol";
 import { Failure } from "./failures";
 import { Database } from "./idb";
 import { Journal } from "./journal";
-import { newRecordId, readRecords, saveRecord, type RecordView, type Saving } from "./records";
+import {
+  newRecordId,
+  readRecords,
+  saveRecord,
+  standing,
+  type RecordView,
+  type Saving,
+} from "./records";
 import { Recordings, recordedBytes, type RecordingKind, type Running } from "./recordings";
 import { getMeta, putMeta, type Enrolment, type SessionRow, type WipedRow } from "./meta";
 import {
@@ -264,9 +271,14 @@ export class Field {
     });
   }
 
-  /** The lines of an inspection, in the order in which they were written within each chain. */
+  /**
+   * The lines of an inspection, in the order in which they were written within each chain; without
+   * those that a later one says again, and those that went bad.
+   */
   lines(inspection: string): Promise<LineRow[]> {
-    return this.database.read(["lines"], (tx) => tx.by("lines", "inspection", inspection));
+    return this.database.read(["lines"], async (tx) =>
+      standing(await tx.by("lines", "inspection", inspection)),
+    );
   }
 
   /** Documents that came down, of one kind. */

@@ -1,6 +1,7 @@
 // Records on the phone: what all known revisions come to, and saving what was changed.
 import { concat, fromHex, toHex, utf8 } from "../evidence/bytes";
 import { dumpText, isObject, load, type Json, type JsonObject } from "../evidence/canonical";
+import { EvidenceError } from "../evidence/errors";
 import type { Line, Part } from "../evidence/line";
 import { merge, type Choice, type Merged, type Revision } from "../evidence/merge";
 import type { Form, Values } from "./forms";
@@ -44,9 +45,26 @@ export function partsOf(row: LineRow): JsonObject[] {
   return Array.isArray(parts) ? (parts as JsonObject[]) : [];
 }
 
+/**
+ * The lines that say what holds: without those that a later line says again, and without what went
+ * bad on the disk, which costs no other line anything and is told by `troubles`.
+ */
+export function standing(rows: readonly LineRow[]): LineRow[] {
+  return rows.filter((row) => row.state !== "restated" && isReadable(row));
+}
+
+function isReadable(row: LineRow): boolean {
+  try {
+    return partsOf(row).length > 0;
+  } catch (error) {
+    if (error instanceof EvidenceError) return false;
+    throw error;
+  }
+}
+
 export async function readRecords(database: Database, inspection: string): Promise<RecordView[]> {
   const found = await database.read(["lines", "documents"], async (tx) => ({
-    lines: await tx.by("lines", "inspection", inspection),
+    lines: standing(await tx.by("lines", "inspection", inspection)),
     revisions: await tx.by("documents", "kind", "revision"),
     addenda: await tx.by("documents", "kind", "addendum"),
   }));

@@ -173,6 +173,7 @@ function first(database: IDBDatabase): void {
   lines.createIndex("digest", "digest", { unique: true });
   lines.createIndex("state", ["state", "epoch", "seq"]);
   lines.createIndex("inspection", "inspection");
+  lines.createIndex("type", "type");
   const items = database.createObjectStore("items", { keyPath: "item" });
   items.createIndex("inspection", "inspection");
   items.createIndex("sha256", "sha256");

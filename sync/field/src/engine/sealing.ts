@@ -6,7 +6,7 @@ import { Failure } from "./failures";
 import type { Database } from "./idb";
 import type { Journal } from "./journal";
 import { getMeta } from "./meta";
-import { partsOf, readRecords } from "./records";
+import { partsOf, readRecords, standing } from "./records";
 
 export interface Sealing {
   readonly officer: string;
@@ -27,7 +27,7 @@ export async function sealList(database: Database, inspection: string): Promise<
   const found = await database.read(["items", "epochs", "lines", "meta"], async (tx) => ({
     items: await tx.by("items", "inspection", inspection),
     epochs: await tx.by("epochs", "order"),
-    lines: await tx.by("lines", "inspection", inspection),
+    lines: standing(await tx.by("lines", "inspection", inspection)),
     device: (await getMeta(tx, "enrolment"))?.device,
   }));
   if (found.device === undefined) throw new Failure("journal.not_enrolled");
