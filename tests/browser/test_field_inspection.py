@@ -22,7 +22,7 @@ from server.operations.inspection_doubts import inspection_doubts
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_field_screens import overflow, small_targets, violations
 from tests.support.fieldapp import building
-from tests.support.fieldphone import kill, phone
+from tests.support.fieldphone import kill, phone, until
 from tests.support.world import make_world
 
 SITE_RECORD = {
@@ -134,7 +134,7 @@ def mark(page, *steps):
 
 def picture(page, caption, fact):
     press(page, "拍照取证")
-    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
+    until(page, "document.querySelector('video')?.videoWidth > 0")
     page.get_by_label("标题").fill(caption)
     page.get_by_label("证明对象").fill(fact)
     press(page, "拍照", exact=True)
@@ -196,7 +196,7 @@ def test_a_visit_without_a_network_and_with_two_kills_stands_verified_on_the_ser
             expect(page.get_by_text("正在录像")).to_be_visible()
             mark(page, "现场检查")
             picture(page, "废水处理设施", "处理设施停运")
-            page.wait_for_function("() => harness.field.recordings.running.keptBytes > 0")
+            until(page, "harness.field.recordings.running.keptBytes > 0")
             kill(profile)
         with phone(playwright, CHROMIUM, profile, address) as page:
             page.context.set_offline(True)

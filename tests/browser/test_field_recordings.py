@@ -7,7 +7,7 @@ from playwright.sync_api import sync_playwright
 from server.field_app import CONFIG, register_field_app
 from tests.browser.conftest import CHROMIUM
 from tests.support.fieldapp import building
-from tests.support.fieldphone import kill, phone
+from tests.support.fieldphone import kill, phone, until
 
 ACTS = """async inspection => (await harness.field.lines(inspection)).map(row =>
     JSON.parse(new TextDecoder().decode(row.raw)).b[0])"""
@@ -147,7 +147,7 @@ def test_a_camera_that_is_taken_away_ends_the_recording_and_keeps_it(playwright,
                 track.dispatchEvent(new Event("ended"));
             }"""
         )
-        page.wait_for_function("() => harness.field.recordings.running === null")
+        until(page, "harness.field.recordings.running === null")
         stopped = acts(page, inspection)[-1]
 
     assert (stopped["type"], stopped["reason"]) == ("recording.stopped", "fault")

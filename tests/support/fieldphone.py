@@ -31,11 +31,22 @@ def phone(playwright, chromium: str, profile: Path, address: str, page: str = HA
         opened = context.pages[0] if context.pages else context.new_page()
         opened.goto(f"{address}{page}")
         if page == HARNESS:
-            opened.wait_for_function("document.title === 'ready'")
+            until(opened, "document.title === 'ready'")
         yield opened
     finally:
         if processes_of(profile):
             context.close()
+
+
+def until(page, condition: str) -> None:
+    """Wait until ``condition``, an expression of the page's, is true.
+
+    Playwright's own ``wait_for_function`` evaluates text in the page each time that it looks
+    again, which the app's policy for scripts forbids.
+    """
+    page.evaluate(
+        f"async () => {{ while (!({condition})) await new Promise((r) => setTimeout(r, 20)); }}"
+    )
 
 
 def processes_of(profile: Path) -> list[psutil.Process]:
