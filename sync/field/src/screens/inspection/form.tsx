@@ -76,7 +76,8 @@ export function FormScreen(props: ScreenProps & { readonly form: string; readonl
   const editing = useSignal<Editing | null | undefined>(null);
   const draft = useSignal<Values>({});
   const savedAt = useSignal(0);
-  const dirty = useRef(false);
+  /** What was changed since it was last signed: a field that nobody touched settles nothing. */
+  const touched = useRef(new Set<string>());
   const { busy, failure, run } = useWork();
 
   const read = async (): Promise<Editing | undefined> => {
@@ -89,25 +90,28 @@ export function FormScreen(props: ScreenProps & { readonly form: string; readonl
   };
   const save = (): Promise<void> =>
     run(async () => {
-      const now = editing.value;
-      if (!now || !dirty.current) return;
-      dirty.current = false;
-      try {
-        await visit.field.saveRecord({
-          officer: known.present[0] ?? "",
-          inspection: visit.id,
-          record,
-          form: now.form,
-          values: inNormalForm(draft.value) as Values,
-          seen: now.seen,
-        });
-      } catch (error) {
-        dirty.current = true;
-        throw error;
+      // What is typed while this is being signed is signed next, also when the screen is left.
+      while (editing.value && touched.current.size > 0) {
+        const names = touched.current;
+        touched.current = new Set();
+        const changed = Object.entries(draft.value).filter(([name]) => names.has(name));
+        try {
+          await visit.field.saveRecord({
+            officer: known.present[0] ?? "",
+            inspection: visit.id,
+            record,
+            form: editing.value.form,
+            values: inNormalForm(Object.fromEntries(changed)) as Values,
+            seen: editing.value.seen,
+          });
+        } catch (error) {
+          for (const name of names) touched.current.add(name);
+          throw error;
+        }
+        editing.value = await read();
+        savedAt.value = Date.now();
+        await visit.reload();
       }
-      editing.value = await read();
-      savedAt.value = Date.now();
-      await visit.reload();
     });
   useEffect(() => {
     void run(async () => {
@@ -140,7 +144,7 @@ export function FormScreen(props: ScreenProps & { readonly form: string; readonl
   }
   const set = (id: string, value: Json): void => {
     draft.value = { ...draft.value, [id]: value };
-    dirty.current = true;
+    touched.current.add(id);
   };
   return (
     <Page title={now.form.title[language.value]} back={visit.path("forms")}>
