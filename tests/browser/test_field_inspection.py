@@ -349,6 +349,36 @@ def test_no_screen_of_an_inspection_has_a_violation_at_twice_the_size_of_type(
     assert found == {}
 
 
+def test_a_field_in_conflict_stays_so_until_somebody_fills_it_in(playwright, world, tmp_path):
+    saved = """async id => (await harness.field.records(id))[0]"""
+    revise = """async ([inspection, officer, place]) => {
+        const form = (await harness.field.documents("template"))[0].body;
+        const record = await harness.field.newRecordId(inspection, form.id);
+        await harness.field.saveRecord({inspection, officer, record, form, values: {place}});
+    }"""
+    with (
+        served(world) as port,
+        phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
+    ):
+        inspection = begin(page, world)
+        for officer, place in zip(world.officers, ("一号门", "二号门"), strict=True):
+            page.evaluate(revise, [inspection, officer, place])
+        show(page, inspection)
+        page.get_by_role("link", name="笔录和表格").click()
+        page.get_by_role("link", name="现场检查（勘察）笔录").click()
+        page.get_by_label(re.compile("^记录人")).fill("示例检查员2")
+        press(page, "保存")
+        expect(page.get_by_text("已保存并签入日志")).to_be_visible()
+        untouched = page.evaluate(saved, inspection)["conflicts"]
+        page.get_by_label(re.compile("^检查地点")).fill("二号门")
+        press(page, "保存")
+        expect(page.get_by_text("两人填写不一致")).to_be_hidden()
+        settled = page.evaluate(saved, inspection)
+
+    assert untouched == ["place"]
+    assert (settled["conflicts"], settled["values"]["place"]) == ([], "二号门")
+
+
 def sign(page, world, inspection):
     """Draw a signature in a record; answers what the record holds, with the item's id."""
     form = {
