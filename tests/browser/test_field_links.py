@@ -136,9 +136,6 @@ def test_the_app_opens_from_cold_while_the_server_is_dead(playwright, world, tmp
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address, page="/app/") as page:
             page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-            page.wait_for_function(
-                "caches.keys().then((names) => names.some((name) => name.startsWith('field-')))"
-            )
             page.reload()
             kill(profile)
     with phone(playwright, CHROMIUM, profile, address, page="/app/") as page:

@@ -4,7 +4,7 @@ import { App } from "./app";
 import { dress } from "./display";
 import { Field } from "./engine/field";
 import { awaitOffer } from "./installing";
-import { persisted, refresh, syncByItself } from "./state";
+import { lockByItself, persisted, refresh, syncByItself } from "./state";
 import { choose, stored } from "./texts";
 import { registerWorker } from "./updates";
 import "./app.css";
@@ -17,6 +17,7 @@ void refresh(field);
 void navigator.storage?.persisted?.().then((promised) => {
   persisted.value = promised;
 });
+lockByItself(field);
 syncByItself(field);
 const root = document.getElementById("app");
 const draw = (): void => {

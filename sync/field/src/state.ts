@@ -7,6 +7,7 @@ import type { SessionRow, WipedRow } from "./engine/meta";
 import type { SyncReport } from "./engine/sync";
 import type { Progress } from "./engine/uploader";
 import { visits, type Visit } from "./engine/visits";
+import { path } from "./router";
 import { freeBefore } from "./rule";
 import { say, sayFailure } from "./texts";
 
@@ -27,6 +28,7 @@ export const progress = signal<Progress | null>(null);
 export const report = signal<SyncReport | null>(null);
 
 const EVERY_MS = 5 * 60_000;
+const ASIDE_MS = 5 * 60_000;
 
 /** Read anew what the banners show; call it after whatever changes what this phone holds. */
 export async function refresh(field: Field): Promise<void> {
@@ -77,6 +79,19 @@ export function syncByItself(field: Field): void {
   addEventListener("online", attempt);
   document.addEventListener("visibilitychange", attempt);
   setInterval(attempt, EVERY_MS);
+}
+
+/** Lock a phone that lay aside for a while, never one on which a visit is shown. */
+export function lockByItself(field: Field): void {
+  let hiddenAtMs = Infinity;
+  document.addEventListener("visibilitychange", () => {
+    const now = performance.now();
+    if (document.visibilityState === "hidden") hiddenAtMs = now;
+    else if (now - hiddenAtMs > ASIDE_MS && !path.value.startsWith("/inspection/")) {
+      field.lock();
+      void refresh(field);
+    }
+  });
 }
 
 /** A sentence with the next step for whatever was thrown. */

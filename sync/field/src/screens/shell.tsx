@@ -76,7 +76,12 @@ function OnlyHere() {
   if (now === null) return null;
   const { itemsOnlyHere: items, linesOnlyHere: lines } = now;
   if (items + lines === 0) return null;
-  const text = items > 0 ? "field.banner.only_here" : "field.banner.lines_only_here";
+  const text =
+    items === 0
+      ? "field.banner.lines_only_here"
+      : items === 1
+        ? "field.banner.one_only_here"
+        : "field.banner.only_here";
   return (
     <div role="status" class="only-here">
       <a href="#/status">
