@@ -363,6 +363,28 @@ def test_after_a_lost_answer_the_server_is_asked_and_nothing_goes_up_twice(page,
     assert (status(page)["linesOnlyHere"], status(page)["itemsOnlyHere"]) == (0, 0)
 
 
+def test_lines_that_cannot_go_on_are_told_until_they_can(page, world):
+    saved = keep(page, world)
+    gap = {"seq": 0, "digest": "", "journal": "gap", "projection": "none", "code": "journal.gap"}
+    answer = {"results": [gap], "receipts": [], "next_seq": 0, "head": "0" * 64, "checkpoint": ""}
+    page.route(
+        "**/api/v1/journal/**",
+        lambda route: (
+            route.fulfill(json=answer) if route.request.method == "POST" else route.continue_()
+        ),
+    )
+
+    report = online(page, world)
+    told = troubles(page)
+    page.unroute("**/api/v1/journal/**")
+    later = online(page, world)
+
+    assert codes(report["problems"]) == ["journal.stuck"]
+    assert told == ["journal.stuck"]
+    assert (later["problems"], troubles(page)) == ([], [])
+    assert stored(world) == {saved["sha256"]}
+
+
 def forge_salt(route):
     told = route.fetch().json()
     told["generations"][-1]["restore"]["salt"] = "00" * 16

@@ -26,7 +26,9 @@ describe("steps of the clock", () => {
   test.each([1_000, 60_000, 3_600_000, DAY_MS, 365 * DAY_MS, 3_650 * DAY_MS])(
     "a clock that goes back by %i ms in a visit is found at its line",
     (by) => {
-      const found = backwardSteps(lines([0, 0], [5_000, 5_000], [65_000, 65_000 - by], [70_000, 70_000 - by]));
+      const found = backwardSteps(
+        lines([0, 0], [5_000, 5_000], [65_000, 65_000 - by], [70_000, 70_000 - by]),
+      );
 
       expect(found).toEqual([{ epoch: "e", seq: 2, byMs: by, against: "mono" }]);
     },

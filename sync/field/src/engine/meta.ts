@@ -49,7 +49,11 @@ export interface WipedRow {
   readonly organization: string;
   readonly origin: string;
   readonly wipedAtMs: number;
-  readonly epochs: readonly { readonly epoch: string; readonly lastSeq: number; readonly head: string }[];
+  readonly epochs: readonly {
+    readonly epoch: string;
+    readonly lastSeq: number;
+    readonly head: string;
+  }[];
   readonly receipts: readonly string[];
 }
 
@@ -83,6 +87,8 @@ export interface Meta {
   /** How this device stands, as the server said last. */
   readonly standing: "active" | "revoked" | "wipe";
   readonly documentsComparedMs: number;
+  /** Codes of lines that the last sync could not bring on. */
+  readonly stuck: readonly string[];
   readonly notices: readonly NoticeRow[];
   /** Set with the line `device.wiped`: from then on this phone empties itself. */
   readonly wiping: true;

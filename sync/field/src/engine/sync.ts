@@ -201,6 +201,8 @@ class Sync {
       }
       if (!(await this.recovery.goOn())) break;
     }
+    const codes = this.stuck.map((one) => one.code);
+    await this.parts.database.write(["meta"], async (tx) => putMeta(tx, "stuck", codes));
     for (const { code, seq } of this.stuck) {
       this.problems.push(new Failure("journal.stuck", `line ${seq}`, { problem: code }));
     }

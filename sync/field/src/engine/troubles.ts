@@ -33,6 +33,7 @@ export async function troubles(database: Database, nowMs: number): Promise<Troub
       wiped: (await getMeta(tx, "wiped")) !== undefined,
       enrolled: (await getMeta(tx, "enrolment")) !== undefined,
       standing: await getMeta(tx, "standing"),
+      stuck: (await getMeta(tx, "stuck")) ?? [],
       alarms: await tx.all("alarms"),
       lines: await tx.all("lines"),
       epochs: await tx.by("epochs", "order"),
@@ -51,6 +52,7 @@ export async function troubles(database: Database, nowMs: number): Promise<Troub
   return [
     trouble("trust.ledger_forked", found.alarms.map((one) => one.reason)),
     trouble("device.revoked", revoked ? [found.standing] : []),
+    trouble("journal.stuck", found.stuck),
     trouble("journal.lost", inState("lost").map(placeOf)),
     trouble("vault.damaged", damaged.map((one) => one.sha256.slice(0, 12))),
     trouble("clock.implausible", isImplausible(nowMs) ? [new Date(nowMs).toISOString()] : []),
