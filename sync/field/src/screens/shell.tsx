@@ -1,7 +1,7 @@
 // What stands around every screen of an enrolled phone: banners above, the four ways below.
 import type { ComponentChildren } from "preact";
 import { lasting, runningNow } from "../recording";
-import { go, path } from "../router";
+import { path } from "../router";
 import { ownVisits, persisted, status, trouble } from "../state";
 import { say, type TextKey } from "../texts";
 import { takeOver, waiting } from "../updates";
@@ -103,14 +103,5 @@ function Update() {
         {say("field.update.take")}
       </button>
     </div>
-  );
-}
-
-/** The phone's own way back may have led nowhere. */
-export function Lost() {
-  return (
-    <button type="button" onClick={() => go("/today")}>
-      {say("field.nav.today")}
-    </button>
   );
 }
