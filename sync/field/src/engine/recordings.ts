@@ -2,7 +2,6 @@
 //
 // A kill costs what the newest slice did not hold yet. What lies on the disk is made an item at
 // the next start, by a line that says so; nobody has to remember that there was a recording.
-import { createSHA256 } from "hash-wasm";
 import type { JsonObject } from "../evidence/canonical";
 import type { Line } from "../evidence/line";
 import type { Captures } from "./capture";
@@ -284,6 +283,7 @@ class Writer {
 
 async function digestOf(key: CryptoKey, recording: string): Promise<Ended> {
   const reader = await FrameReader.open(key, recording);
+  const { createSHA256 } = await import("hash-wasm");
   const hasher = await createSHA256();
   hasher.init();
   for (let index = 0; index < reader.count; index++) hasher.update(await reader.frame(index));
