@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent
@@ -62,7 +63,9 @@ def build(target: Path = TARGET, mode: str = "production") -> None:
     made_of = digest()
     install()
     command = ["node_modules/vite/bin/vite.js", "build", "--mode", mode]
-    done = run_node(command, LIUHEN_FIELD_TARGET=str(target))
+    # Vite refuses to build what it is building already.
+    with _alone():
+        done = run_node(command, LIUHEN_FIELD_TARGET=str(target))
     if done.returncode:
         raise BuildFailed(f"现场检查程序编译失败。\nThe field app does not build:\n{done.stdout}")
     (target / _MADE_OF).write_text(made_of + "\n", "ascii")
@@ -81,9 +84,7 @@ def install() -> None:
     """
     wanted = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
     modules = SOURCE / "node_modules"
-    # Tests and a build may begin at the same moment.
-    with (SOURCE / ".installing").open("a") as installing:
-        fcntl.flock(installing, fcntl.LOCK_EX)
+    with _alone():
         mark = modules / ".liuhen-lock"
         if mark.exists() and mark.read_text("ascii") == wanted:
             return
@@ -91,6 +92,14 @@ def install() -> None:
         if done.returncode:
             raise BuildFailed(explained(done.stdout))
         mark.write_text(wanted, "ascii")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process after another: tests and a build may begin at the same moment."""
+    with (SOURCE / ".installing").open("a") as installing:
+        fcntl.flock(installing, fcntl.LOCK_EX)
+        yield
 
 
 def run_node(command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -1,6 +1,7 @@
 """How the field app is built: when, of what, and what is said where it cannot be."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_the_lock_names_no_registry_and_vouches_for_every_package():
 
     assert '"resolved"' not in lock
     assert lock.count('"integrity"') == lock.count('"node_modules/')
+
+
+def test_builds_that_begin_at_the_same_moment_all_come_to_an_end(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(building.build, folders))
+
+    assert all((folder / "index.html").exists() for folder in folders)
