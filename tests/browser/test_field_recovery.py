@@ -16,7 +16,7 @@ from sync.evidence.note import parse_verifier_key
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_field_sync import begin, built, playwright, served, sync, world
 from tests.protocol.conftest import sign_checkpoint
-from tests.support.fieldphone import HARNESS, kill, phone
+from tests.support.fieldphone import HARNESS, kill, phone, until
 from tests.support.restoring import copy_database, restore
 from tests.support.rotating import begin as begin_rotation
 from tests.support.rotating import finish, grow
@@ -507,7 +507,7 @@ def test_a_full_phone_says_so_and_keeps_what_it_has(playwright, world, tmp_path)
             quota = {"origin": address, "quotaSize": 4 << 20}
             session.send("Storage.overrideQuotaForOrigin", quota)
             page.goto(f"{address}{HARNESS}")
-            page.wait_for_function("document.title === 'ready'")
+            until(page, "document.title === 'ready'")
             page.evaluate("harness.field.unlock(harness.PIN)")
             refused = page.evaluate(
                 """([officer, inspection]) => harness.outcome(harness.field.capture({officer,
