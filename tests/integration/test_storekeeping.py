@@ -422,7 +422,9 @@ def test_of_two_workers_one_does_the_night_and_two_at_once_are_no_error(
 
     reports = [json.loads(row.report) for row in house.world.rows(StoreCheck)]
     sweeps = [report for report in reports if report["kind"] == "sweep"]
-    assert [report["doubts"] for report in reports] == [[]] * 2 * times
+    # What the other adopts meanwhile may be a reading more.
+    assert len(reports) >= 2 * times
+    assert [report["doubts"] for report in reports if report["doubts"]] == []
     assert [report["objects"] for report in sweeps] == [21] * times
     assert sorted(key for report in sweeps for key in report["adopted"]) == sorted(lost)
     assert {row.key for row in house.world.rows(AdoptedObject)} == set(lost)

@@ -12,6 +12,7 @@ def run(*codes):
         rule_version="3",
         verdict="explainable",
         claims="[]",
+        context="{}",
         checked_at_ms=1,
         ledger_index=1,
         findings=findings,
