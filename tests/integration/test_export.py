@@ -105,6 +105,8 @@ def test_nothing_is_left_unchecked_that_this_package_could_show(finished, tmp_pa
     assert by_verdict[Verdict.FAIL] == set()
     assert {"outside.sidecar", "duties.separate", "case.complete"} <= by_verdict[Verdict.PASS]
     assert by_verdict[Verdict.NOT_CHECKED] <= {
+        # The first journal holds another case's line.
+        "journal.withheld",
         "case.missing",
         "case.withheld",
         "case.findings_not_recomputed",
