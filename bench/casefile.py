@@ -7,7 +7,8 @@ import zlib
 from media.store import Store
 from server.db import transaction
 from server.models.uploads import MediaObject
-from server.operations import ledger
+from server.operations import export, ledger
+from server.operations.export.asked import Asked
 from tests.support.simdevice import new_id
 from tests.support.world import World
 
@@ -69,5 +70,18 @@ def _store(world: World, store: Store, contents: list[bytes], digests: list[str]
                 )
                 for content, sha256 in zip(contents, digests, strict=True)
             ],
+            now_ms=world.now_ms,
+        )
+
+
+def ask(world: World, inspection: str) -> str:
+    """Ask for a package of the case; answers its id."""
+    with transaction() as session:
+        return export.request_package(
+            session,
+            inspection_id=inspection,
+            person_id=world.persons[0],
+            reason="benchmark",
+            asked=Asked(despite="benchmark"),
             now_ms=world.now_ms,
         )

@@ -16,17 +16,16 @@ from pathlib import Path
 
 import psutil
 
-from bench.casefile import capture
+from bench.casefile import ask, capture
 from bench.machine import machine
 from media.s3 import S3Store
 from server import migrations
 from server.app import create_database_app
-from server.db import db, reading, transaction
+from server.db import db, reading
 from server.models.inspections import EvidencePackage
 from server.models.uploads import MediaObject
 from server.operations import export
 from server.operations.export import build
-from server.operations.export.asked import Asked
 from server.settings import Settings
 from tests.support.bureau import environment
 from tests.support.guardian import run_store
@@ -80,7 +79,7 @@ def _world(folder: Path, s3: S3) -> World:
 
 
 def _round(world: World, inspection: str, folder: Path) -> dict[str, float]:
-    order = build.begin(_asked(world, inspection))
+    order = build.begin(ask(world, inspection))
     if order is None:
         raise SystemExit("nothing to build")
     spool = _made(folder / order.package_id)
@@ -108,24 +107,12 @@ def _copy(world: World, path: Path) -> None:
 
 
 def _build(world: World, inspection: str) -> None:
-    package_id = _asked(world, inspection)
+    package_id = ask(world, inspection)
     export.build_package(world.services, package_id)
     with reading() as session:
         row = session.get_one(EvidencePackage, package_id)
         if row.state != "ready":
             raise SystemExit(row.failure)
-
-
-def _asked(world: World, inspection: str) -> str:
-    with transaction() as session:
-        return export.request_package(
-            session,
-            inspection_id=inspection,
-            person_id=world.persons[0],
-            reason="benchmark",
-            asked=Asked(despite="benchmark"),
-            now_ms=world.now_ms,
-        )
 
 
 def _watched(work: Callable[[], None]) -> tuple[float, int]:

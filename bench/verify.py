@@ -16,14 +16,13 @@ import time
 import zipfile
 from pathlib import Path
 
-from bench.casefile import capture
+from bench.casefile import ask, capture
 from bench.machine import machine
 from server import migrations
 from server.app import create_database_app
-from server.db import db, reading, transaction
+from server.db import db, reading
 from server.models.inspections import EvidencePackage
 from server.operations import export
-from server.operations.export.asked import Asked
 from server.settings import Settings
 from tests.support.bureau import environment
 from tests.support.stores import MemoryStore
@@ -127,15 +126,7 @@ def _export(folder: Path, count: int, size: int) -> tuple[Path, dict[str, float]
     world = World(settings, store=store)
     inspection = capture(world, store, count, size)
     with world.app.app_context():
-        with transaction() as session:
-            package_id = export.request_package(
-                session,
-                inspection_id=inspection,
-                person_id=world.persons[0],
-                reason="benchmark",
-                asked=Asked(despite="benchmark"),
-                now_ms=world.now_ms,
-            )
+        package_id = ask(world, inspection)
         began, spent = time.monotonic(), time.process_time()
         export.build_package(world.services, package_id)
         took = {

@@ -1,9 +1,7 @@
 """The database: one engine, the only commit, and the lock that keeps SQLite's writers in line."""
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
+from server.locking import locked
 from server.models import Base
 
 db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
@@ -92,13 +91,13 @@ def reading() -> Iterator[Session]:
 
 @contextmanager
 def _write_lock(url: URL) -> Iterator[None]:
+    path = path_beside(url, ".lock")
+    with locked(path, wait=True) if path else nullcontext():
+        yield
+
+
+def path_beside(url: URL, suffix: str) -> Path | None:
+    """A file beside a SQLite database; None where the database is none in a file."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        yield
-        return
-    path = Path(url.database).with_suffix(".lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return None
+    return Path(url.database).with_suffix(suffix)

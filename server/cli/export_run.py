@@ -1,6 +1,5 @@
 """A run of exports into one folder: what it has finished is written there, so that it can go on."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from server.failures import ServerError
+from server.locking import locked
 from server.operations.export.asked import Asked
 
 #: Beside the packages: a line for each that was asked for.
@@ -62,15 +62,10 @@ def run_in(folder: Path) -> Iterator[Run]:
     Raises:
         FolderTaken: if another one is under way.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderTaken(str(folder)) from error
+    with locked(folder) as mine:
+        if not mine:
+            raise FolderTaken(str(folder))
         yield Run(folder / PROGRESS)
-    finally:
-        os.close(descriptor)
 
 
 def is_whole(path: Path, *, sha256: str, size: int) -> bool:

@@ -1,16 +1,14 @@
 """Work that one process does at a time, on however many machines there are workers."""
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
-from pathlib import Path
 
-from sqlalchemy import URL, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from server.db import db
+from server.db import db, path_beside
+from server.locking import locked
 
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
 _LET_GO = text("SELECT pg_advisory_unlock(:key)")
@@ -22,9 +20,10 @@ def alone(name: str) -> Iterator[bool]:
 
     Nothing is left of a process that dies: the database or the system lets its lock go.
     """
-    url = db.engine.url
-    if url.get_backend_name() == "sqlite":
-        with _alone_here(url, name) as mine:
+    if db.engine.dialect.name == "sqlite":
+        # All workers of a SQLite database are on its machine.
+        path = path_beside(db.engine.url, f".{name}.lock")
+        with locked(path) if path else nullcontext(True) as mine:
             yield mine
         return
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -36,25 +35,6 @@ def alone(name: str) -> Iterator[bool]:
             # A server sees a closed connection some time later; who asks at once would wait.
             with suppress(DBAPIError):
                 connection.execute(_LET_GO, {"key": _key(name)})
-
-
-@contextmanager
-def _alone_here(url: URL, name: str) -> Iterator[bool]:
-    """As :func:`alone`; all workers of a SQLite database are on its machine."""
-    if not url.database or url.database == ":memory:":
-        yield True
-        return
-    path = Path(url.database).with_suffix(f".{name}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
 
 
 def _key(name: str) -> int:

@@ -4,10 +4,8 @@ Only where the machine has ``ffmpeg`` (docs/operations.md); everything else work
 A copy stands beside its original and is never evidence itself (docs/evidence.md §7).
 """
 
-import fcntl
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,6 +33,7 @@ from media.second.film import (
 )
 from media.store import StoreUnavailable
 from server.db import reading, transaction
+from server.locking import locked
 from server.models.inspections import Derivative, EvidenceItem, MediaFacts
 from server.models.uploads import MediaObject, UnsafeMedia
 from server.operations import ledger
@@ -368,15 +367,9 @@ def _alone(services: Services) -> Iterator[tuple[bool, Path]]:
     """Whether no other process or thread of this machine is at it, and an empty folder."""
     folder = services.settings.data_dir / "recordings"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False, folder
-    else:
-        # What a killed process has left is of no use to anyone.
-        for left in folder.glob("tmp*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield True, folder
-    finally:
-        os.close(descriptor)
+    with locked(folder / "lock") as mine:
+        if mine:
+            # What a killed process has left is of no use to anyone.
+            for left in folder.glob("tmp*"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield mine, folder

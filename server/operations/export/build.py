@@ -4,14 +4,12 @@ Nothing slow happens in a transaction. Building is repeatable to the byte, so a
 build that was cut short is simply done again (docs/evidence.md §8).
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +24,7 @@ from media.errors import MediaError
 from media.store import Store, StoreUnavailable
 from server.db import reading, transaction
 from server.failures import PackageNotReady, ServerError
+from server.locking import locked
 from server.models.inspections import EvidencePackage
 from server.models.ledger import Checkpoint, Generation
 from server.operations import ledger
@@ -75,7 +74,7 @@ class Built:
 
 def build_waiting_packages(services: Services) -> None:
     """Build every package that waits; one process of a machine does so at a time."""
-    with _alone(services, wait=False) as alone:
+    with locked(_lock_of(services)) as alone:
         if not alone:
             return
         with reading() as session:
@@ -94,7 +93,7 @@ def build_waiting_packages(services: Services) -> None:
 
 def build_package(services: Services, package_id: str) -> None:
     """Build one package now, unless it is finished; its row says what came of it."""
-    with _alone(services, wait=True):
+    with locked(_lock_of(services), wait=True):
         _build_one(services, package_id)
 
 
@@ -339,15 +338,6 @@ def _folder(services: Services) -> Path:
     return folder
 
 
-@contextmanager
-def _alone(services: Services, *, wait: bool) -> Iterator[bool]:
-    """Whether this thread is the only one of the machine that builds packages."""
-    descriptor = os.open(_folder(services) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
+def _lock_of(services: Services) -> Path:
+    """What a thread holds while it is the only one of the machine that builds packages."""
+    return _folder(services) / "lock"
