@@ -4,10 +4,7 @@ import pytest
 
 from server.models.ledger import LedgerHead
 from server.models.uploads import MediaObject
-from tests.browser.test_field_links import keep_photos, network, page
-from tests.browser.test_field_sync import begin, built, playwright, sync, world
-
-__all__ = ["built", "network", "page", "playwright", "world"]
+from tests.support.fieldphone import begin, keep_photos, sync
 
 
 def back_up(world, network, lacking=()):

@@ -3,27 +3,20 @@
 import hashlib
 import json
 import re
-import shutil
-import threading
 import time
-from contextlib import contextmanager
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import expect
 
 from server.db import reading, transaction
-from server.field_app import CONFIG
 from server.models.inspections import EvidenceItem, Finding, Inspection, ItemCheck, TemplateVersion
 from server.models.journal import LineOutcome
 from server.models.uploads import MediaObject
 from server.operations import forms, media_checks
 from server.operations.inspection_doubts import inspection_doubts
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_field_screens import overflow, small_targets, violations
-from tests.support.fieldapp import building
+from tests.support.fieldlook import overflow, small_targets, violations
 from tests.support.fieldphone import kill, phone, until
-from tests.support.world import make_world
+from tests.support.serving import served
 
 SITE_RECORD = {
     "检查地点": "示范路1号",
@@ -35,52 +28,6 @@ SITE_RECORD = {
     "检查人签名": "已在纸质笔录上签名",
     "当事人签名，或不在场、拒绝签名的原因": "张某",
 }
-
-
-def now_ms():
-    """The server's clock goes right."""
-    return time.time_ns() // 1_000_000
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("field")
-    building.build(folder, mode="harness")
-    return folder
-
-
-@pytest.fixture
-def world(sqlite_template, tmp_path, s3, built):
-    shutil.copyfile(sqlite_template, tmp_path / "world.sqlite")
-    world = make_world(f"sqlite:///{tmp_path / 'world.sqlite'}", tmp_path / "var", s3)
-    world.now_ms = now_ms()
-    world.app.config[CONFIG] = built
-    return world
-
-
-@contextmanager
-def served(world, port=0):
-    server = make_server("127.0.0.1", port, world.app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def begin(page, world):
@@ -176,7 +123,7 @@ def test_a_visit_without_a_network_and_with_two_kills_stands_verified_on_the_ser
     playwright, world, tmp_path
 ):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address) as page:
             inspection = begin(page, world)
@@ -206,7 +153,7 @@ def test_a_visit_without_a_network_and_with_two_kills_stands_verified_on_the_ser
             seal(page)
             lines = page.evaluate("harness.field.status()")["linesOnlyHere"]
             page.context.set_offline(False)
-            world.now_ms = now_ms()
+            world.now_ms = time.time_ns() // 1_000_000
             report = page.evaluate(
                 """async () => {
                     const {problems, stuck, uploads} = await harness.field.sync();
@@ -237,7 +184,7 @@ def test_the_other_lanes_heads_and_signatures_are_signed_as_what_they_are(
     taken.write_bytes(b"\xff\xd8\xff\xe0 as the system's camera wrote it \xff\xd9")
     scanned.write_bytes(b"%PDF-1.7 a permit")
     with (
-        served(world) as port,
+        served(world.app) as port,
         phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
     ):
         inspection = begin(page, world)
@@ -281,7 +228,7 @@ def test_the_other_lanes_heads_and_signatures_are_signed_as_what_they_are(
                 JSON.parse(new TextDecoder().decode(row.raw)).b[0])""",
             inspection,
         )
-        world.now_ms = now_ms()
+        world.now_ms = time.time_ns() // 1_000_000
         page.evaluate("harness.field.sync().then(() => 0)")
         page.goto(f"http://127.0.0.1:{port}/app/#/inspection/{inspection}")
         page.get_by_label("PIN").fill("246810")
@@ -317,7 +264,7 @@ def test_no_screen_of_an_inspection_has_a_violation_at_twice_the_size_of_type(
 ):
     found = {}
     with (
-        served(world) as port,
+        served(world.app) as port,
         phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
     ):
         inspection = begin(page, world)
@@ -357,7 +304,7 @@ def test_a_field_in_conflict_stays_so_until_somebody_fills_it_in(playwright, wor
         await harness.field.saveRecord({inspection, officer, record, form, values: {place}});
     }"""
     with (
-        served(world) as port,
+        served(world.app) as port,
         phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
     ):
         inspection = begin(page, world)

@@ -2,33 +2,10 @@
 
 import random
 
-import pytest
-from flask import Flask
-from playwright.sync_api import sync_playwright
-
-from server.field_app import CONFIG, register_field_app
 from tests.browser.conftest import CHROMIUM
-from tests.support.fieldapp import building
 from tests.support.fieldphone import kill, phone
 
 KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    """The engine's test page, served as the app is."""
-    built = tmp_path_factory.mktemp("field")
-    building.build(built, mode="harness")
-    app = Flask("server", static_folder=None)
-    app.config[CONFIG] = built
-    register_field_app(app)
-    return serve(app)
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    with sync_playwright() as running:
-        yield running
 
 
 def test_no_acknowledged_capture_is_lost_or_corrupt_after_twenty_kills(

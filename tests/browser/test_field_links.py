@@ -1,43 +1,15 @@
 """The field app on bad links: what is cut, lost, forged or gone costs nothing that was kept."""
 
-import pytest
-
 from server.models.inspections import EvidenceItem
 from server.models.journal import JournalLine
 from server.models.uploads import MediaObject
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_field_sync import begin, built, playwright, served, sync, world
 from tests.protocol.conftest import sign_checkpoint
-from tests.support.badnet import BadNetwork, Fault
-from tests.support.fieldphone import kill, phone
-
-__all__ = ["built", "playwright", "world"]
+from tests.support.badnet import Fault
+from tests.support.fieldphone import begin, keep_photos, kill, phone, sync
+from tests.support.serving import served
 
 CUTS = (Fault.REQUEST_LOST, Fault.REQUEST_CUT, Fault.REPLY_LOST, Fault.REPLY_CUT, Fault.PORTAL)
-
-
-@pytest.fixture
-def network(world):
-    with served(world) as port, BadNetwork(f"http://127.0.0.1:{port}") as network:
-        yield network
-
-
-@pytest.fixture
-def page(playwright, network, tmp_path):
-    with phone(playwright, CHROMIUM, tmp_path / "profile", network.url) as page:
-        yield page
-
-
-def keep_photos(page, world, inspection, sizes):
-    """Photos of the system's camera, of so many bytes each."""
-    page.evaluate(
-        """async ([officer, inspection, sizes]) => {
-            for (const size of sizes)
-                await harness.field.capture({officer, inspection, bytes: harness.noise(size),
-                    mediaType: "image/jpeg", captureClass: "B"});
-        }""",
-        [world.officers[0], inspection, sizes],
-    )
 
 
 def test_a_link_that_fails_every_third_time_brings_everything_once(page, network, world):
@@ -132,7 +104,7 @@ def test_a_ledger_that_was_rewritten_raises_an_alarm_and_evidence_still_goes_out
 
 def test_the_app_opens_from_cold_while_the_server_is_dead(playwright, world, tmp_path):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address, page="/app/") as page:
             page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")

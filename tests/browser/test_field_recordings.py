@@ -1,32 +1,10 @@
 """Sound and film in real Chromium: slices reach the disk as they come, whatever ends them."""
 
-import pytest
-from flask import Flask
-from playwright.sync_api import sync_playwright
-
-from server.field_app import CONFIG, register_field_app
 from tests.browser.conftest import CHROMIUM
-from tests.support.fieldapp import building
 from tests.support.fieldphone import kill, phone, until
 
 ACTS = """async inspection => (await harness.field.lines(inspection)).map(row =>
     JSON.parse(new TextDecoder().decode(row.raw)).b[0])"""
-
-
-@pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    built = tmp_path_factory.mktemp("field")
-    building.build(built, mode="harness")
-    app = Flask("server", static_folder=None)
-    app.config[CONFIG] = built
-    register_field_app(app)
-    return serve(app)
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    with sync_playwright() as running:
-        yield running
 
 
 def record(page, inspection, kind):

@@ -14,15 +14,13 @@ from server.operations.revocation import revoke_device
 from sync.evidence.fork import check_fork, parse_fork
 from sync.evidence.note import parse_verifier_key
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_field_sync import begin, built, playwright, served, sync, world
 from tests.protocol.conftest import sign_checkpoint
-from tests.support.fieldphone import HARNESS, kill, phone, until
+from tests.support.fieldphone import HARNESS, begin, kill, phone, sync, until
 from tests.support.restoring import copy_database, restore
 from tests.support.rotating import begin as begin_rotation
 from tests.support.rotating import finish, grow
+from tests.support.serving import served
 from tests.support.simdevice import new_id
-
-__all__ = ["built", "playwright", "world"]
 
 #: Turns one letter of a line's signature.
 TURNED = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "A"}`)'
@@ -31,7 +29,7 @@ TURNED = 'text => text.replace(/"s":"(.)/, (_, c) => `"s":"${c === "A" ? "B" : "
 @pytest.fixture
 def page(playwright, world, tmp_path):
     """A phone whose server comes and goes: every sync of a test has it answer."""
-    with served(world) as port:
+    with served(world.app) as port:
         world.port = port
         context = phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}")
         page = context.__enter__()
@@ -41,7 +39,7 @@ def page(playwright, world, tmp_path):
 
 
 def online(page, world):
-    with served(world, world.port):
+    with served(world.app, world.port):
         return sync(page)
 
 
@@ -179,7 +177,7 @@ def test_a_visit_whose_first_line_went_bad_is_still_there(page, world):
 
 def test_kills_while_the_journal_goes_on_cost_and_double_nothing(playwright, world, tmp_path):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address) as page:
             page.inspection = begin(page, world)
@@ -495,7 +493,7 @@ def test_documents_that_silently_came_to_differ_are_repaired(page, world):
 
 def test_a_full_phone_says_so_and_keeps_what_it_has(playwright, world, tmp_path):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address) as page:
             page.inspection = begin(page, world)

@@ -4,18 +4,16 @@ import json
 import os
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from server.db import transaction
 from server.models.inspections import RegulatedEntity
 from server.operations.dossiers import dossier
 from server.operations.feed import documents as feed
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_field_sync import playwright, served, world
 from tests.support.fieldapp import building
+from tests.support.fieldlook import overflow, small_targets, violations
 from tests.support.fieldphone import phone
-
-__all__ = ["playwright", "world"]
+from tests.support.serving import served
 
 PIN = "246810"
 SMALL = {"width": 360, "height": 640}
@@ -129,32 +127,9 @@ def unlock(page):
     page.get_by_role("button", name="解锁").click()
 
 
-def violations(page):
-    """What axe finds, each with the places where."""
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
-
-
-def overflow(page):
-    """By how many pixels the page is wider than the screen."""
-    return page.evaluate("document.documentElement.scrollWidth - innerWidth")
-
-
-def small_targets(page):
-    """Buttons, links and inputs that a glove would miss."""
-    return page.evaluate(
-        """[...document.querySelectorAll("button, a, summary, input, select")]
-            .map((one) => one.closest("label.tick") ?? one)
-            .filter((one) => one.checkVisibility())
-            .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
-            .filter(([, box]) => box.height < 44 || box.width < 44)
-            .map(([html]) => html)"""
-    )
-
-
 def test_tasks_and_dossiers_are_read_with_the_server_dead(playwright, bureau, tmp_path):
     profile = tmp_path / "profile"
-    with served(bureau) as port:
+    with served(bureau.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address, page="/app/") as page:
             enrol(page, bureau)
@@ -189,7 +164,7 @@ def test_tasks_and_dossiers_are_read_with_the_server_dead(playwright, bureau, tm
 
 def test_a_ledger_that_contradicts_itself_alarms_on_every_screen(playwright, bureau, tmp_path):
     with (
-        served(bureau) as port,
+        served(bureau.app) as port,
         phone(
             playwright, CHROMIUM, tmp_path / "p", f"http://127.0.0.1:{port}", page="/app/"
         ) as page,
@@ -219,7 +194,7 @@ def test_no_screen_has_a_violation_at_twice_the_size_of_type_in_either_language(
             page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
     with (
-        served(bureau) as port,
+        served(bureau.app) as port,
         phone(
             playwright, CHROMIUM, tmp_path / "p", f"http://127.0.0.1:{port}", page="/app/"
         ) as page,
@@ -250,7 +225,7 @@ def test_no_screen_has_a_violation_at_twice_the_size_of_type_in_either_language(
 
 def test_the_first_load_is_at_most_60_kb_of_script(playwright, bureau, tmp_path):
     with (
-        served(bureau) as port,
+        served(bureau.app) as port,
         phone(
             playwright, CHROMIUM, tmp_path / "p", f"http://127.0.0.1:{port}", page="/app/"
         ) as page,

@@ -1,81 +1,17 @@
 """The field app's engine in real Chromium against the real application and its store."""
 
 import io
-import shutil
-import threading
-import time
-from contextlib import contextmanager
 
 import exifread
 import pytest
-from playwright.sync_api import sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-from server.field_app import CONFIG
 from server.models.inspections import EvidenceItem, Inspection, ItemCheck
 from server.models.journal import JournalLine, LineOutcome
 from server.models.uploads import MediaObject
 from server.operations import media_checks
 from tests.browser.conftest import CHROMIUM
-from tests.support.fieldapp import building
-from tests.support.fieldphone import kill, phone
-from tests.support.world import make_world
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("field")
-    building.build(folder, mode="harness")
-    return folder
-
-
-@pytest.fixture
-def world(sqlite_template, tmp_path, s3, built):
-    """An installed application with its store, which serves the engine's test page, too."""
-    shutil.copyfile(sqlite_template, tmp_path / "world.sqlite")
-    world = make_world(f"sqlite:///{tmp_path / 'world.sqlite'}", tmp_path / "var", s3)
-    world.now_ms = time.time_ns() // 1_000_000
-    world.app.config[CONFIG] = built
-    return world
-
-
-@contextmanager
-def served(world, port=0):
-    """The application on a socket of this machine; nothing answers there when the block ends."""
-    server = make_server("127.0.0.1", port, world.app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def begin(page, world):
-    """Enrol the phone, set its PIN, log in and open an inspection; answers the inspection's id."""
-    code, (first, second) = world.code(), world.officers
-    page.evaluate("code => harness.field.enrol(code, {name: '手机一'})", code)
-    page.evaluate("harness.field.setPin(harness.PIN, 1000)")
-    for officer, number in ((first, "示例001"), (second, "示例002")):
-        page.evaluate("([o, n]) => harness.field.logIn(o, n)", [officer, number])
-    return page.evaluate(
-        "given => harness.field.openInspection(given)",
-        {"officer": first, "officers": [first, second], "task": world.task, "title": "日常检查"},
-    )
+from tests.support.fieldphone import begin, kill, phone, sync
+from tests.support.serving import served
 
 
 def photograph(page, world, inspection):
@@ -97,22 +33,11 @@ def photograph(page, world, inspection):
     )
 
 
-def sync(page):
-    """One sync; problems and stuck lines are plain values."""
-    return page.evaluate(
-        """async () => {
-            const report = await harness.field.sync();
-            const problems = report.problems.map((one) => `${one.message} ${one.status}`);
-            return {...report, problems};
-        }"""
-    )
-
-
 def test_a_photo_that_was_taken_before_a_kill_stands_verified_on_the_server(
     playwright, world, tmp_path
 ):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         with phone(playwright, CHROMIUM, profile, address) as page:
             inspection = begin(page, world)
@@ -144,7 +69,7 @@ def test_a_photo_that_was_taken_before_a_kill_stands_verified_on_the_server(
 
 def test_our_own_cameras_picture_says_when_and_where_in_its_exif(playwright, world, tmp_path):
     with (
-        served(world) as port,
+        served(world.app) as port,
         phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
     ):
         inspection = begin(page, world)
@@ -165,7 +90,7 @@ def test_our_own_cameras_picture_says_when_and_where_in_its_exif(playwright, wor
 def test_a_sync_without_a_server_says_so_and_the_next_one_brings_everything(
     playwright, world, tmp_path
 ):
-    with served(world) as port:
+    with served(world.app) as port:
         address = f"http://127.0.0.1:{port}"
         context = phone(playwright, CHROMIUM, tmp_path / "profile", address)
         page = context.__enter__()
@@ -175,7 +100,7 @@ def test_a_sync_without_a_server_says_so_and_the_next_one_brings_everything(
 
         alone = sync(page)
         lines = page.evaluate("harness.field.status()")["linesOnlyHere"]
-        with served(world, port):
+        with served(world.app, port):
             together = sync(page)
     finally:
         context.__exit__(None, None, None)
@@ -187,7 +112,7 @@ def test_a_sync_without_a_server_says_so_and_the_next_one_brings_everything(
 
 def test_syncing_again_sends_nothing_twice(playwright, world, tmp_path):
     with (
-        served(world) as port,
+        served(world.app) as port,
         phone(playwright, CHROMIUM, tmp_path / "profile", f"http://127.0.0.1:{port}") as page,
     ):
         inspection = begin(page, world)
@@ -207,7 +132,7 @@ def test_an_enrolment_that_was_killed_half_way_can_be_tried_again_and_then_no_mo
     playwright, world, tmp_path
 ):
     profile = tmp_path / "profile"
-    with served(world) as port:
+    with served(world.app) as port:
         address, code = f"http://127.0.0.1:{port}", world.code()
         with phone(playwright, CHROMIUM, profile, address) as page:
             page.evaluate("code => void harness.field.enrol(code, {name: '手机一'})", code)

@@ -14,7 +14,6 @@ from server.operations import uploads
 from tests.support.bureau import metadata
 from tests.support.keeping import LARGE, digest, id_of
 from tests.support.statements import spoken, under_the_head
-from tests.support.stores import MemoryStore
 from tests.support.uploading import (
     Killed,
     bury,
@@ -22,26 +21,10 @@ from tests.support.uploading import (
     died,
     forget_the_digest,
     killing,
-    open_bureau,
     refused,
     send,
     wait_until,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 def test_a_failing_store_loses_nothing_that_was_acknowledged(bureau, store):

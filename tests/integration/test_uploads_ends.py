@@ -17,26 +17,10 @@ from tests.support.stores import MemoryStore
 from tests.support.uploading import (
     Silent,
     desk,
-    open_bureau,
     refused,
     send,
     wait_until,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 def test_an_upload_given_up_leaves_nothing_behind(bureau, store):

@@ -17,27 +17,10 @@ from server.operations import uploads
 from server.operations.uploads import Heart
 from server.operations.uploads import heart as hearts
 from tests.support.keeping import Keeping, digest, id_of
-from tests.support.stores import MemoryStore
 from tests.support.uploading import (
     Silent,
     desk,
-    open_bureau,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 def test_two_threads_may_bring_the_first_sign_of_life_at_once(make_database, tmp_path, monkeypatch):

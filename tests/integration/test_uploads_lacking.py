@@ -3,7 +3,6 @@
 import time
 import uuid
 
-import pytest
 from sqlalchemy import insert
 
 from media.store import media_key
@@ -13,27 +12,10 @@ from server.models.uploads import MediaObject, Upload
 from server.operations import uploads
 from tests.support.bureau import metadata
 from tests.support.keeping import digest, id_of
-from tests.support.stores import MemoryStore
 from tests.support.uploading import (
-    open_bureau,
     refused,
     send,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 def test_bytes_that_are_here_need_not_be_sent_again(bureau):

@@ -16,21 +16,10 @@ from server.operations.storekeeping import rehash
 from server.services import services
 from server.settings import Settings
 from tests.support.bureau import Bureau, environment, lay_out, upload_app
-from tests.support.stores import MemoryStore
 from tests.support.uploading import Killed, bury, died
 
 LARGE = SINGLE_LIMIT_BYTES + PART_BYTES // 2
 WAYS = [pytest.param(1000, id="photo"), pytest.param(LARGE, id="recording")]
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
 
 
 @pytest.fixture

@@ -13,19 +13,8 @@ from server.models.uploads import MediaObject, QuarantinedMedia, Upload
 from server.operations import uploads
 from server.settings import Settings
 from tests.support.bureau import Bureau, environment, lay_out, metadata, upload_app
-from tests.support.stores import MemoryStore
 
 LARGE = SINGLE_LIMIT_BYTES + PART_BYTES // 2
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
 
 
 @pytest.fixture

@@ -9,15 +9,9 @@ from server.models.uploads import Upload
 from server.operations import uploads
 from server.settings import Settings
 from tests.support.bureau import Bureau, environment, lay_out, metadata, upload_app
-from tests.support.stores import MemoryStore
 
 LIMIT = 1 << 20
 BODY = {"Content_Type": "application/offset+octet-stream"}
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
 
 
 @pytest.fixture

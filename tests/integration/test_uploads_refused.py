@@ -11,26 +11,9 @@ from server.models.uploads import Upload
 from server.operations import uploads
 from tests.support.bureau import TUS, metadata
 from tests.support.keeping import LARGE
-from tests.support.stores import MemoryStore
 from tests.support.uploading import (
-    open_bureau,
     refused,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1"])

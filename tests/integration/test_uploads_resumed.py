@@ -13,31 +13,14 @@ from media.upload import PART_BYTES
 from server.db import transaction
 from server.models.uploads import MediaObject, Upload
 from tests.support.keeping import LARGE, digest, id_of
-from tests.support.stores import MemoryStore
 from tests.support.uploading import (
     Killed,
     bury,
     desk,
     died,
-    open_bureau,
     refused,
     send,
 )
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-@pytest.fixture
-def clock():
-    return {"ms": 1_800_000_000_000}
-
-
-@pytest.fixture
-def bureau(tmp_path, database_url, store, clock):
-    return open_bureau(tmp_path, database_url, store, clock)
 
 
 def test_a_dead_writer_is_taken_over_at_once(bureau, store, monkeypatch):

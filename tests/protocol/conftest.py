@@ -1,17 +1,18 @@
 """The real application on a socket, a bad network before it, and devices that go through it."""
 
 import shutil
-import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from server.db import transaction
 from server.operations import feed, forms, ledger
 from sync.client.device import Device
 from tests.support.badnet import BadNetwork
 from tests.support.fieldkit import LABEL, TEMPLATE, HandClock
+from tests.support.restoring import copy_database
+from tests.support.serving import served as on_socket
 from tests.support.world import make_world
 
 _FORM = {
@@ -23,11 +24,6 @@ _FORM = {
         {"id": "outlets", "type": "integer", "label": LABEL},
     ],
 }
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_arguments):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +49,8 @@ def network(_way):
 @contextmanager
 def served(world):
     """The application on a socket behind a bad network."""
-    server = make_server("127.0.0.1", 0, world.app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    with BadNetwork(f"http://127.0.0.1:{server.server_port}") as network:
+    with on_socket(world.app) as port, BadNetwork(f"http://127.0.0.1:{port}") as network:
         yield network
-    server.shutdown()
-    server.server_close()
 
 
 def furnished_world(template, folder, s3):
@@ -119,3 +110,29 @@ def _publish(world):
         forms.publish(
             session, world.organization, _FORM, by={"server": "test"}, now_ms=world.now_ms
         )
+
+
+@contextmanager
+def at(world, device, *, enrol=False):
+    """The world on a socket, which ``device`` takes for its server."""
+    with served(world) as network:
+        if enrol:
+            device.enrol(server=network.url, code=world.code())
+        moved = replace(device.enrolment, server=network.url)
+        with device._outbox.transaction():
+            device._outbox.remember("enrolment", moved.to_json())
+        device.enrolment = moved
+        yield network
+
+
+@pytest.fixture
+def scene(sqlite_template, tmp_path, s3):
+    """A world, a device that has synced, and a copy of the database from then."""
+    world = furnished_world(sqlite_template, tmp_path, s3)
+    world.live, world.backup = tmp_path / "world.sqlite", tmp_path / "backup.sqlite"
+    device = Device.open(tmp_path / "device", clock=HandClock(world.now_ms))
+    with device:
+        with at(world, device, enrol=True):
+            assert device.sync().complete
+            copy_database(world.live, world.backup)
+        yield world, device, tmp_path

@@ -3,7 +3,6 @@
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -20,35 +19,9 @@ from sync.client.generation import believe
 from sync.evidence.fork import check_fork, parse_fork
 from sync.evidence.note import parse_verifier_key
 from sync.evidence.verify_cli import main as verify
-from tests.protocol.conftest import furnished_world, served
+from tests.protocol.conftest import at, sign_checkpoint
 from tests.support.fieldkit import HandClock, lines_of, write
 from tests.support.restoring import copy_database, restore
-
-
-@pytest.fixture
-def scene(sqlite_template, tmp_path, s3):
-    """A world, a device that has synced, and a copy of the database from then."""
-    world = furnished_world(sqlite_template, tmp_path, s3)
-    world.live, world.backup = tmp_path / "world.sqlite", tmp_path / "backup.sqlite"
-    device = Device.open(tmp_path / "device", clock=HandClock(world.now_ms))
-    with device:
-        with at(world, device, enrol=True):
-            assert device.sync().complete
-            copy_database(world.live, world.backup)
-        yield world, device, tmp_path
-
-
-@contextmanager
-def at(world, device, *, enrol=False):
-    """The world on a socket, which ``device`` takes for its server."""
-    with served(world) as network:
-        if enrol:
-            device.enrol(server=network.url, code=world.code())
-        moved = replace(device.enrolment, server=network.url)
-        with device._outbox.transaction():
-            device._outbox.remember("enrolment", moved.to_json())
-        device.enrolment = moved
-        yield network
 
 
 @contextmanager
@@ -61,11 +34,6 @@ def put_back(world):
     with world.app.app_context():
         db.engine.dispose()
     copy_database(world.backup, world.live)
-
-
-def sign_checkpoint(world):
-    with world.app.app_context(), transaction() as session:
-        ledger.sign_checkpoint(session, world.services.ledger_signer, now_ms=world.now_ms)
 
 
 def test_a_device_stops_a_server_that_went_back_and_fills_it_again_after_the_restore(scene):

@@ -8,12 +8,12 @@ from server.models.ledger import LedgerEvent
 from sync.client.answers import LineageSchema
 from sync.client.errors import CheckpointInvalid, LedgerRestored
 from sync.client.generation import renew_key
-from tests.protocol.test_restored_server import at, scene, sign_checkpoint  # noqa: F401
+from tests.protocol.conftest import at, sign_checkpoint
 from tests.support.restoring import restore
 from tests.support.rotating import begin, finish, grow
 
 
-def test_a_device_that_was_away_for_the_whole_overlap_follows_the_key(scene):  # noqa: F811
+def test_a_device_that_was_away_for_the_whole_overlap_follows_the_key(scene):
     world, device, _ = scene
     old = device.enrolment.ledger_key
     begin(world)
@@ -33,7 +33,7 @@ def test_a_device_that_was_away_for_the_whole_overlap_follows_the_key(scene):  #
     assert first.lines_unsent == 0
 
 
-def test_during_the_overlap_a_device_notices_nothing(scene):  # noqa: F811
+def test_during_the_overlap_a_device_notices_nothing(scene):
     world, device, _ = scene
     old = device.enrolment.ledger_key
     begin(world)
@@ -47,7 +47,7 @@ def test_during_the_overlap_a_device_notices_nothing(scene):  # noqa: F811
     assert device.enrolment.ledger_key == old
 
 
-def test_a_key_that_nothing_leads_to_is_not_believed(scene, monkeypatch):  # noqa: F811
+def test_a_key_that_nothing_leads_to_is_not_believed(scene, monkeypatch):
     world, device, _ = scene
     old = device.enrolment.ledger_key
     begin(world)
@@ -63,7 +63,7 @@ def test_a_key_that_nothing_leads_to_is_not_believed(scene, monkeypatch):  # noq
     assert device.enrolment.ledger_key == old
 
 
-def test_a_new_key_and_a_new_generation_at_once_are_followed(scene):  # noqa: F811
+def test_a_new_key_and_a_new_generation_at_once_are_followed(scene):
     world, device, _ = scene
     begin(world)
     finish(world)
@@ -87,7 +87,7 @@ def test_a_new_key_and_a_new_generation_at_once_are_followed(scene):  # noqa: F8
         lambda life: life.update(endorsements=[e.replace("+", "-") for e in life["endorsements"]]),
     ],
 )
-def test_what_does_not_hold_leads_to_no_other_key(scene, change):  # noqa: F811
+def test_what_does_not_hold_leads_to_no_other_key(scene, change):
     world, device, _ = scene
     begin(world)
     finish(world)

@@ -69,3 +69,39 @@ def kill(profile: Path) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(processes, timeout=10)
+
+
+def begin(page, world):
+    """Enrol the phone, set its PIN, log in and open an inspection; answers the inspection's id."""
+    code, (first, second) = world.code(), world.officers
+    page.evaluate("code => harness.field.enrol(code, {name: '手机一'})", code)
+    page.evaluate("harness.field.setPin(harness.PIN, 1000)")
+    for officer, number in ((first, "示例001"), (second, "示例002")):
+        page.evaluate("([o, n]) => harness.field.logIn(o, n)", [officer, number])
+    return page.evaluate(
+        "given => harness.field.openInspection(given)",
+        {"officer": first, "officers": [first, second], "task": world.task, "title": "日常检查"},
+    )
+
+
+def sync(page):
+    """One sync; problems and stuck lines are plain values."""
+    return page.evaluate(
+        """async () => {
+            const report = await harness.field.sync();
+            const problems = report.problems.map((one) => `${one.message} ${one.status}`);
+            return {...report, problems};
+        }"""
+    )
+
+
+def keep_photos(page, world, inspection, sizes):
+    """Photos of the system's camera, of so many bytes each."""
+    page.evaluate(
+        """async ([officer, inspection, sizes]) => {
+            for (const size of sizes)
+                await harness.field.capture({officer, inspection, bytes: harness.noise(size),
+                    mediaType: "image/jpeg", captureClass: "B"});
+        }""",
+        [world.officers[0], inspection, sizes],
+    )
